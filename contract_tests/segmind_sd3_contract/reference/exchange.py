@@ -1,0 +1,53 @@
+"""What crosses the wire, as plain values: a request and its answer.
+
+Law: no I/O, no clock, no judgement. Header names are in lower case; bodies are whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Headers = Mapping[str, str]
+
+
+def _no_headers() -> Headers:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. `path` may carry a query, which no operation reads. The key is in no repr."""
+
+    method: str
+    path: str
+    headers: Headers = field(default_factory=_no_headers, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", {name.lower(): value for name, value in self.headers.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer, before any transfer coding; `content-length` is left to whoever sends it."""
+
+    status: int
+    headers: Headers
+    body: bytes = field(repr=False)
+
+    def with_headers(self, **changes: str | None) -> Answer:
+        """Give the answer with headers set, or taken away by None; `_` in a name stands for `-`."""
+        headers: dict[str, str | None] = dict(self.headers)
+        headers |= {name.replace("_", "-"): value for name, value in changes.items()}
+        return replace(self, headers={name: value for name, value in headers.items() if value is not None})
+
+    def with_body(self, body: bytes, media_type: str | None) -> Answer:
+        """Give the answer with another body of that media type; None leaves out the content type."""
+        return replace(self.with_headers(content_type=media_type), body=body)
+
+    def with_json(self, value: Any) -> Answer:
+        """Give the answer with a JSON body."""
+        return self.with_body(json.dumps(value).encode(), "application/json")

@@ -1,0 +1,1049 @@
+"""The parameters of every endpoint: what each means, its bounds, and what is sent when nobody says.
+
+Made by openapi/generate.py out of openapi/*.yaml: edit those. No HTTP library is loaded from here.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import IO, Any, Final, Literal, Protocol, Required, TypeAlias, TypedDict
+
+
+class NoDefault(Enum):
+    """The type of `NO_DEFAULT`, which differs from every value that could be sent."""
+
+    NO_DEFAULT = "no default"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+NO_DEFAULT: Final = NoDefault.NO_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Random:
+    """A whole number that is drawn anew for each call, both ends included."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What the pages say of one parameter, and what the SDK makes of it."""
+
+    name: str
+    """Its name on the wire, which is its name in Python too."""
+    kind: Literal["integer", "number", "string", "boolean", "image"]
+    doc: str
+    """One paragraph: meaning, range, default, known values, whether it affects the price."""
+    required: bool = False
+    """Whether the caller has to give it: not what the page requires, where the SDK sends a value by itself."""
+    minimum: float | int | None = None
+    maximum: float | int | None = None
+    multiple_of: int | None = None
+    documented_default: object = NO_DEFAULT
+    """What the page says is used when nothing is sent, be it possible or not."""
+    sdk_default: object = NO_DEFAULT
+    """What the SDK sends when the caller gives nothing; a `Random` for a number drawn by each call."""
+    known_values: tuple[str, ...] = ()
+    """Of a text with known values; any other text is sent too."""
+    affects_pricing: bool = False
+    counts_images: bool = False
+    """Whether it says how many pictures one call draws."""
+    hidden: bool = False
+    """Whether the SDK sets it, and the caller can't but through `extra`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One endpoint, and its parameters in the order of its page."""
+
+    operation_id: str
+    slug: str
+    path: str
+    page: str
+    """Address of the page that documents it."""
+    summary: str
+    doc: str
+    deprecated: bool = False
+    parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
+
+
+class Readable(Protocol):
+    """An open file, in binary mode."""
+
+    def read(self) -> bytes: ...
+
+
+class PillowImage(Protocol):
+    """A picture of Pillow."""
+
+    def save(self, fp: IO[bytes], format: str | None = None) -> None: ...
+
+
+ImageInput: TypeAlias = str | bytes | bytearray | memoryview | os.PathLike[str] | Readable | PillowImage
+"""A path, the bytes of a picture, an open file, a picture of Pillow, or a text: `data:` URI, http(s) URL,
+base64, or a path."""
+
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "sd3_medium_img2img": Operation(
+        operation_id="sd3_medium_img2img",
+        slug="sd3-med-img2img",
+        path="/v1/sd3-med-img2img",
+        page="https://www.segmind.com/models/sd3-med-img2img/api",
+        summary="Redraw a picture after a text with Stable Diffusion 3 medium.",
+        doc="Starts from your picture and changes it as far as `strength` allows.",
+        parameters={
+            "prompt": Parameter(
+                name="prompt",
+                kind="string",
+                doc="What the picture shows.",
+                required=True,
+            ),
+            "negative_prompt": Parameter(
+                name="negative_prompt",
+                kind="string",
+                doc="What the picture should not show. Default `low quality,less details`.",
+                documented_default="low quality,less details",
+            ),
+            "image": Parameter(
+                name="image",
+                kind="image",
+                doc=(
+                    "The picture to start from, as base64 text: PNG, JPEG or GIF, at most 2048 x 2048 pixels. Given as a "
+                    "path, bytes, an open file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path."
+                ),
+                required=True,
+            ),
+            "num_inference_steps": Parameter(
+                name="num_inference_steps",
+                kind="integer",
+                doc="How many denoising steps are taken. 1 to 100. Default 20.",
+                minimum=1,
+                maximum=100,
+                documented_default=20,
+            ),
+            "guidance_scale": Parameter(
+                name="guidance_scale",
+                kind="number",
+                doc="How closely the picture follows the prompt. 1 to 20. Default 5.",
+                minimum=1,
+                maximum=20,
+                documented_default=5,
+            ),
+            "seed": Parameter(
+                name="seed",
+                kind="integer",
+                doc=(
+                    "Where the randomness starts; the same seed and parameters draw the same picture. The page says "
+                    "698845; a number from 0 to 2147483647, drawn anew for each call, is sent."
+                ),
+                documented_default=698845,
+                sdk_default=Random(low=0, high=2147483647),
+            ),
+            "samples": Parameter(
+                name="samples",
+                kind="integer",
+                doc="How many pictures one call draws. The page sets no limit. Default 1.",
+                documented_default=1,
+                counts_images=True,
+            ),
+            "strength": Parameter(
+                name="strength",
+                kind="number",
+                doc="How far the picture moves away from `image`; 0 keeps it, 1 changes it most. 0 to 1. Default 0.7.",
+                minimum=0,
+                maximum=1,
+                documented_default=0.7,
+            ),
+            "sampler": Parameter(
+                name="sampler",
+                kind="string",
+                doc=(
+                    "The sampling method. Default `dpmpp_2m`. Known values: `dpmpp_2m`, `euler`, `euler_pp`, "
+                    "`euler_ancestral`, `euler_ancestral_pp`, `heun`, `heunpp2`, `dpm_2`, `dpm_2_ancestral`, `lms`, "
+                    "`dpm_fast`, `dpm_adaptive`, `dpmpp_2s_ancestral`, `dpmpp_sde`, `dpmpp_sde_gpu`, `dpmpp_2m_sde`, "
+                    "`dpmpp_2m_sde_gpu`, `dpmpp_3m_sde`, `dpmpp_3m_sde_gpu`, `ddpm`, `lcm`, `ipndm`, `ipndm_v`, `deis`, "
+                    "`ddim`, `uni_pc`, `uni_pc_bh2`; any other is sent as it is."
+                ),
+                documented_default="dpmpp_2m",
+                known_values=(
+                    "dpmpp_2m",
+                    "euler",
+                    "euler_pp",
+                    "euler_ancestral",
+                    "euler_ancestral_pp",
+                    "heun",
+                    "heunpp2",
+                    "dpm_2",
+                    "dpm_2_ancestral",
+                    "lms",
+                    "dpm_fast",
+                    "dpm_adaptive",
+                    "dpmpp_2s_ancestral",
+                    "dpmpp_sde",
+                    "dpmpp_sde_gpu",
+                    "dpmpp_2m_sde",
+                    "dpmpp_2m_sde_gpu",
+                    "dpmpp_3m_sde",
+                    "dpmpp_3m_sde_gpu",
+                    "ddpm",
+                    "lcm",
+                    "ipndm",
+                    "ipndm_v",
+                    "deis",
+                    "ddim",
+                    "uni_pc",
+                    "uni_pc_bh2",
+                ),
+            ),
+            "scheduler": Parameter(
+                name="scheduler",
+                kind="string",
+                doc=(
+                    "The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`, "
+                    "`exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."
+                ),
+                documented_default="sgm_uniform",
+                known_values=("sgm_uniform", "normal", "karras", "exponential", "simple", "ddim_uniform", "beta"),
+            ),
+            "base64": Parameter(
+                name="base64",
+                kind="boolean",
+                doc=(
+                    "Whether the reply is JSON with the picture as base64 text, not the picture itself. The page says "
+                    "True; the SDK sets it."
+                ),
+                documented_default=True,
+                hidden=True,
+            ),
+        },
+    ),
+    "sd3_medium_tile": Operation(
+        operation_id="sd3_medium_tile",
+        slug="sd3-med-tile",
+        path="/v1/sd3-med-tile",
+        page="https://www.segmind.com/models/sd3-med-tile/api",
+        summary="Draw a detailed picture over the tiles of another with Stable Diffusion 3 medium.",
+        doc="A ControlNet holds the drawing to your picture, tile by tile; for large coherent pictures.",
+        parameters={
+            "prompt": Parameter(
+                name="prompt",
+                kind="string",
+                doc="What the picture shows.",
+                required=True,
+            ),
+            "negative_prompt": Parameter(
+                name="negative_prompt",
+                kind="string",
+                doc="What the picture should not show. Default `low quality,less details`.",
+                documented_default="low quality,less details",
+            ),
+            "image": Parameter(
+                name="image",
+                kind="image",
+                doc=(
+                    "The picture that guides the drawing tile by tile, as base64 text. Given as a path, bytes, an open "
+                    "file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path."
+                ),
+                required=True,
+            ),
+            "num_inference_steps": Parameter(
+                name="num_inference_steps",
+                kind="integer",
+                doc="How many denoising steps are taken; more give finer detail and take longer. 1 to 100. Default 20.",
+                minimum=1,
+                maximum=100,
+                documented_default=20,
+            ),
+            "guidance_scale": Parameter(
+                name="guidance_scale",
+                kind="number",
+                doc="How closely the picture follows the prompt. 1 to 20. Default 7.",
+                minimum=1,
+                maximum=20,
+                documented_default=7,
+            ),
+            "seed": Parameter(
+                name="seed",
+                kind="integer",
+                doc=(
+                    "Where the randomness starts; the same seed and parameters draw the same picture. The page says "
+                    "698845; a number from 0 to 2147483647, drawn anew for each call, is sent."
+                ),
+                documented_default=698845,
+                sdk_default=Random(low=0, high=2147483647),
+            ),
+            "samples": Parameter(
+                name="samples",
+                kind="integer",
+                doc="How many pictures one call draws. The page sets no limit. Default 1.",
+                documented_default=1,
+                counts_images=True,
+            ),
+            "strength": Parameter(
+                name="strength",
+                kind="number",
+                doc=(
+                    "The page gives it two meanings: how far the picture moves away from `image`, and how strongly "
+                    "`image` guides it (higher is closer to it, 0.6 to 0.9 for small adjustments). 0 to 1. Default 0.8."
+                ),
+                minimum=0,
+                maximum=1,
+                documented_default=0.8,
+            ),
+            "sampler": Parameter(
+                name="sampler",
+                kind="string",
+                doc=(
+                    "The sampling method. Default `dpmpp_2m`. Known values: `dpmpp_2m`, `ddim`, `p_sampler`, `euler`, "
+                    "`euler_pp`, `euler_ancestral`, `euler_ancestral_pp`, `heun`, `heunpp2`, `dpm_2`, `dpm_2_ancestral`, "
+                    "`lms`, `dpm_fast`, `dpm_adaptive`, `dpmpp_2s_ancestral`, `dpmpp_sde`, `dpmpp_sde_gpu`, "
+                    "`dpmpp_2m_sde`, `dpmpp_2m_sde_gpu`, `dpmpp_3m_sde`, `dpmpp_3m_sde_gpu`, `ddpm`, `lcm`, `ipndm`, "
+                    "`ipndm_v`, `deis`, `uni_pc`, `uni_pc_bh2`; any other is sent as it is."
+                ),
+                documented_default="dpmpp_2m",
+                known_values=(
+                    "dpmpp_2m",
+                    "ddim",
+                    "p_sampler",
+                    "euler",
+                    "euler_pp",
+                    "euler_ancestral",
+                    "euler_ancestral_pp",
+                    "heun",
+                    "heunpp2",
+                    "dpm_2",
+                    "dpm_2_ancestral",
+                    "lms",
+                    "dpm_fast",
+                    "dpm_adaptive",
+                    "dpmpp_2s_ancestral",
+                    "dpmpp_sde",
+                    "dpmpp_sde_gpu",
+                    "dpmpp_2m_sde",
+                    "dpmpp_2m_sde_gpu",
+                    "dpmpp_3m_sde",
+                    "dpmpp_3m_sde_gpu",
+                    "ddpm",
+                    "lcm",
+                    "ipndm",
+                    "ipndm_v",
+                    "deis",
+                    "uni_pc",
+                    "uni_pc_bh2",
+                ),
+            ),
+            "scheduler": Parameter(
+                name="scheduler",
+                kind="string",
+                doc=(
+                    "The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`, "
+                    "`exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."
+                ),
+                documented_default="sgm_uniform",
+                known_values=("sgm_uniform", "normal", "karras", "exponential", "simple", "ddim_uniform", "beta"),
+            ),
+            "base64": Parameter(
+                name="base64",
+                kind="boolean",
+                doc=(
+                    "Whether the reply is JSON with the picture as base64 text, not the picture itself. The page says "
+                    "True; the SDK sets it."
+                ),
+                documented_default=True,
+                hidden=True,
+            ),
+        },
+    ),
+    "sd3_large_img2img": Operation(
+        operation_id="sd3_large_img2img",
+        slug="stable-diffusion-3-large-img2img",
+        path="/v1/stable-diffusion-3-large-img2img",
+        page="https://www.segmind.com/models/stable-diffusion-3-large-img2img/api",
+        summary="Redraw a picture after a text with Stable Diffusion 3 large.",
+        doc="The biggest of the models, with 8 billion parameters. It takes no seed and no size.",
+        parameters={
+            "mode": Parameter(
+                name="mode",
+                kind="string",
+                doc=(
+                    "The kind of drawing that is asked for. The page names no default; `image-to-image` is sent. Known "
+                    "values: `image-to-image`; any other is sent as it is."
+                ),
+                sdk_default="image-to-image",
+                known_values=("image-to-image",),
+            ),
+            "image": Parameter(
+                name="image",
+                kind="image",
+                doc=(
+                    "The picture to start from, as base64 text. Given as a path, bytes, an open file, a Pillow picture, "
+                    "or a text: `data:` URI, http(s) URL, base64 or path."
+                ),
+                required=True,
+            ),
+            "prompt": Parameter(
+                name="prompt",
+                kind="string",
+                doc="What the picture shows. The page says 1, which is no text; here it is required.",
+                required=True,
+                documented_default=1,
+            ),
+            "strength": Parameter(
+                name="strength",
+                kind="number",
+                doc="How far the picture moves away from `image`. The page sets no limits. Default 1.",
+                documented_default=1,
+            ),
+            "output_format": Parameter(
+                name="output_format",
+                kind="string",
+                doc=(
+                    "File format of the picture. Default `jpeg`. Known values: `jpeg`, `png`, `webp`; any other is sent "
+                    "as it is."
+                ),
+                documented_default="jpeg",
+                known_values=("jpeg", "png", "webp"),
+            ),
+            "base64": Parameter(
+                name="base64",
+                kind="boolean",
+                doc=(
+                    "Whether the reply is JSON with the picture as base64 text, not the picture itself. The page says "
+                    "True; the SDK sets it."
+                ),
+                documented_default=True,
+                hidden=True,
+            ),
+            "negative_prompt": Parameter(
+                name="negative_prompt",
+                kind="string",
+                doc="What the picture should not show. The page says 1, which is no text; an empty text is sent.",
+                documented_default=1,
+                sdk_default="",
+            ),
+        },
+    ),
+    "sd3_medium_txt2img": Operation(
+        operation_id="sd3_medium_txt2img",
+        slug="stable-diffusion-3-medium-txt2img",
+        path="/v1/stable-diffusion-3-medium-txt2img",
+        page="https://www.segmind.com/models/stable-diffusion-3-medium-txt2img/api",
+        summary="Draw pictures from a text with Stable Diffusion 3 medium.",
+        doc="Renders writing inside the picture well. Seven of its parameters affect the price.",
+        parameters={
+            "prompt": Parameter(
+                name="prompt",
+                kind="string",
+                doc="What the picture shows.",
+                required=True,
+            ),
+            "negative_prompt": Parameter(
+                name="negative_prompt",
+                kind="string",
+                doc="What the picture should not show. The page says `None`; nothing is sent unless it is given.",
+                documented_default="None",
+            ),
+            "samples": Parameter(
+                name="samples",
+                kind="integer",
+                doc="How many pictures one call draws. 1 to 4. Default 1. Affects the price.",
+                minimum=1,
+                maximum=4,
+                documented_default=1,
+                affects_pricing=True,
+                counts_images=True,
+            ),
+            "scheduler": Parameter(
+                name="scheduler",
+                kind="string",
+                doc=(
+                    "The sampling method and its noise schedule, under one name. Default `DPM++ 2M`. Known values: `DPM++ "
+                    "2M`, `DPM++ 2M Karras`, `DPM++ SDE Karras`, `LMS Karras`, `DPM2 a Karras`; any other is sent as it "
+                    "is."
+                ),
+                documented_default="DPM++ 2M",
+                known_values=("DPM++ 2M", "DPM++ 2M Karras", "DPM++ SDE Karras", "LMS Karras", "DPM2 a Karras"),
+            ),
+            "num_inference_steps": Parameter(
+                name="num_inference_steps",
+                kind="integer",
+                doc="How many denoising steps are taken. 10 to 100. Default 25. Affects the price.",
+                minimum=10,
+                maximum=100,
+                documented_default=25,
+                affects_pricing=True,
+            ),
+            "guidance_scale": Parameter(
+                name="guidance_scale",
+                kind="number",
+                doc="How closely the picture follows the prompt (classifier-free guidance). 1 to 25. Default 5.",
+                minimum=1,
+                maximum=25,
+                documented_default=5,
+            ),
+            "denoise": Parameter(
+                name="denoise",
+                kind="number",
+                doc=(
+                    "Share of the starting picture that is drawn anew. The page speaks of a reference picture, which this "
+                    "endpoint does not take. 0.1 to 1. Default 1."
+                ),
+                minimum=0.1,
+                maximum=1,
+                documented_default=1,
+            ),
+            "seed": Parameter(
+                name="seed",
+                kind="integer",
+                doc=(
+                    "Where the randomness starts; the same seed and parameters draw the same picture. -1 to "
+                    "999999999999999. The page says -1; a number from 0 to 2147483647, drawn anew for each call, is sent."
+                ),
+                minimum=-1,
+                maximum=999999999999999,
+                documented_default=-1,
+                sdk_default=Random(low=0, high=2147483647),
+            ),
+            "img_width": Parameter(
+                name="img_width",
+                kind="integer",
+                doc="Width of the picture, in pixels. 512 to 2048, multiples of 8. Default 1024. Affects the price.",
+                minimum=512,
+                maximum=2048,
+                multiple_of=8,
+                documented_default=1024,
+                affects_pricing=True,
+            ),
+            "img_height": Parameter(
+                name="img_height",
+                kind="integer",
+                doc="Height of the picture, in pixels. 512 to 2048, multiples of 8. Default 1024. Affects the price.",
+                minimum=512,
+                maximum=2048,
+                multiple_of=8,
+                documented_default=1024,
+                affects_pricing=True,
+            ),
+            "modelsamplingsd3_shift": Parameter(
+                name="modelsamplingsd3_shift",
+                kind="integer",
+                doc=(
+                    "How far the noise schedule is shifted; higher gives the composition more steps. 1 to 10. Default 3. "
+                    "Affects the price."
+                ),
+                minimum=1,
+                maximum=10,
+                documented_default=3,
+                affects_pricing=True,
+            ),
+            "conditioningsettimesteprange_start": Parameter(
+                name="conditioningsettimesteprange_start",
+                kind="number",
+                doc=(
+                    "Where in the denoising the prompts begin to count, as a share of it (1 is its end). 0.1 to 1. "
+                    "Default 0.1. Affects the price."
+                ),
+                minimum=0.1,
+                maximum=1,
+                documented_default=0.1,
+                affects_pricing=True,
+            ),
+            "conditioningsettimesteprange_stop": Parameter(
+                name="conditioningsettimesteprange_stop",
+                kind="number",
+                doc=(
+                    "Where in the denoising the prompts cease to count, as a share of it (1 is its end). 0.1 to 1. "
+                    "Default 1. Affects the price."
+                ),
+                minimum=0.1,
+                maximum=1,
+                documented_default=1,
+                affects_pricing=True,
+            ),
+            "base64": Parameter(
+                name="base64",
+                kind="boolean",
+                doc=(
+                    "Whether the reply is JSON with the picture as base64 text, not the picture itself. The page says "
+                    "True; the SDK sets it."
+                ),
+                documented_default=True,
+                hidden=True,
+            ),
+        },
+    ),
+    "sd35_turbo_txt2img": Operation(
+        operation_id="sd35_turbo_txt2img",
+        slug="stable-diffusion-3.5-turbo-txt2img",
+        path="/v1/stable-diffusion-3.5-turbo-txt2img",
+        page="https://www.segmind.com/models/stable-diffusion-3.5-turbo-txt2img/api",
+        summary="Draw pictures from a text with Stable Diffusion 3.5 turbo.",
+        doc="A light model. `width` and `height` count only with a custom `aspect_ratio`.",
+        parameters={
+            "prompt": Parameter(
+                name="prompt",
+                kind="string",
+                doc="What the picture shows.",
+                required=True,
+            ),
+            "negative_prompt": Parameter(
+                name="negative_prompt",
+                kind="string",
+                doc="What the picture should not show. Default `low quality, blurry`.",
+                documented_default="low quality, blurry",
+            ),
+            "steps": Parameter(
+                name="steps",
+                kind="integer",
+                doc="How many denoising steps are taken. 10 to 70. The page says 4, below its own minimum; 10 is sent.",
+                minimum=10,
+                maximum=70,
+                documented_default=4,
+                sdk_default=10,
+            ),
+            "guidance_scale": Parameter(
+                name="guidance_scale",
+                kind="number",
+                doc="How closely the picture follows the prompt. 1 to 15. Default 1.",
+                minimum=1,
+                maximum=15,
+                documented_default=1,
+            ),
+            "seed": Parameter(
+                name="seed",
+                kind="integer",
+                doc=(
+                    "Where the randomness starts; the same seed and parameters draw the same picture. The page says "
+                    "98552302; a number from 0 to 2147483647, drawn anew for each call, is sent."
+                ),
+                documented_default=98552302,
+                sdk_default=Random(low=0, high=2147483647),
+            ),
+            "sampler": Parameter(
+                name="sampler",
+                kind="string",
+                doc=(
+                    "The sampling method. The page names no default; `dpmpp_2m` is sent. Known values: `dpmpp_2m`; any "
+                    "other is sent as it is."
+                ),
+                sdk_default="dpmpp_2m",
+                known_values=("dpmpp_2m",),
+            ),
+            "scheduler": Parameter(
+                name="scheduler",
+                kind="string",
+                doc=(
+                    "The noise schedule. The page names no default; `sgm_uniform` is sent. Known values: `sgm_uniform`, "
+                    "`normal`, `karras`, `exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."
+                ),
+                sdk_default="sgm_uniform",
+                known_values=("sgm_uniform", "normal", "karras", "exponential", "simple", "ddim_uniform", "beta"),
+            ),
+            "width": Parameter(
+                name="width",
+                kind="integer",
+                doc='Width of the picture, in pixels. Counts only with `aspect_ratio="custom"`. 64 to 2048. Default 1024.',
+                minimum=64,
+                maximum=2048,
+                documented_default=1024,
+            ),
+            "height": Parameter(
+                name="height",
+                kind="integer",
+                doc=(
+                    'Height of the picture, in pixels. Counts only with `aspect_ratio="custom"`. 64 to 2048. Default '
+                    "1024."
+                ),
+                minimum=64,
+                maximum=2048,
+                documented_default=1024,
+            ),
+            "aspect_ratio": Parameter(
+                name="aspect_ratio",
+                kind="string",
+                doc=(
+                    "Shape of the picture, width to height; `custom` leaves it to `width` and `height`. Default `custom`. "
+                    "Known values: `custom`, `2:3`, `1:1`, `16:9`, `9:16`, `4:3`, `3:4`, `21:9`; any other is sent as it "
+                    "is."
+                ),
+                documented_default="custom",
+                known_values=("custom", "2:3", "1:1", "16:9", "9:16", "4:3", "3:4", "21:9"),
+            ),
+            "batch_size": Parameter(
+                name="batch_size",
+                kind="integer",
+                doc="How many pictures one call draws. 1 to 10. Default 1.",
+                minimum=1,
+                maximum=10,
+                documented_default=1,
+                counts_images=True,
+            ),
+            "image_format": Parameter(
+                name="image_format",
+                kind="string",
+                doc=(
+                    "File format of the picture. Default `jpeg`. Known values: `jpeg`, `png`, `webp`; any other is sent "
+                    "as it is."
+                ),
+                documented_default="jpeg",
+                known_values=("jpeg", "png", "webp"),
+            ),
+            "image_quality": Parameter(
+                name="image_quality",
+                kind="integer",
+                doc="Quality at which the picture is compressed; higher keeps more detail. 10 to 100. Default 95.",
+                minimum=10,
+                maximum=100,
+                documented_default=95,
+            ),
+            "base64": Parameter(
+                name="base64",
+                kind="boolean",
+                doc=(
+                    "Whether the reply is JSON with the picture as base64 text, not the picture itself. The page says "
+                    "True; the SDK sets it."
+                ),
+                documented_default=True,
+                hidden=True,
+            ),
+        },
+    ),
+}
+"""Every endpoint, by its operationId."""
+
+
+class Sd3MediumImg2ImgParams(TypedDict, total=False):
+    """What `sd3_medium_img2img` takes. Redraw a picture after a text with Stable Diffusion 3 medium.
+
+    Args:
+        prompt: What the picture shows.
+        negative_prompt: What the picture should not show.
+        image: The picture to start from, as base64 text: PNG, JPEG or GIF, at most 2048 x 2048
+            pixels.
+        num_inference_steps: How many denoising steps are taken. 1 to 100.
+        guidance_scale: How closely the picture follows the prompt. 1 to 20.
+        seed: Where the randomness starts; the same seed and parameters draw the same picture.
+        samples: How many pictures one call draws. The page sets no limit.
+        strength: How far the picture moves away from `image`; 0 keeps it, 1 changes it most. 0
+            to 1.
+        sampler: The sampling method.
+        scheduler: The noise schedule.
+        extra: Sent as it is, unchecked; wins over every parameter.
+    """
+
+    prompt: Required[str]
+    """What the picture shows."""
+    negative_prompt: str | None
+    """What the picture should not show. Default `low quality,less details`."""
+    image: Required[ImageInput]
+    """The picture to start from, as base64 text: PNG, JPEG or GIF, at most 2048 x 2048 pixels. Given
+    as a path, bytes, an open file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or
+    path."""
+    num_inference_steps: int | None
+    """How many denoising steps are taken. 1 to 100. Default 20."""
+    guidance_scale: float | None
+    """How closely the picture follows the prompt. 1 to 20. Default 5."""
+    seed: int | None
+    """Where the randomness starts; the same seed and parameters draw the same picture. The page says
+    698845; a number from 0 to 2147483647, drawn anew for each call, is sent."""
+    samples: int | None
+    """How many pictures one call draws. The page sets no limit. Default 1."""
+    strength: float | None
+    """How far the picture moves away from `image`; 0 keeps it, 1 changes it most. 0 to 1. Default 0.7."""
+    sampler: (
+        Literal[
+            "dpmpp_2m",
+            "euler",
+            "euler_pp",
+            "euler_ancestral",
+            "euler_ancestral_pp",
+            "heun",
+            "heunpp2",
+            "dpm_2",
+            "dpm_2_ancestral",
+            "lms",
+            "dpm_fast",
+            "dpm_adaptive",
+            "dpmpp_2s_ancestral",
+            "dpmpp_sde",
+            "dpmpp_sde_gpu",
+            "dpmpp_2m_sde",
+            "dpmpp_2m_sde_gpu",
+            "dpmpp_3m_sde",
+            "dpmpp_3m_sde_gpu",
+            "ddpm",
+            "lcm",
+            "ipndm",
+            "ipndm_v",
+            "deis",
+            "ddim",
+            "uni_pc",
+            "uni_pc_bh2",
+        ]
+        | str
+        | None
+    )
+    """The sampling method. Default `dpmpp_2m`. Known values: `dpmpp_2m`, `euler`, `euler_pp`,
+    `euler_ancestral`, `euler_ancestral_pp`, `heun`, `heunpp2`, `dpm_2`, `dpm_2_ancestral`, `lms`,
+    `dpm_fast`, `dpm_adaptive`, `dpmpp_2s_ancestral`, `dpmpp_sde`, `dpmpp_sde_gpu`, `dpmpp_2m_sde`,
+    `dpmpp_2m_sde_gpu`, `dpmpp_3m_sde`, `dpmpp_3m_sde_gpu`, `ddpm`, `lcm`, `ipndm`, `ipndm_v`,
+    `deis`, `ddim`, `uni_pc`, `uni_pc_bh2`; any other is sent as it is."""
+    scheduler: Literal["sgm_uniform", "normal", "karras", "exponential", "simple", "ddim_uniform", "beta"] | str | None
+    """The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`,
+    `exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."""
+    extra: Mapping[str, Any] | None
+    """Sent as it is, unchecked; wins over every parameter."""
+
+
+class Sd3MediumTileParams(TypedDict, total=False):
+    """What `sd3_medium_tile` takes. Draw a detailed picture over the tiles of another with Stable
+    Diffusion 3 medium.
+
+    Args:
+        prompt: What the picture shows.
+        negative_prompt: What the picture should not show.
+        image: The picture that guides the drawing tile by tile, as base64 text.
+        num_inference_steps: How many denoising steps are taken; more give finer detail and take
+            longer. 1 to 100.
+        guidance_scale: How closely the picture follows the prompt. 1 to 20.
+        seed: Where the randomness starts; the same seed and parameters draw the same picture.
+        samples: How many pictures one call draws. The page sets no limit.
+        strength: The page gives it two meanings: how far the picture moves away from `image`,
+            and how strongly `image` guides it (higher is closer to it, 0.6 to 0.9 for small
+            adjustments). 0 to 1.
+        sampler: The sampling method.
+        scheduler: The noise schedule.
+        extra: Sent as it is, unchecked; wins over every parameter.
+    """
+
+    prompt: Required[str]
+    """What the picture shows."""
+    negative_prompt: str | None
+    """What the picture should not show. Default `low quality,less details`."""
+    image: Required[ImageInput]
+    """The picture that guides the drawing tile by tile, as base64 text. Given as a path, bytes, an
+    open file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path."""
+    num_inference_steps: int | None
+    """How many denoising steps are taken; more give finer detail and take longer. 1 to 100. Default
+    20."""
+    guidance_scale: float | None
+    """How closely the picture follows the prompt. 1 to 20. Default 7."""
+    seed: int | None
+    """Where the randomness starts; the same seed and parameters draw the same picture. The page says
+    698845; a number from 0 to 2147483647, drawn anew for each call, is sent."""
+    samples: int | None
+    """How many pictures one call draws. The page sets no limit. Default 1."""
+    strength: float | None
+    """The page gives it two meanings: how far the picture moves away from `image`, and how strongly
+    `image` guides it (higher is closer to it, 0.6 to 0.9 for small adjustments). 0 to 1. Default
+    0.8."""
+    sampler: (
+        Literal[
+            "dpmpp_2m",
+            "ddim",
+            "p_sampler",
+            "euler",
+            "euler_pp",
+            "euler_ancestral",
+            "euler_ancestral_pp",
+            "heun",
+            "heunpp2",
+            "dpm_2",
+            "dpm_2_ancestral",
+            "lms",
+            "dpm_fast",
+            "dpm_adaptive",
+            "dpmpp_2s_ancestral",
+            "dpmpp_sde",
+            "dpmpp_sde_gpu",
+            "dpmpp_2m_sde",
+            "dpmpp_2m_sde_gpu",
+            "dpmpp_3m_sde",
+            "dpmpp_3m_sde_gpu",
+            "ddpm",
+            "lcm",
+            "ipndm",
+            "ipndm_v",
+            "deis",
+            "uni_pc",
+            "uni_pc_bh2",
+        ]
+        | str
+        | None
+    )
+    """The sampling method. Default `dpmpp_2m`. Known values: `dpmpp_2m`, `ddim`, `p_sampler`, `euler`,
+    `euler_pp`, `euler_ancestral`, `euler_ancestral_pp`, `heun`, `heunpp2`, `dpm_2`,
+    `dpm_2_ancestral`, `lms`, `dpm_fast`, `dpm_adaptive`, `dpmpp_2s_ancestral`, `dpmpp_sde`,
+    `dpmpp_sde_gpu`, `dpmpp_2m_sde`, `dpmpp_2m_sde_gpu`, `dpmpp_3m_sde`, `dpmpp_3m_sde_gpu`, `ddpm`,
+    `lcm`, `ipndm`, `ipndm_v`, `deis`, `uni_pc`, `uni_pc_bh2`; any other is sent as it is."""
+    scheduler: Literal["sgm_uniform", "normal", "karras", "exponential", "simple", "ddim_uniform", "beta"] | str | None
+    """The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`,
+    `exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."""
+    extra: Mapping[str, Any] | None
+    """Sent as it is, unchecked; wins over every parameter."""
+
+
+class Sd3LargeImg2ImgParams(TypedDict, total=False):
+    """What `sd3_large_img2img` takes. Redraw a picture after a text with Stable Diffusion 3 large.
+
+    Args:
+        mode: The kind of drawing that is asked for.
+        image: The picture to start from, as base64 text.
+        prompt: What the picture shows.
+        strength: How far the picture moves away from `image`. The page sets no limits.
+        output_format: File format of the picture.
+        negative_prompt: What the picture should not show.
+        extra: Sent as it is, unchecked; wins over every parameter.
+    """
+
+    mode: Literal["image-to-image"] | str | None
+    """The kind of drawing that is asked for. The page names no default; `image-to-image` is sent.
+    Known values: `image-to-image`; any other is sent as it is."""
+    image: Required[ImageInput]
+    """The picture to start from, as base64 text. Given as a path, bytes, an open file, a Pillow
+    picture, or a text: `data:` URI, http(s) URL, base64 or path."""
+    prompt: Required[str]
+    """What the picture shows. The page says 1, which is no text; here it is required."""
+    strength: float | None
+    """How far the picture moves away from `image`. The page sets no limits. Default 1."""
+    output_format: Literal["jpeg", "png", "webp"] | str | None
+    """File format of the picture. Default `jpeg`. Known values: `jpeg`, `png`, `webp`; any other is
+    sent as it is."""
+    negative_prompt: str | None
+    """What the picture should not show. The page says 1, which is no text; an empty text is sent."""
+    extra: Mapping[str, Any] | None
+    """Sent as it is, unchecked; wins over every parameter."""
+
+
+class Sd3MediumTxt2ImgParams(TypedDict, total=False):
+    """What `sd3_medium_txt2img` takes. Draw pictures from a text with Stable Diffusion 3 medium.
+
+    Args:
+        prompt: What the picture shows.
+        negative_prompt: What the picture should not show.
+        samples: How many pictures one call draws. 1 to 4.
+        scheduler: The sampling method and its noise schedule, under one name.
+        num_inference_steps: How many denoising steps are taken. 10 to 100.
+        guidance_scale: How closely the picture follows the prompt (classifier-free guidance). 1
+            to 25.
+        denoise: Share of the starting picture that is drawn anew. The page speaks of a
+            reference picture, which this endpoint does not take. 0.1 to 1.
+        seed: Where the randomness starts; the same seed and parameters draw the same picture.
+            -1 to 999999999999999.
+        img_width: Width of the picture, in pixels. 512 to 2048, multiples of 8.
+        img_height: Height of the picture, in pixels. 512 to 2048, multiples of 8.
+        modelsamplingsd3_shift: How far the noise schedule is shifted; higher gives the
+            composition more steps. 1 to 10.
+        conditioningsettimesteprange_start: Where in the denoising the prompts begin to count,
+            as a share of it (1 is its end). 0.1 to 1.
+        conditioningsettimesteprange_stop: Where in the denoising the prompts cease to count, as
+            a share of it (1 is its end). 0.1 to 1.
+        extra: Sent as it is, unchecked; wins over every parameter.
+    """
+
+    prompt: Required[str]
+    """What the picture shows."""
+    negative_prompt: str | None
+    """What the picture should not show. The page says `None`; nothing is sent unless it is given."""
+    samples: int | None
+    """How many pictures one call draws. 1 to 4. Default 1. Affects the price."""
+    scheduler: Literal["DPM++ 2M", "DPM++ 2M Karras", "DPM++ SDE Karras", "LMS Karras", "DPM2 a Karras"] | str | None
+    """The sampling method and its noise schedule, under one name. Default `DPM++ 2M`. Known values:
+    `DPM++ 2M`, `DPM++ 2M Karras`, `DPM++ SDE Karras`, `LMS Karras`, `DPM2 a Karras`; any other is
+    sent as it is."""
+    num_inference_steps: int | None
+    """How many denoising steps are taken. 10 to 100. Default 25. Affects the price."""
+    guidance_scale: float | None
+    """How closely the picture follows the prompt (classifier-free guidance). 1 to 25. Default 5."""
+    denoise: float | None
+    """Share of the starting picture that is drawn anew. The page speaks of a reference picture, which
+    this endpoint does not take. 0.1 to 1. Default 1."""
+    seed: int | None
+    """Where the randomness starts; the same seed and parameters draw the same picture. -1 to
+    999999999999999. The page says -1; a number from 0 to 2147483647, drawn anew for each call, is
+    sent."""
+    img_width: int | None
+    """Width of the picture, in pixels. 512 to 2048, multiples of 8. Default 1024. Affects the price."""
+    img_height: int | None
+    """Height of the picture, in pixels. 512 to 2048, multiples of 8. Default 1024. Affects the price."""
+    modelsamplingsd3_shift: int | None
+    """How far the noise schedule is shifted; higher gives the composition more steps. 1 to 10. Default
+    3. Affects the price."""
+    conditioningsettimesteprange_start: float | None
+    """Where in the denoising the prompts begin to count, as a share of it (1 is its end). 0.1 to 1.
+    Default 0.1. Affects the price."""
+    conditioningsettimesteprange_stop: float | None
+    """Where in the denoising the prompts cease to count, as a share of it (1 is its end). 0.1 to 1.
+    Default 1. Affects the price."""
+    extra: Mapping[str, Any] | None
+    """Sent as it is, unchecked; wins over every parameter."""
+
+
+class Sd35TurboTxt2ImgParams(TypedDict, total=False):
+    """What `sd35_turbo_txt2img` takes. Draw pictures from a text with Stable Diffusion 3.5 turbo.
+
+    Args:
+        prompt: What the picture shows.
+        negative_prompt: What the picture should not show.
+        steps: How many denoising steps are taken. 10 to 70.
+        guidance_scale: How closely the picture follows the prompt. 1 to 15.
+        seed: Where the randomness starts; the same seed and parameters draw the same picture.
+        sampler: The sampling method.
+        scheduler: The noise schedule.
+        width: Width of the picture, in pixels. Counts only with `aspect_ratio="custom"`. 64 to
+            2048.
+        height: Height of the picture, in pixels. Counts only with `aspect_ratio="custom"`. 64
+            to 2048.
+        aspect_ratio: Shape of the picture, width to height; `custom` leaves it to `width` and
+            `height`.
+        batch_size: How many pictures one call draws. 1 to 10.
+        image_format: File format of the picture.
+        image_quality: Quality at which the picture is compressed; higher keeps more detail. 10
+            to 100.
+        extra: Sent as it is, unchecked; wins over every parameter.
+    """
+
+    prompt: Required[str]
+    """What the picture shows."""
+    negative_prompt: str | None
+    """What the picture should not show. Default `low quality, blurry`."""
+    steps: int | None
+    """How many denoising steps are taken. 10 to 70. The page says 4, below its own minimum; 10 is
+    sent."""
+    guidance_scale: float | None
+    """How closely the picture follows the prompt. 1 to 15. Default 1."""
+    seed: int | None
+    """Where the randomness starts; the same seed and parameters draw the same picture. The page says
+    98552302; a number from 0 to 2147483647, drawn anew for each call, is sent."""
+    sampler: Literal["dpmpp_2m"] | str | None
+    """The sampling method. The page names no default; `dpmpp_2m` is sent. Known values: `dpmpp_2m`;
+    any other is sent as it is."""
+    scheduler: Literal["sgm_uniform", "normal", "karras", "exponential", "simple", "ddim_uniform", "beta"] | str | None
+    """The noise schedule. The page names no default; `sgm_uniform` is sent. Known values:
+    `sgm_uniform`, `normal`, `karras`, `exponential`, `simple`, `ddim_uniform`, `beta`; any other is
+    sent as it is."""
+    width: int | None
+    """Width of the picture, in pixels. Counts only with `aspect_ratio="custom"`. 64 to 2048. Default
+    1024."""
+    height: int | None
+    """Height of the picture, in pixels. Counts only with `aspect_ratio="custom"`. 64 to 2048. Default
+    1024."""
+    aspect_ratio: Literal["custom", "2:3", "1:1", "16:9", "9:16", "4:3", "3:4", "21:9"] | str | None
+    """Shape of the picture, width to height; `custom` leaves it to `width` and `height`. Default
+    `custom`. Known values: `custom`, `2:3`, `1:1`, `16:9`, `9:16`, `4:3`, `3:4`, `21:9`; any other
+    is sent as it is."""
+    batch_size: int | None
+    """How many pictures one call draws. 1 to 10. Default 1."""
+    image_format: Literal["jpeg", "png", "webp"] | str | None
+    """File format of the picture. Default `jpeg`. Known values: `jpeg`, `png`, `webp`; any other is
+    sent as it is."""
+    image_quality: int | None
+    """Quality at which the picture is compressed; higher keeps more detail. 10 to 100. Default 95."""
+    extra: Mapping[str, Any] | None
+    """Sent as it is, unchecked; wins over every parameter."""

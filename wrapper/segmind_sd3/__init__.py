@@ -1,0 +1,56 @@
+"""Python client of Segmind's five Stable Diffusion 3 endpoints.
+
+```python
+from segmind_sd3 import Client
+
+with Client() as client:  # SEGMIND_API_KEY, or api_key=
+    drawn = client.sd35_turbo_txt2img(prompt="a panda in a neon market")
+    drawn.save("panda.jpg")
+```
+"""
+
+from ._version import __version__
+from .client import AsyncClient, Client
+from .errors import (
+    APIError,
+    AuthenticationError,
+    BudgetExceeded,
+    ConnectionFailed,
+    InsufficientCredits,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+    Problem,
+    RateLimited,
+    RequestRefused,
+    SegmindError,
+    ServerError,
+    UnusableReply,
+)
+from .generation import Generation, Image
+from .request import Prepared
+from .retry import Retry
+
+__all__ = [
+    "APIError",
+    "AsyncClient",
+    "AuthenticationError",
+    "BudgetExceeded",
+    "Client",
+    "ConnectionFailed",
+    "Generation",
+    "Image",
+    "InsufficientCredits",
+    "InvalidRequest",
+    "NotFound",
+    "OutcomeUnknown",
+    "Prepared",
+    "Problem",
+    "RateLimited",
+    "RequestRefused",
+    "Retry",
+    "SegmindError",
+    "ServerError",
+    "UnusableReply",
+    "__version__",
+]

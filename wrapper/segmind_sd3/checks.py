@@ -1,0 +1,240 @@
+"""What is asked for, checked against the contract before anything is sent or paid.
+
+Every bound here comes from the generated table `OPERATIONS`; none is written down in this file. Whatever
+object is passed, the answer is a body that JSON can say, or one `InvalidRequest` that names every parameter
+that is wrong at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import random
+import reprlib
+import sys
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import httpx
+from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
+
+from . import images, quirks
+from .errors import InvalidRequest, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from segmind_sd3_api.parameters import Operation, Parameter
+
+Body = dict[str, Any]
+
+_SYSTEM_RANDOM: Final = random.SystemRandom()
+
+
+def operation_of(operation_id: str) -> Operation:
+    try:
+        return OPERATIONS[operation_id]
+    except (KeyError, TypeError):
+        known = ", ".join(OPERATIONS)
+        raise InvalidRequest(f"there is no endpoint {shown(operation_id)}; there are {known}") from None
+
+
+def checked(operation: Operation, params: Mapping[str, Any]) -> Body:
+    """Give the body that the parameters ask for, in the page's order, `extra` last and unchecked.
+
+    An image that is a URL stands in it as an `httpx.URL`, still to be fetched.
+
+    Raises:
+        InvalidRequest: naming every parameter that is wrong, what was given and what is allowed.
+    """
+    given = {name: value for name, value in params.items() if value is not None}
+    extra = given.pop("extra", {})
+    problems: dict[str, Problem] = {}
+    body: Body = {}
+    try:
+        extra = _extra(extra)
+    except Wrong as wrong:
+        problems["extra"] = Problem("extra", wrong.given, wrong.advice)
+        extra = {}
+
+    for name, known in operation.parameters.items():
+        try:
+            if name in given:
+                body[name] = _value(known, given[name])
+            elif name in extra:
+                continue
+            elif known.sdk_default is not NO_DEFAULT:
+                body[name] = _default(known.sdk_default)
+            elif known.required:
+                raise Wrong("missing", _allowed(known))
+        except Wrong as wrong:
+            problems[name] = Problem(name, wrong.given, wrong.advice)
+        except Exception as error:  # noqa: BLE001 - any code may hide behind an object's methods
+            hidden = f"got {shown(given.pop(name))}, whose own code raised {type(error).__name__}"
+            problems[name] = Problem(name, hidden, _allowed(known))
+
+    problems |= {problem.parameter: problem for problem in quirks.refusals(operation, given)}
+    problems |= {name: _unknown(name, operation) for name in given if name not in operation.parameters}
+    if problems:
+        raise refusal(operation, problems.values())
+    return {**quirks.completed(operation, {**body, **extra}), **extra}
+
+
+def refusal(operation: Operation, problems: Iterable[Problem]) -> InvalidRequest:
+    found = tuple(problems)
+    lines = "\n".join(f"  {problem}" for problem in found)
+    return InvalidRequest(f"{operation.operation_id} was not sent:\n{lines}", found)
+
+
+class Wrong(Exception):
+    """A value that is not allowed: what was given, and what to give instead."""
+
+    def __init__(self, given: str, advice: str) -> None:
+        super().__init__(given)
+        self.given = given
+        self.advice = advice
+
+
+def _default(value: object) -> object:
+    # From the system, so that a program that seeds `random` does not draw one picture for ever.
+    return _SYSTEM_RANDOM.randint(value.low, value.high) if isinstance(value, Random) else value
+
+
+def _value(known: Parameter, value: Any) -> object:
+    match known.kind:
+        case "integer":
+            return _bounded(known, _integer(known, value), value)
+        case "number":
+            return _bounded(known, _number(known, value), value)
+        case "boolean":
+            if value is True or value is False:
+                return value
+            raise Wrong(f"got {shown(value)}", _allowed(known))
+        case "string":
+            return _string(known, value)
+        case "image":
+            try:
+                return images.encoded(value)
+            except images.NotAnImage as wrong:
+                raise Wrong(f"got {wrong}", wrong.advice) from None
+
+
+def _has(value: object, method: str) -> bool:
+    # Asked of the type, as Python itself does: an instance may claim anything.
+    return hasattr(type(value), method)
+
+
+def _integer(known: Parameter, value: Any) -> int:
+    if isinstance(value, bool) or not _has(value, "__index__"):
+        raise Wrong(f"got {shown(value)}", _allowed(known))
+    return _sayable(int(operator.index(value)), known)
+
+
+def _number(known: Parameter, value: Any) -> float:
+    if _has(value, "__index__"):
+        whole = _integer(known, value)
+        if abs(whole) > sys.float_info.max:
+            raise Wrong("got a number of hundreds of digits", _allowed(known))
+        return whole
+    if not _has(value, "__float__"):
+        raise Wrong(f"got {shown(value)}", _allowed(known))
+    number = float(value)
+    if not math.isfinite(number):
+        raise Wrong(f"got {number}", _allowed(known))
+    return number
+
+
+def _sayable(number: int, known: Parameter) -> int:
+    try:
+        str(number)
+    except ValueError:
+        raise Wrong("got a number of thousands of digits", _allowed(known)) from None
+    return number
+
+
+def _string(known: Parameter, value: Any) -> str:
+    if not isinstance(value, str):
+        raise Wrong(f"got {shown(value)}", _allowed(known))
+    text = str.__str__(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Wrong(f"got {shown(text)}", "a lone surrogate can't be sent: pass whole characters") from None
+    return text
+
+
+def _bounded(known: Parameter, number: float, value: object) -> float:
+    below = known.minimum is not None and number < known.minimum
+    above = known.maximum is not None and number > known.maximum
+    odd = known.multiple_of is not None and not below and not above and number % known.multiple_of != 0
+    if not (below or above or odd):
+        return number
+    advice = _allowed(known)
+    if number == known.documented_default:
+        advice += (
+            f". {number} is the page's own default, outside of its own bounds: "
+            f'to send it all the same, pass extra={{"{known.name}": {number}}}'
+        )
+    raise Wrong(f"got {shown(value)}", advice)
+
+
+def _allowed(known: Parameter) -> str:
+    kinds = {
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "a str",
+        "boolean": "True or False",
+        "image": images.ALLOWED,
+    }
+    return f"allowed is {kinds[known.kind]}{range_of(known)}"
+
+
+def range_of(known: Parameter) -> str:
+    low, high = known.minimum, known.maximum
+    if low is not None and high is not None:
+        text = f" from {low} to {high}"
+    elif low is not None:
+        text = f" of at least {low}"
+    elif high is not None:
+        text = f" of at most {high}"
+    else:
+        text = ""
+    return text + (f" in multiples of {known.multiple_of}" if known.multiple_of else "")
+
+
+def _unknown(name: str, operation: Operation) -> Problem:
+    public = [name for name, known in operation.parameters.items() if not known.hidden]
+    close = get_close_matches(name, [*public, "extra"], n=1)
+    advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(public)}"
+    return Problem(name, "unknown", f"{advice} (to send it all the same: extra={{{name!r}: …}})")
+
+
+def _extra(extra: Any) -> Body:
+    """Give a plain copy of `extra`, as JSON will say it."""
+    allowed = "allowed is a mapping of names to what JSON can say"
+    try:
+        pairs = {str.__str__(name): value for name, value in dict(extra).items() if isinstance(name, str)}
+        if len(pairs) < len(dict(extra)):
+            raise TypeError("a name is no str")
+        text = json.dumps(pairs, allow_nan=False, ensure_ascii=False)
+        text.encode()
+        return cast("Body", json.loads(text))
+    except Exception as error:  # noqa: BLE001 - as above
+        raise Wrong(f"got {shown(extra)}", f"{allowed} ({type(error).__name__})") from None
+
+
+def pending(body: Body) -> list[tuple[str, httpx.URL]]:
+    """Give the images of a body that are still to be fetched."""
+    return [(name, value) for name, value in body.items() if isinstance(value, httpx.URL)]
+
+
+def shown(value: object) -> str:
+    """Show a value in an error: short, and whatever its own repr does."""
+    if isinstance(value, (bytes, bytearray)):
+        return f"{len(value)} bytes"
+    try:
+        text = reprlib.repr(value)
+    except Exception:  # noqa: BLE001 - a repr may raise anything
+        text = "a value whose own repr fails"
+    return text if len(text) <= 80 else text[:79] + "…"

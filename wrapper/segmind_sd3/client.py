@@ -1,0 +1,335 @@
+"""The two clients: what a user calls. One method for each endpoint, the same on both, but for `await`."""
+
+import inspect
+import ssl
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, Generic, Self, TypeVar, Unpack, get_args
+
+import anyio.to_thread
+import httpx
+from segmind_sd3_api.calls import CALLS
+from segmind_sd3_api.parameters import (
+    OPERATIONS,
+    Sd3LargeImg2ImgParams,
+    Sd3MediumImg2ImgParams,
+    Sd3MediumTileParams,
+    Sd3MediumTxt2ImgParams,
+    Sd35TurboTxt2ImgParams,
+)
+
+from .checks import checked, operation_of, pending
+from .generation import Generation
+from .images import fetch, fetch_async
+from .network import AsyncTransport, Deadline, LoopPools, Transport
+from .request import Prepared
+from .retry import Retry
+from .settings import TIMEOUT, Settings, changed, settings
+from .transport import AsyncDriver, Driver
+
+M = TypeVar("M", bound=Callable[..., Any])
+P = TypeVar("P")
+
+
+DOCUMENTATION: Final = """{operation.summary}
+
+{operation.doc}
+
+Args:
+{listed}
+    extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page knows.
+
+Returns:
+    The pictures, and what the reply said of them.
+
+Raises:
+    InvalidRequest: a parameter is wrong; nothing was sent, and every wrong one is named.
+    SegmindError: any other failure; its `billed` says whether the call was paid for.
+
+Source: {operation.page}
+"""
+
+
+def endpoint(method: M) -> M:
+    """Give a method the signature and the documentation that the generated table has for its name.
+
+    Editors read the typed dict behind `Unpack`; notebooks, `help` and `inspect` see only `**params`.
+    """
+    operation = OPERATIONS[method.__name__]
+    public = [known for known in operation.parameters.values() if not known.hidden]
+    (params,) = get_args(method.__annotations__["params"])
+    hints = params.__annotations__
+    made = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+    missing = inspect.Parameter.empty
+    signature = inspect.Signature(
+        [
+            inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD),
+            *(
+                made(known.name, default=missing, annotation=get_args(hints[known.name])[0])
+                if known.required
+                else made(known.name, default=None, annotation=hints[known.name])
+                for known in public
+            ),
+            made("extra", default=None, annotation=hints["extra"]),
+        ],
+        return_annotation=method.__annotations__["return"],
+    )
+    vars(method)["__signature__"] = signature
+    listed = "\n".join(f"    {known.name}: {known.doc}" for known in public)
+    method.__doc__ = DOCUMENTATION.format(operation=operation, listed=listed)
+    return method
+
+
+class _Base(Generic[P]):
+    """What both clients share: their options, and whose the connections are."""
+
+    _settings: Settings
+    _pool: P
+    _owner: bool
+
+    def with_options(
+        self, *, api_key: str | None = None, timeout: float | None = None, retry: Retry | None = None
+    ) -> Self:
+        """Copy the client with other options. The copy shares its connections, and does not close them."""
+        copy = object.__new__(type(self))
+        copy._settings = changed(self._settings, api_key, timeout, retry)
+        copy._pool = self._pool
+        copy._owner = False
+        return copy
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._settings.base_url!r})"
+
+
+class _Pool:
+    """The connections of a sync client: made at the first call, since a TLS context takes a while to make."""
+
+    def __init__(self, transport: httpx.BaseTransport | None, options: Settings) -> None:
+        self._transport = transport
+        self._options = options
+        self._lock = threading.Lock()
+
+    def current(self) -> httpx.BaseTransport:
+        with self._lock:
+            if self._transport is None:
+                self._transport = Transport(**self._options.network())
+            return self._transport
+
+    def close(self) -> None:
+        with self._lock:
+            if self._transport is not None:
+                self._transport.close()
+
+
+class Client(_Base[_Pool]):
+    """Draws pictures with Segmind's five Stable Diffusion 3 endpoints.
+
+    Use it as a context manager, or call `close`. It may be shared by threads.
+
+    Args:
+        api_key: the key; else `SEGMIND_API_KEY`. It goes to the base URL's origin alone.
+        base_url: the origin of the API; else `SEGMIND_BASE_URL`, else the live one. `/v1` may follow.
+        timeout: the deadline of a whole call in seconds, with its retries, waits and body.
+        retry: when a call is sent again; by default, only where it certainly was not billed.
+        transport: an httpx transport to send by, such as the reference server's. It is closed with the
+            client, and bounded by httpx's timeouts, each operation for itself.
+        proxy: the URL of a proxy; else what the environment names (`HTTPS_PROXY`, `NO_PROXY`).
+        verify: an SSL context, or False to trust any certificate; else `SSL_CERT_FILE` counts.
+        allow_private_image_urls: whether an image may be fetched from an address that is not public.
+
+    Raises:
+        InvalidRequest: there is no key, or the base URL is none to send it to.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = TIMEOUT,
+        retry: Retry = Retry(),  # noqa: B008 - frozen
+        transport: httpx.BaseTransport | None = None,
+        proxy: str | None = None,
+        verify: ssl.SSLContext | bool = True,
+        allow_private_image_urls: bool = False,
+    ) -> None:
+        self._settings = settings(
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            retry=retry,
+            proxy=proxy,
+            verify=verify,
+            allow_private_image_urls=allow_private_image_urls,
+        )
+        self._pool = _Pool(transport, self._settings)
+        self._owner = True
+
+    @endpoint
+    def sd3_medium_tile(self, **params: Unpack[Sd3MediumTileParams]) -> Generation:
+        return self._draw("sd3_medium_tile", params)
+
+    @endpoint
+    def sd3_medium_img2img(self, **params: Unpack[Sd3MediumImg2ImgParams]) -> Generation:
+        return self._draw("sd3_medium_img2img", params)
+
+    @endpoint
+    def sd3_medium_txt2img(self, **params: Unpack[Sd3MediumTxt2ImgParams]) -> Generation:
+        return self._draw("sd3_medium_txt2img", params)
+
+    @endpoint
+    def sd3_large_img2img(self, **params: Unpack[Sd3LargeImg2ImgParams]) -> Generation:
+        return self._draw("sd3_large_img2img", params)
+
+    @endpoint
+    def sd35_turbo_txt2img(self, **params: Unpack[Sd35TurboTxt2ImgParams]) -> Generation:
+        return self._draw("sd35_turbo_txt2img", params)
+
+    def prepare(self, operation: str, /, **params: Any) -> Prepared:
+        """Check and complete a call without sending it. An image URL is fetched; nothing is paid.
+
+        Raises:
+            InvalidRequest: a parameter is wrong.
+            ConnectionFailed: an image URL can't be fetched.
+        """
+        return self._prepared(operation, params, self._settings.deadline())
+
+    def send(self, prepared: Prepared) -> Generation:
+        """Send a prepared call. Sending it twice draws and pays twice."""
+        return self._sent(prepared, self._settings.deadline())
+
+    def _draw(self, operation: str, params: Any) -> Generation:
+        deadline = self._settings.deadline()
+        return self._sent(self._prepared(operation, params, deadline), deadline)
+
+    def _prepared(self, operation: str, params: Any, deadline: Deadline) -> Prepared:
+        body = checked(operation_of(operation), params)
+        for name, url in pending(body):
+            body[name] = fetch(name, url, deadline, **self._settings.fetching())
+        return self._settings.prepared(operation, body)
+
+    def _sent(self, prepared: Prepared, deadline: Deadline) -> Generation:
+        call = self._settings.call(prepared, deadline)
+        generated = CALLS[prepared.operation]
+        generated.sync(
+            client=self._settings.generated(Driver(call, self._pool.current())),
+            body=generated.body(prepared.body),
+        )
+        return call.drawn()
+
+    def close(self) -> None:
+        """Close the connections, where this client made them."""
+        if self._owner:
+            self._settings.closed.set()
+            self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncClient(_Base[LoopPools]):
+    """Draws pictures as `Client` does, with `await`, on asyncio and on trio.
+
+    Use it as an async context manager, or call `aclose`. It keeps connections for each event loop, so one
+    client serves several runs of `asyncio.run`, one after the other or in threads.
+
+    The arguments are those of `Client`; `transport` is an async one.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = TIMEOUT,
+        retry: Retry = Retry(),  # noqa: B008 - frozen
+        transport: httpx.AsyncBaseTransport | None = None,
+        proxy: str | None = None,
+        verify: ssl.SSLContext | bool = True,
+        allow_private_image_urls: bool = False,
+    ) -> None:
+        self._settings = settings(
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            retry=retry,
+            proxy=proxy,
+            verify=verify,
+            allow_private_image_urls=allow_private_image_urls,
+        )
+        network = self._settings.network()
+        self._pool = LoopPools(lambda: transport or AsyncTransport(**network))
+        self._owner = True
+
+    @endpoint
+    async def sd3_medium_tile(self, **params: Unpack[Sd3MediumTileParams]) -> Generation:
+        return await self._draw("sd3_medium_tile", params)
+
+    @endpoint
+    async def sd3_medium_img2img(self, **params: Unpack[Sd3MediumImg2ImgParams]) -> Generation:
+        return await self._draw("sd3_medium_img2img", params)
+
+    @endpoint
+    async def sd3_medium_txt2img(self, **params: Unpack[Sd3MediumTxt2ImgParams]) -> Generation:
+        return await self._draw("sd3_medium_txt2img", params)
+
+    @endpoint
+    async def sd3_large_img2img(self, **params: Unpack[Sd3LargeImg2ImgParams]) -> Generation:
+        return await self._draw("sd3_large_img2img", params)
+
+    @endpoint
+    async def sd35_turbo_txt2img(self, **params: Unpack[Sd35TurboTxt2ImgParams]) -> Generation:
+        return await self._draw("sd35_turbo_txt2img", params)
+
+    async def prepare(self, operation: str, /, **params: Any) -> Prepared:
+        """Check and complete a call without sending it. An image URL is fetched; nothing is paid.
+
+        Raises:
+            InvalidRequest: a parameter is wrong.
+            ConnectionFailed: an image URL can't be fetched.
+        """
+        return await self._prepared(operation, params, self._settings.deadline())
+
+    async def send(self, prepared: Prepared) -> Generation:
+        """Send a prepared call. Sending it twice draws and pays twice."""
+        return await self._sent(prepared, self._settings.deadline())
+
+    async def _draw(self, operation: str, params: Any) -> Generation:
+        deadline = self._settings.deadline()
+        return await self._sent(await self._prepared(operation, params, deadline), deadline)
+
+    async def _prepared(self, operation: str, params: Any, deadline: Deadline) -> Prepared:
+        known = operation_of(operation)
+        if any(parameter.kind == "image" for parameter in known.parameters.values()):
+            # Reading and encoding a file would hold up every other task of the loop.
+            body = await anyio.to_thread.run_sync(partial(checked, known, params))
+        else:
+            body = checked(known, params)
+        for name, url in pending(body):
+            body[name] = await fetch_async(name, url, deadline, **self._settings.fetching())
+        return self._settings.prepared(operation, body)
+
+    async def _sent(self, prepared: Prepared, deadline: Deadline) -> Generation:
+        call = self._settings.call(prepared, deadline)
+        generated = CALLS[prepared.operation]
+        await generated.asyncio(
+            client=self._settings.generated(AsyncDriver(call, self._pool)),
+            body=generated.body(prepared.body),
+        )
+        return call.drawn()
+
+    async def aclose(self) -> None:
+        """Close this event loop's connections, where this client made them."""
+        if self._owner:
+            self._settings.closed.set()
+            await self._pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()

@@ -1,0 +1,244 @@
+"""Sockets: the time that each operation has left, who is at the other end, and one pool for each event loop.
+
+httpx bounds each operation by itself, so a server that drips a byte now and then holds a call for ever.
+In sync, the pool's network backend below gives every connect, handshake, read and write the time that the
+whole call has left. In async, `anyio.fail_after` around the call does the same, and needs no help here.
+
+What is not bounded in sync is the name look-up: the system's resolver takes no timeout. A `transport=` of
+the user's own is bounded by httpx's timeouts, each operation for itself.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+import urllib.request
+from contextlib import contextmanager
+from contextvars import ContextVar
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any, Final
+
+import httpcore
+import httpx
+from anyio.lowlevel import RunVar
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+
+
+class Deadline:
+    """A moment by which a whole call must have ended. `left` gives the seconds until then, never below 0."""
+
+    __slots__ = ("_at", "_clock", "seconds")
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._at = clock() + seconds
+
+    def left(self) -> float:
+        return max(0.0, self._at - self._clock())
+
+    @contextmanager
+    def applied(self) -> Generator[None]:
+        """Bound every socket operation of this thread's sync pools by this deadline."""
+        token = _deadline.set(self)
+        try:
+            yield
+        finally:
+            _deadline.reset(token)
+
+
+_deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+
+
+def _left(error: type[httpcore.TimeoutException], timeout: float | None) -> float | None:
+    deadline = _deadline.get()
+    if deadline is None:
+        return timeout
+    if (left := deadline.left()) <= 0:
+        raise error("the deadline is over")
+    return left
+
+
+class PrivateAddress(httpcore.ConnectError):
+    """The peer is not on the public internet, and only a public one was allowed."""
+
+
+def refuse_private(peer: str) -> None:
+    address = ip_address(peer.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    if not address.is_global or address.is_multicast:
+        raise PrivateAddress(f"{peer} is not a public address")
+
+
+class _Stream(httpcore.NetworkStream):
+    # A write goes out in pieces of this size, each with the time that is left: httpcore gives the whole
+    # timeout to each `send`, and a peer that takes a few bytes at a time would outlast the deadline.
+    PIECE: Final = 16 * 1024
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+        self.close = inner.close
+        self.get_extra_info = inner.get_extra_info
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(httpcore.ReadTimeout, timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for at in range(0, len(buffer), self.PIECE):
+            self._inner.write(buffer[at : at + self.PIECE], _left(httpcore.WriteTimeout, timeout))
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _left(httpcore.ConnectTimeout, timeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, *, public_only: bool) -> None:
+        self._inner = httpcore.SyncBackend()
+        self._public_only = public_only
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        # Address by address: the standard library would give each of them the whole timeout.
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as unknown:
+            raise httpcore.ConnectError(f"{host}: {unknown}") from unknown
+        failure: httpcore.ConnectError | None = None
+        for peer in dict.fromkeys(str(address[4][0]) for address in found):
+            left = _left(httpcore.ConnectTimeout, timeout)
+            try:
+                stream = self._inner.connect_tcp(peer, port, left, local_address, socket_options)
+            except httpcore.ConnectError as error:
+                failure = error
+                continue
+            if self._public_only:
+                _checked(stream)
+            return _Stream(stream)
+        raise failure or httpcore.ConnectError(f"{host} has no address")
+
+
+def _checked(stream: httpcore.NetworkStream) -> None:
+    try:
+        refuse_private(stream.get_extra_info("server_addr")[0])
+    except PrivateAddress:
+        stream.close()
+        raise
+
+
+class _PublicBackend(httpcore.AsyncNetworkBackend):
+    """Connects as the inner backend does, and hangs up on a peer that is not public."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+        self.sleep = inner.sleep
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        stream = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        try:
+            refuse_private(stream.get_extra_info("server_addr")[0])
+        except PrivateAddress:
+            await stream.aclose()
+            raise
+        return stream
+
+
+def _keepalive() -> list[tuple[int, int, int]]:
+    """Have the system probe a silent peer: a drawing takes a minute, and routers forget idle connections."""
+    wanted = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
+    known = [
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in wanted.items()
+        if hasattr(socket, name)
+    ]
+    return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *known]
+
+
+_OPTIONS: Final[dict[str, Any]] = {
+    "socket_options": _keepalive(),
+    "limits": httpx.Limits(max_connections=100, max_keepalive_connections=64, keepalive_expiry=5.0),
+}
+
+
+class Transport(httpx.HTTPTransport):
+    """httpx's pool, whose sockets keep the deadline of the call they serve."""
+
+    def __init__(self, *, public_only: bool = False, **options: Any) -> None:
+        super().__init__(**_OPTIONS, **options)
+        # httpx has no argument for it. A test that drips notices if this ever stops working.
+        pool: Any = self._pool
+        pool._network_backend = _Backend(public_only=public_only)  # noqa: SLF001
+
+
+class AsyncTransport(httpx.AsyncHTTPTransport):
+    """httpx's pool; with `public_only`, it hangs up on peers that are not on the public internet."""
+
+    def __init__(self, *, public_only: bool = False, **options: Any) -> None:
+        super().__init__(**_OPTIONS, **options)
+        if public_only:
+            pool: Any = self._pool
+            pool._network_backend = _PublicBackend(pool._network_backend)  # noqa: SLF001 - as above
+
+
+class LoopPools:
+    """A pool for each event loop, since a socket belongs to the loop that opened it.
+
+    A loop that ends closes its own pool: ending a run closes the async generators that it began, and each
+    pool is held by one. So a second `asyncio.run` finds a new pool, and the first leaves no open socket.
+    """
+
+    def __init__(self, make: Callable[[], httpx.AsyncBaseTransport]) -> None:
+        self._make = make
+        self._keepers: RunVar[tuple[httpx.AsyncBaseTransport, AsyncGenerator[None]] | None] = RunVar(
+            "pool", None
+        )
+
+    async def current(self) -> httpx.AsyncBaseTransport:
+        kept = self._keepers.get()
+        if kept is None:
+            pool = self._make()
+            keeper = _keep(pool)
+            kept = (pool, keeper)
+            self._keepers.set(kept)
+            await anext(keeper)
+        return kept[0]
+
+    async def aclose(self) -> None:
+        kept = self._keepers.get()
+        if kept is not None:
+            self._keepers.set(None)
+            await kept[1].aclose()
+
+
+async def _keep(pool: httpx.AsyncBaseTransport) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await pool.aclose()
+
+
+def proxy_for(url: httpx.URL) -> str | None:
+    """Give the proxy that the environment names for an address, as curl and the standard library read it."""
+    if urllib.request.proxy_bypass(url.host):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(url.scheme) or proxies.get("all")

@@ -1,0 +1,430 @@
+"""Every difference between what the docs pages say and what is sensible or seen: one row each, or nowhere.
+
+A row is one of four kinds, and its kind says what its function may do:
+
+default  a value that is sent when the caller names none. Most are only data: an action of
+         `openapi/sdk.overlay.yaml`. A function completes a body.
+refusal  nothing is sent: the function yields what is wrong with the parameters.
+repair   a reply is mended; the function gives any other reply back as it found it.
+reading  an error is told apart, or a wait is found; the function gives any other fault back as it found it.
+
+A row says what the page documents, what was observed, and how surely: `vendor`, `client`, `reported` or
+`inferred`, as in the overlay. The README prints this table.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from .errors import Fault, InsufficientCredits, Problem, RateLimited, UnusableReply, text_of
+from .pictures import sniff
+from .wire import Reply, json_of, moment
+
+if TYPE_CHECKING:
+    from segmind_sd3_api.parameters import Operation
+
+Given = Mapping[str, Any]
+Completion = Callable[["Operation", dict[str, Any]], dict[str, Any]]
+Refusal = Callable[["Operation", Given], Iterator[Problem]]
+Repair = Callable[[Reply], Reply]
+Reading = Callable[[Reply, Fault], Fault]
+Kind = Literal["default", "refusal", "repair", "reading"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Quirk:
+    """One row. `actions` are the overlay actions that hold its data, `function` is its code, if any."""
+
+    name: str
+    kind: Kind
+    documented: str
+    observed: str
+    grade: str
+    evidence: str
+    does: str
+    actions: tuple[str, ...] = ()
+    function: Callable[..., Any] | None = None
+
+
+QUIRKS: dict[str, Quirk] = {}
+
+
+def row(
+    name: str,
+    kind: Kind,
+    *,
+    documented: str,
+    observed: str,
+    grade: str,
+    evidence: str,
+    does: str,
+    actions: tuple[str, ...] = (),
+) -> Callable[[F], F]:
+    """Enter a row; used as a decorator, it enters the function below it as the row's code."""
+    QUIRKS[name] = Quirk(name, kind, documented, observed, grade, evidence, does, actions)
+
+    def enter(function: F) -> F:
+        QUIRKS[name] = replace(QUIRKS[name], function=function)
+        return function
+
+    return enter
+
+
+def completed(operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+    for function in _functions("default"):
+        body = function(operation, body)
+    return body
+
+
+def refusals(operation: Operation, given: Given) -> Iterator[Problem]:
+    for function in _functions("refusal"):
+        yield from function(operation, given)
+
+
+def repaired(reply: Reply) -> Reply:
+    for function in _functions("repair"):
+        reply = function(reply)
+    return reply
+
+
+def read(reply: Reply, fault: Fault) -> Fault:
+    for function in _functions("reading"):
+        fault = function(reply, fault)
+    return fault
+
+
+def _functions(kind: Kind) -> list[Callable[..., Any]]:
+    return [quirk.function for quirk in QUIRKS.values() if quirk.kind == kind and quirk.function]
+
+
+# -- Defaults ---------------------------------------------------------------------------------------------
+
+row(
+    "steps-default-below-minimum",
+    "default",
+    documented="turbo: `steps` has the default 4 and the minimum 10",
+    observed="programs send 4 and get a picture: the minimum is not enforced",
+    grade="client",
+    evidence="public programs",
+    does='sends 10 unless told; refuses 4 and says how to send it, `extra={"steps": 4}`',
+    actions=("sdk-turbo-steps",),
+)
+
+row(
+    "fixed-seed-default",
+    "default",
+    documented="one seed for everybody, so that the same prompt draws the same picture each time",
+    observed="an omitted seed takes the page's default; -1 means random on medium txt2img",
+    grade="inferred",
+    evidence="vendor's newer page for -1; the rest is reasoned",
+    does="draws a seed, sends it and reports it",
+    actions=("sdk-seed",),
+)
+
+row(
+    "prompt-default-1",
+    "default",
+    documented="large: `prompt` and `negative_prompt` have the default `1`",
+    observed="perhaps the page's rendering of true",
+    grade="inferred",
+    evidence="the page's `base64` shows the same `1`",
+    does="wants a prompt; sends an empty negative prompt unless told",
+    actions=("sdk-large-prompt", "sdk-large-negative-prompt"),
+)
+
+row(
+    "mode-without-values",
+    "default",
+    documented="large: `mode` is required and no value is listed",
+    observed="`image-to-image`",
+    grade="vendor",
+    evidence="the page's sample and the vendor's own programs",
+    does="sends `image-to-image` unless told",
+    actions=("sdk-large-mode",),
+)
+
+row(
+    "sampler-required-no-values",
+    "default",
+    documented="turbo: `sampler` and `scheduler` are required, without a default or a value listed",
+    observed="calls without them are drawn",
+    grade="reported",
+    evidence="public programs",
+    does="sends the sample's `dpmpp_2m` and `sgm_uniform` unless told",
+    actions=("sdk-turbo-sampler", "sdk-turbo-scheduler"),
+)
+
+row(
+    "negative-prompt-none",
+    "default",
+    documented="medium txt2img: `negative_prompt` is a str with the default `None`",
+    observed="",
+    grade="inferred",
+    evidence="the page's rendering of no default",
+    does="is not sent unless given",
+    actions=("sdk-medium-negative-prompt",),
+)
+
+row(
+    "strength-both-ways",
+    "default",
+    documented="tile: `strength` is that of the transformation, and in prose higher is more like the input",
+    observed="",
+    grade="inferred",
+    evidence="the page contradicts itself",
+    does="documents both, and sends what it is given",
+    actions=("sdk-tile-strength",),
+)
+
+
+@row(
+    "base64-default-true",
+    "default",
+    documented="`base64` has the default 1, and the reply is an image/jpeg",
+    observed="the live default is false on the vendor's newer page, true on these pages",
+    grade="vendor",
+    evidence="the vendor's newer page",
+    does="always sends it: false for one picture, true for several; reads both replies",
+    actions=("sdk-base64", "sdk-counts-images"),
+)
+def base64_by_count(operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+    if "base64" not in operation.parameters or "base64" in body:
+        return body
+    counts = [body.get(name, 1) for name, known in operation.parameters.items() if known.counts_images]
+    return {**body, "base64": any(isinstance(count, (int, float)) and count > 1 for count in counts)}
+
+
+# -- Refusals ---------------------------------------------------------------------------------------------
+
+_TO_SEND_A_PICTURE = "pass a path, bytes, an open file, a PIL image, base64 text, or the URL itself"
+
+
+@row(
+    "tob64-inside-quotes",
+    "refusal",
+    documented="tile: the sample sends the text `toB64('https://…')`",
+    observed="",
+    grade="vendor",
+    evidence="the page's sample: the call stands inside quotes",
+    does="refuses it, and says what to pass instead",
+)
+def code_in_quotes(operation: Operation, given: Given) -> Iterator[Problem]:
+    for name in _images(operation, given):
+        value = given[name]
+        if isinstance(value, str) and (call := re.match(r"\s*([A-Za-z_][\w.]{0,40})\s*\(", value)):
+            yield Problem(name, f"the text of a call, {call[1]}(…)", _TO_SEND_A_PICTURE)
+
+
+@row(
+    "tob64-promise",
+    "refusal",
+    documented="`toB64` is async and never awaited, so the body holds `{}`",
+    observed="",
+    grade="vendor",
+    evidence="the pages' JavaScript samples",
+    does="refuses it likewise",
+)
+def promise_for_a_picture(operation: Operation, given: Given) -> Iterator[Problem]:
+    for name in _images(operation, given):
+        if isinstance(given[name], Mapping):
+            yield Problem(name, "an object, as an un-awaited toB64(…) leaves it", _TO_SEND_A_PICTURE)
+
+
+@row(
+    "tob64-url-as-file",
+    "refusal",
+    documented="`toB64` opens a URL as if it were a file",
+    observed="",
+    grade="vendor",
+    evidence="the pages' JavaScript samples",
+    does="takes a path, bytes, file, PIL image, `data:` URI, base64 text or URL; refuses a URL made a path",
+)
+def url_as_a_path(operation: Operation, given: Given) -> Iterator[Problem]:
+    for name in _images(operation, given):
+        if isinstance(given[name], PurePath) and re.match(r"https?:[/\\]", str(given[name])):
+            yield Problem(name, "a URL made into a path", "pass the URL as a str, as it is")
+
+
+@row(
+    "size-ignored-unless-custom",
+    "refusal",
+    documented="turbo: `width` and `height` count only with `aspect_ratio` custom",
+    observed="",
+    grade="vendor",
+    evidence="the page's description of `aspect_ratio`",
+    does="refuses a width or height beside another aspect ratio",
+)
+def size_beside_a_ratio(operation: Operation, given: Given) -> Iterator[Problem]:
+    ratio = given.get("aspect_ratio")
+    if "aspect_ratio" not in operation.parameters or not isinstance(ratio, str) or ratio == "custom":
+        return
+    for name in ("width", "height"):
+        if given.get(name) is not None:
+            yield Problem(
+                name,
+                f"given beside aspect_ratio {ratio[:40]!r}",
+                'it counts only with aspect_ratio="custom": leave one of the two out',
+            )
+
+
+def _images(operation: Operation, given: Given) -> Iterator[str]:
+    return (name for name, known in operation.parameters.items() if known.kind == "image" and name in given)
+
+
+# -- Repairs of a reply -----------------------------------------------------------------------------------
+
+
+@row(
+    "wrong-media-type",
+    "repair",
+    documented="the content type names the format",
+    observed="a 200 may carry a wrong one, or none",
+    grade="reported",
+    evidence="programs that look at the first bytes instead",
+    does="looks at the first bytes",
+)
+def picture_without_its_type(reply: Reply) -> Reply:
+    return reply if _is_named_a_picture(reply) else _named_by_its_bytes(reply)
+
+
+@row(
+    "reply-format",
+    "repair",
+    documented="format parameters exist, and the reply is documented as image/jpeg alone",
+    observed="png and webp replies",
+    grade="client",
+    evidence="public programs",
+    does="takes the format from the reply's own bytes",
+)
+def picture_of_another_type(reply: Reply) -> Reply:
+    return _named_by_its_bytes(reply) if _is_named_a_picture(reply) else reply
+
+
+def _is_named_a_picture(reply: Reply) -> bool:
+    return reply.headers.get("content-type", "").startswith("image/")
+
+
+def _named_by_its_bytes(reply: Reply) -> Reply:
+    found = sniff(reply.body)
+    if found is None or reply.headers.get("content-type") == found:
+        return reply
+    return replace(reply, headers={**reply.headers, "content-type": found})
+
+
+@row(
+    "several-images",
+    "repair",
+    documented="one jpeg, while `samples` and `batch_size` allow more",
+    observed="`image` is a text or a list of texts; one program expected `images`",
+    grade="client",
+    evidence="public programs; `images` is reported once",
+    does="takes all three",
+)
+def images_under_one_name(reply: Reply) -> Reply:
+    if b'"images"' not in reply.body:
+        return reply
+    content = json_of(reply.body)
+    if not isinstance(content, dict) or "image" in content or "images" not in content:
+        return reply
+    content = cast("dict[str, Any]", content)
+    renamed = {"image" if name == "images" else name: value for name, value in content.items()}
+    return replace(reply, body=json.dumps(renamed).encode())
+
+
+# -- Readings ---------------------------------------------------------------------------------------------
+
+
+@row(
+    "406-not-only-credits",
+    "reading",
+    documented='406 means "Not enough credits"',
+    observed="also a wrong content type, a refused value, or a team's spend limit",
+    grade="vendor",
+    evidence="vendor's newer pages and worker code",
+    does="tells them apart by the text",
+)
+def credits_or_not(reply: Reply, fault: Fault) -> Fault:
+    if reply.status != 406:
+        return fault
+    if re.search(r"spend\w*\W+limit|limit\W+\w+\W+spend", fault.told, re.IGNORECASE):
+        return replace(fault, error=InsufficientCredits, advice="The team's spend limit is met: raise it.")
+    if re.search(r"credit|balance", fault.told, re.IGNORECASE):
+        return replace(fault, error=InsufficientCredits)
+    if re.search(r"content.?type", fault.told, re.IGNORECASE):
+        return replace(
+            fault, advice="The body was not taken for JSON: look for a proxy that changes headers."
+        )
+    return replace(fault, advice="The text names no credits: a parameter's value was most likely refused.")
+
+
+@row(
+    "405-html",
+    "reading",
+    documented="an error's body is JSON",
+    observed="a 405 is an HTML page",
+    grade="vendor",
+    evidence="vendor's newer pages",
+    does="reads the title of the page",
+)
+def title_of_405(reply: Reply, fault: Fault) -> Fault:
+    return _told_by_title(reply, fault) if reply.status == 405 else fault
+
+
+@row(
+    "gateway-html",
+    "reading",
+    documented="an error's body is JSON",
+    observed="a 502 or 504 is a gateway's HTML page, after some 60 to 100 s",
+    grade="client",
+    evidence="public programs",
+    does="reads the title of the page; says that the call may have been drawn",
+)
+def title_of_gateway(reply: Reply, fault: Fault) -> Fault:
+    return _told_by_title(reply, fault) if reply.status != 405 else fault
+
+
+def _told_by_title(reply: Reply, fault: Fault) -> Fault:
+    head = reply.body[:65536].decode("utf-8", "replace")
+    if not re.match(r"\s*<(!doctype|html|head|\?xml)", head, re.IGNORECASE):
+        return fault
+    title = re.search(r"<(title|h1)[^>]{0,200}>(.*?)</\1\s*>", head, re.IGNORECASE | re.DOTALL)
+    return replace(fault, told=html.unescape(title[2]).strip() if title else "an HTML page without a title")
+
+
+@row(
+    "error-in-200",
+    "reading",
+    documented="a 200 is a picture",
+    observed='a 200 may carry `{"error": …}`',
+    grade="reported",
+    evidence="public programs",
+    does="`UnusableReply` with the text that it carries",
+)
+def error_in_success(reply: Reply, fault: Fault) -> Fault:
+    if fault.error is not UnusableReply:
+        return fault
+    content = json_of(reply.body)
+    told = "" if not isinstance(content, dict) or "image" in content else text_of(cast("object", content))
+    return replace(fault, told=told) if told else fault
+
+
+@row(
+    "no-retry-after",
+    "reading",
+    documented="",
+    observed="a 429 has no Retry-After; `x-rate-limit-reset-at-utc` says when the window ends",
+    grade="vendor",
+    evidence="vendor's newer pages",
+    does="waits until then (ISO, naive is UTC; HTTP date; epoch in s or ms) by the reply's `Date`, in bounds",
+)
+def end_of_window(reply: Reply, fault: Fault) -> Fault:
+    if fault.error is not RateLimited:
+        return fault
+    return replace(fault, reset_at=moment(reply.headers.get("x-rate-limit-reset-at-utc", "")))

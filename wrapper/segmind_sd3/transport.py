@@ -1,0 +1,240 @@
+"""The two drivers of an exchange, with and without `await`, and the fetching of an image from a URL.
+
+A driver is an httpx transport that serves one call. It sits under the generated client, because from above
+it is too late: the generated parser raises on status 520 and takes a 200 with an error for a file. It
+decides nothing: the generator in `exchange.py` says what to do, the driver does it and tells what came.
+
+The key is set here, on the copy of the request that goes to the wire, and nowhere above: neither the
+generated client nor any frame that can raise holds it.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import httpx
+
+from ._version import __version__
+from .exchange import SEND, advanced, exchange
+from .generation import Generation
+from .network import AsyncTransport, Transport
+from .wire import Failure, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from .exchange import Step, Told
+    from .network import Deadline, LoopPools
+    from .retry import Retry
+    from .wire import Key
+
+MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
+"""The largest reply that is read: ten pictures of 2048 x 2048, as PNG in base64, stay below it."""
+
+MAX_ERROR_BYTES: Final = 1024 * 1024
+"""How much of an error's body is read: more is no message."""
+
+_NOTHING_WAS_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+
+
+@dataclass(slots=True)
+class Call:
+    """What one call carries past the generated client, and its outcome on the way back."""
+
+    key: Key
+    retry: Retry
+    deadline: Deadline
+    seed: int | None
+    outcome: Generation | None = None
+
+    def drawn(self) -> Generation:
+        if self.outcome is None:
+            raise RuntimeError("the generated client never called its transport")
+        return self.outcome
+
+    def steps(self) -> Generator[Step, Told, Generation]:
+        return exchange(self.retry, self.key, seed=self.seed, left=self.deadline.left)
+
+    def authorised(self, request: httpx.Request, trace: object) -> httpx.Request:
+        """Copy a request, with the key and the time that is left.
+
+        No compression is asked for: pictures gain nothing by it, and a bomb needs it.
+        """
+        left = self.deadline.left()
+        return httpx.Request(
+            request.method,
+            request.url,
+            headers={
+                **request.headers,
+                "accept-encoding": "identity",
+                "user-agent": f"segmind-sd3/{__version__}",
+                "x-api-key": self.key.reveal(),
+            },
+            stream=request.stream,
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), left), "trace": trace},
+        )
+
+
+class Driver(httpx.BaseTransport):
+    def __init__(self, call: Call, pool: httpx.BaseTransport) -> None:
+        self._call = call
+        self._pool = pool
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        steps = self._call.steps()
+        step = advanced(steps, None)
+        while not isinstance(step, Generation):
+            step = advanced(steps, self._send(request) if step == SEND else time.sleep(step))
+        return _handed_up(self._call, step)
+
+    def _send(self, request: httpx.Request) -> Reply | Failure:
+        progress = Progress(self._call.deadline, self._pool)
+        try:
+            with self._call.deadline.applied():
+                response = self._pool.handle_request(self._call.authorised(request, progress.trace))
+                try:
+                    progress.began(response)
+                    for chunk in response.iter_bytes():
+                        progress.took(chunk)
+                finally:
+                    response.close()
+        except (httpx.HTTPError, OSError) as fault:
+            return progress.ended_by(fault)
+        except BaseException as interruption:
+            _cut_frames(interruption)
+            raise
+        return progress.reply()
+
+
+class AsyncDriver(httpx.AsyncBaseTransport):
+    def __init__(self, call: Call, pools: LoopPools) -> None:
+        self._call = call
+        self._pools = pools
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        steps = self._call.steps()
+        step = advanced(steps, None)
+        while not isinstance(step, Generation):
+            step = advanced(steps, await (self._send(request) if step == SEND else anyio.sleep(step)))
+        return _handed_up(self._call, step)
+
+    async def _send(self, request: httpx.Request) -> Reply | Failure:
+        pool = await self._pools.current()
+        progress = Progress(self._call.deadline, pool)
+        try:
+            with anyio.fail_after(self._call.deadline.left()):
+                response = await pool.handle_async_request(
+                    self._call.authorised(request, progress.async_trace)
+                )
+                try:
+                    progress.began(response)
+                    async for chunk in response.aiter_bytes():
+                        progress.took(chunk)
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, OSError) as fault:
+            return progress.ended_by(fault)
+        except BaseException as interruption:
+            _cut_frames(interruption)
+            raise
+        return progress.reply()
+
+
+class _Enough(httpx.HTTPError):
+    """No more of this body is wanted."""
+
+
+class Progress:
+    """How far one sending got: what came so far, and whether anything was sent at all."""
+
+    def __init__(self, deadline: Deadline, pool: object) -> None:
+        self._deadline = deadline
+        # A transport of the user's own may not report what it does; then silence means nothing.
+        self._reports = isinstance(pool, (Transport, AsyncTransport))
+        self._response: httpx.Response | None = None
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._sent = False
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Be told by httpcore what it does. A request to a proxy to open a tunnel is not the call itself."""
+        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
+            self._sent = True
+
+    async def async_trace(self, event: str, info: Mapping[str, Any]) -> None:
+        self.trace(event, info)
+
+    def began(self, response: httpx.Response) -> None:
+        self._response = response
+
+    def took(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > (MAX_REPLY_BYTES if self._success() else MAX_ERROR_BYTES):
+            raise _Enough(f"the reply is larger than {MAX_REPLY_BYTES // 1024**2} MiB")
+
+    def reply(self) -> Reply:
+        response = self._response
+        if response is None:
+            raise RuntimeError("the transport gave no response")
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, headers, b"".join(self._chunks))
+
+    def ended_by(self, fault: Exception) -> Reply | Failure:
+        if self._response is not None:
+            if not self._success():
+                return self.reply()  # the status alone says what it means
+            return Failure("reply", self._reason(fault), _is_timeout(fault), partial=self.reply())
+        unsent = isinstance(fault, _NOTHING_WAS_SENT) or (self._reports and not self._sent)
+        return Failure(
+            "nothing" if unsent else "request",
+            self._reason(fault),
+            _is_timeout(fault),
+            may_pass=not _is_sure_to_recur(fault),
+        )
+
+    def _success(self) -> bool:
+        return self._response is not None and self._response.status_code // 100 == 2
+
+    def _reason(self, fault: Exception) -> str:
+        if isinstance(fault, _Enough):
+            return str(fault)
+        if _is_timeout(fault):
+            return f"the deadline of {self._deadline.seconds:g} s is over"
+        return f"{type(fault).__name__}: {fault}" if str(fault) else type(fault).__name__
+
+
+def _is_timeout(fault: Exception) -> bool:
+    return isinstance(fault, (httpx.TimeoutException, TimeoutError))
+
+
+def _is_sure_to_recur(fault: Exception) -> bool:
+    if isinstance(fault, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
+        return True
+    cause: BaseException | None = fault
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
+
+
+def _cut_frames(interruption: BaseException) -> None:
+    """Cut the frames below off an interruption: h11 may be holding the headers, and with them the key."""
+    if not isinstance(interruption, Exception):
+        interruption.__traceback__ = None
+
+
+def _handed_up(call: Call, outcome: Generation) -> httpx.Response:
+    """Give the generated client the one kind of reply that its parser can't get wrong."""
+    call.outcome = outcome
+    return httpx.Response(200, content=outcome.images[0].data)
