@@ -49,14 +49,14 @@ def checked(operation: Operation, params: Mapping[str, Any]) -> Body:
         InvalidRequest: naming every parameter that is wrong, what was given and what is allowed.
     """
     given = {name: value for name, value in params.items() if value is not None}
-    extra = given.pop("extra", {})
     problems: dict[str, Problem] = {}
     body: Body = {}
+    extra: Body = {}
     try:
-        extra = _extra(extra)
+        if "extra" in given:
+            extra = _extra(given.pop("extra"))
     except Wrong as wrong:
         problems["extra"] = Problem("extra", wrong.given, wrong.advice)
-        extra = {}
 
     for name, known in operation.parameters.items():
         try:

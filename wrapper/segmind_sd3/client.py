@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, Self, TypeVar, Unpack, get_args
 import anyio.to_thread
 import httpx
 from segmind_sd3_api.calls import CALLS
+from segmind_sd3_api.client import AuthenticatedClient
 from segmind_sd3_api.parameters import (
     OPERATIONS,
     Sd3LargeImg2ImgParams,
@@ -81,11 +82,24 @@ def endpoint(method: M) -> M:
     return method
 
 
+def generated_client(
+    base_url: str, driver: httpx.BaseTransport | httpx.AsyncBaseTransport
+) -> AuthenticatedClient:
+    return AuthenticatedClient(
+        base_url=base_url,
+        token="set by the transport",  # noqa: S106 - the key is not known up here
+        prefix="",
+        auth_header_name="x-api-key",
+        httpx_args={"transport": driver, "trust_env": False},
+    )
+
+
 class _Base(Generic[P]):
     """What both clients share: their options, and whose the connections are."""
 
     _settings: Settings
     _pool: P
+    _generated: AuthenticatedClient
     _owner: bool
 
     def with_options(
@@ -95,6 +109,7 @@ class _Base(Generic[P]):
         copy = object.__new__(type(self))
         copy._settings = changed(self._settings, api_key, timeout, retry)
         copy._pool = self._pool
+        copy._generated = self._generated
         copy._owner = False
         return copy
 
@@ -164,6 +179,7 @@ class Client(_Base[_Pool]):
             allow_private_image_urls=allow_private_image_urls,
         )
         self._pool = _Pool(transport, self._settings)
+        self._generated = generated_client(self._settings.base_url, Driver(self._pool.current))
         self._owner = True
 
     @endpoint
@@ -212,10 +228,8 @@ class Client(_Base[_Pool]):
     def _sent(self, prepared: Prepared, deadline: Deadline) -> Generation:
         call = self._settings.call(prepared, deadline)
         generated = CALLS[prepared.operation]
-        generated.sync(
-            client=self._settings.generated(Driver(call, self._pool.current())),
-            body=generated.body(prepared.body),
-        )
+        with call.under_way():
+            generated.sync(client=self._generated, body=generated.body(prepared.body))
         return call.drawn()
 
     def close(self) -> None:
@@ -263,6 +277,7 @@ class AsyncClient(_Base[LoopPools]):
         )
         network = self._settings.network()
         self._pool = LoopPools(lambda: transport or AsyncTransport(**network))
+        self._generated = generated_client(self._settings.base_url, AsyncDriver(self._pool.current))
         self._owner = True
 
     @endpoint
@@ -316,10 +331,8 @@ class AsyncClient(_Base[LoopPools]):
     async def _sent(self, prepared: Prepared, deadline: Deadline) -> Generation:
         call = self._settings.call(prepared, deadline)
         generated = CALLS[prepared.operation]
-        await generated.asyncio(
-            client=self._settings.generated(AsyncDriver(call, self._pool)),
-            body=generated.body(prepared.body),
-        )
+        with call.under_way():
+            await generated.asyncio(client=self._generated, body=generated.body(prepared.body))
         return call.drawn()
 
     async def aclose(self) -> None:

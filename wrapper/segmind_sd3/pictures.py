@@ -71,7 +71,8 @@ def _walk_jpeg(data: bytes) -> tuple[int, int] | None:
         if marker in frames:
             size = (int.from_bytes(data[at + 7 : at + 9]), int.from_bytes(data[at + 5 : at + 7]))
         if marker == 0xDA:
-            return size if data.find(b"\xff\xd9", after) != -1 else None
+            # From the end, where a whole picture has it: a search through the scan costs more than all else.
+            return size if data.rfind(b"\xff\xd9", after) != -1 else None
         if after < at + 4:
             return None
         at = after

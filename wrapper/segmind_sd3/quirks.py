@@ -328,7 +328,7 @@ def _named_by_its_bytes(reply: Reply) -> Reply:
     does="takes all three",
 )
 def images_under_one_name(reply: Reply) -> Reply:
-    if b'"images"' not in reply.body:
+    if sniff(reply.body) or b'"images"' not in reply.body:
         return reply
     content = json_of(reply.body)
     if not isinstance(content, dict) or "image" in content or "images" not in content:

@@ -1,6 +1,6 @@
 """The two drivers of an exchange, with and without `await`, and the fetching of an image from a URL.
 
-A driver is an httpx transport that serves one call. It sits under the generated client, because from above
+A driver is an httpx transport that runs whole calls. It sits under the generated client, because from above
 it is too late: the generated parser raises on status 520 and takes a 200 with an error for a file. It
 decides nothing: the generator in `exchange.py` says what to do, the driver does it and tells what came.
 
@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import ssl
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import httpx
@@ -25,10 +27,10 @@ from .network import AsyncTransport, Transport
 from .wire import Failure, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Mapping
 
     from .exchange import Step, Told
-    from .network import Deadline, LoopPools
+    from .network import Deadline
     from .retry import Retry
     from .wire import Key
 
@@ -50,7 +52,10 @@ _NOTHING_WAS_SENT: Final = (
 
 @dataclass(slots=True)
 class Call:
-    """What one call carries past the generated client, and its outcome on the way back."""
+    """What one call carries past the generated client, and its outcome on the way back.
+
+    The generated functions take a body and nothing else, so the call goes past them in a context variable.
+    """
 
     key: Key
     retry: Retry
@@ -58,10 +63,23 @@ class Call:
     seed: int | None
     outcome: Generation | None = None
 
+    @contextmanager
+    def under_way(self) -> Generator[None]:
+        token = _under_way.set(self)
+        try:
+            yield
+        finally:
+            _under_way.reset(token)
+
     def drawn(self) -> Generation:
         if self.outcome is None:
             raise RuntimeError("the generated client never called its transport")
         return self.outcome
+
+    def handed_up(self, outcome: Generation) -> httpx.Response:
+        """Keep the outcome, and give the generated client the one reply that its parser can't get wrong."""
+        self.outcome = outcome
+        return httpx.Response(200, stream=httpx.ByteStream(outcome.images[0].data))
 
     def steps(self) -> Generator[Step, Told, Generation]:
         return exchange(self.retry, self.key, seed=self.seed, left=self.deadline.left)
@@ -72,40 +90,47 @@ class Call:
         No compression is asked for: pictures gain nothing by it, and a bomb needs it.
         """
         left = self.deadline.left()
+        ours = {
+            b"accept-encoding": b"identity",
+            b"user-agent": f"segmind-sd3/{__version__}".encode(),
+            b"x-api-key": self.key.reveal().encode(),
+        }
         return httpx.Request(
             request.method,
             request.url,
-            headers={
-                **request.headers,
-                "accept-encoding": "identity",
-                "user-agent": f"segmind-sd3/{__version__}",
-                "x-api-key": self.key.reveal(),
-            },
+            headers=[
+                *((name, value) for name, value in request.headers.raw if name.lower() not in ours),
+                *ours.items(),
+            ],
             stream=request.stream,
             extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), left), "trace": trace},
         )
 
 
+_under_way: ContextVar[Call] = ContextVar("call")
+
+
 class Driver(httpx.BaseTransport):
-    def __init__(self, call: Call, pool: httpx.BaseTransport) -> None:
-        self._call = call
+    def __init__(self, pool: Callable[[], httpx.BaseTransport]) -> None:
         self._pool = pool
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        steps = self._call.steps()
+        call = _under_way.get()
+        steps = call.steps()
         step = advanced(steps, None)
         while not isinstance(step, Generation):
-            step = advanced(steps, self._send(request) if step == SEND else time.sleep(step))
-        return _handed_up(self._call, step)
+            step = advanced(steps, self._send(request, call) if step == SEND else time.sleep(step))
+        return call.handed_up(step)
 
-    def _send(self, request: httpx.Request) -> Reply | Failure:
-        progress = Progress(self._call.deadline, self._pool)
+    def _send(self, request: httpx.Request, call: Call) -> Reply | Failure:
+        pool = self._pool()
+        progress = Progress(call.deadline, pool)
         try:
-            with self._call.deadline.applied():
-                response = self._pool.handle_request(self._call.authorised(request, progress.trace))
+            with call.deadline.applied():
+                response = pool.handle_request(call.authorised(request, progress.trace))
                 try:
                     progress.began(response)
-                    for chunk in response.iter_bytes():
+                    for chunk in _chunks(response):
                         progress.took(chunk)
                 finally:
                     response.close()
@@ -118,28 +143,26 @@ class Driver(httpx.BaseTransport):
 
 
 class AsyncDriver(httpx.AsyncBaseTransport):
-    def __init__(self, call: Call, pools: LoopPools) -> None:
-        self._call = call
-        self._pools = pools
+    def __init__(self, pool: Callable[[], Awaitable[httpx.AsyncBaseTransport]]) -> None:
+        self._pool = pool
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        steps = self._call.steps()
+        call = _under_way.get()
+        steps = call.steps()
         step = advanced(steps, None)
         while not isinstance(step, Generation):
-            step = advanced(steps, await (self._send(request) if step == SEND else anyio.sleep(step)))
-        return _handed_up(self._call, step)
+            step = advanced(steps, await (self._send(request, call) if step == SEND else anyio.sleep(step)))
+        return call.handed_up(step)
 
-    async def _send(self, request: httpx.Request) -> Reply | Failure:
-        pool = await self._pools.current()
-        progress = Progress(self._call.deadline, pool)
+    async def _send(self, request: httpx.Request, call: Call) -> Reply | Failure:
+        pool = await self._pool()
+        progress = Progress(call.deadline, pool)
         try:
-            with anyio.fail_after(self._call.deadline.left()):
-                response = await pool.handle_async_request(
-                    self._call.authorised(request, progress.async_trace)
-                )
+            with anyio.fail_after(call.deadline.left()):
+                response = await pool.handle_async_request(call.authorised(request, progress.async_trace))
                 try:
                     progress.began(response)
-                    async for chunk in response.aiter_bytes():
+                    async for chunk in _async_chunks(response):
                         progress.took(chunk)
                 finally:
                     await response.aclose()
@@ -149,6 +172,18 @@ class AsyncDriver(httpx.AsyncBaseTransport):
             _cut_frames(interruption)
             raise
         return progress.reply()
+
+
+# httpx decodes and re-cuts each chunk, which costs more than the rest of a call's body; unasked for, a reply
+# is hardly ever encoded.
+def _chunks(response: httpx.Response) -> Iterable[bytes]:
+    encoded = "content-encoding" in response.headers
+    return response.iter_bytes() if encoded else cast("httpx.SyncByteStream", response.stream)
+
+
+def _async_chunks(response: httpx.Response) -> AsyncIterable[bytes]:
+    encoded = "content-encoding" in response.headers
+    return response.aiter_bytes() if encoded else cast("httpx.AsyncByteStream", response.stream)
 
 
 class _Enough(httpx.HTTPError):
@@ -188,7 +223,9 @@ class Progress:
         response = self._response
         if response is None:
             raise RuntimeError("the transport gave no response")
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = {
+            name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw
+        }
         return Reply(response.status_code, headers, b"".join(self._chunks))
 
     def ended_by(self, fault: Exception) -> Reply | Failure:
@@ -232,9 +269,3 @@ def _cut_frames(interruption: BaseException) -> None:
     """Cut the frames below off an interruption: h11 may be holding the headers, and with them the key."""
     if not isinstance(interruption, Exception):
         interruption.__traceback__ = None
-
-
-def _handed_up(call: Call, outcome: Generation) -> httpx.Response:
-    """Give the generated client the one kind of reply that its parser can't get wrong."""
-    call.outcome = outcome
-    return httpx.Response(200, content=outcome.images[0].data)

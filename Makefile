@@ -1,0 +1,63 @@
+# One word each. Every target sets up what it needs in .venv, from a bare Python 3.11 or newer.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format generate readme bench spectral try-generator clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## install everything into .venv
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e '.[contract]'
+	@# pyright fetches its JavaScript half when it first runs: now, so that tests need no network.
+	$(BIN)/pyright --version
+	@touch $@
+
+demo: $(READY)  ## draw one picture from each endpoint into out/, by the reference server
+	$(BIN)/python -m segmind_sd3_contract.demo --out out
+
+test: $(READY)  ## run the tests
+	$(BIN)/python -m pytest -n 2 -q
+
+check: $(READY)  ## lint, types, floors, generated files, README: writes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/pyright --verifytypes segmind_sd3 --ignoreexternal
+	$(BIN)/mypy generated_client/segmind_sd3_api
+	$(BIN)/lint-imports
+	$(BIN)/python openapi/generate.py --check
+	$(BIN)/python -m segmind_sd3_contract.readme --check
+
+format: $(READY)  ## format and mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+generate: $(READY)  ## contract -> generated_client/
+	$(BIN)/python openapi/generate.py
+
+readme: $(READY)  ## print the quirk table into the README
+	$(BIN)/python -m segmind_sd3_contract.readme
+
+bench: $(READY)  ## a call through the SDK beside bare httpx, on loopback
+	$(BIN)/python -m segmind_sd3_contract.bench
+
+spectral: $(READY)  ## lint the specs with spectral (needs Node; an extra opinion, not part of check)
+	npx --yes @stoplight/spectral-cli@6.16.3 lint --ruleset openapi/spectral.yaml \
+		'openapi/s*-*.yaml' generated_client/segmind_sd3_api/observed.json
+
+try-generator: $(READY)  ## VERSION=x.y.z: another openapi-python-client in a temporary copy: gate, diff, tests
+	@test -n "$(VERSION)" || { echo "say which: make try-generator VERSION=0.29.2"; exit 2; }
+	$(BIN)/python openapi/try_generator.py $(VERSION)
+
+clean:  ## remove what was made, .venv included
+	rm -rf .venv out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

@@ -1,0 +1,86 @@
+"""The tables of the README, printed from the code: `make readme` writes them, `make check` compares."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from segmind_sd3 import errors
+from segmind_sd3.quirks import QUIRKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+README: Final = Path("README.md")
+
+
+def quirks() -> str:
+    rows = (
+        (f"`{row.name}`", row.documented or "nothing", observed(row.observed, row.grade), row.does)
+        for row in QUIRKS.values()
+    )
+    return table(("quirk", "the page says", "seen (how surely)", "what the SDK does"), rows)
+
+
+def observed(what: str, grade: str) -> str:
+    return f"{what} ({grade})" if what else f"as documented ({grade})"
+
+
+def error_table() -> str:
+    found = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.SegmindError) and kind.__module__ == errors.__name__
+    ]
+    listed = [kind for kind in found if kind not in (errors.SegmindError, errors.APIError)]
+    return table(
+        ("error", "statuses", "what happened, and who must act"),
+        ((f"`{kind.__name__}`", statuses(kind), first_paragraph(kind)) for kind in listed),
+    )
+
+
+def statuses(kind: type) -> str:
+    own = [str(status) for status, error in errors.STATUS_ERRORS.items() if error is kind]
+    rest = [f"other {first}xx" for first, error in errors.CLASS_ERRORS.items() if error is kind]
+    return ", ".join([*own, *rest])
+
+
+def first_paragraph(kind: type) -> str:
+    return " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+TABLES: Final[Mapping[str, Callable[[], str]]] = {"quirks": quirks, "errors": error_table}
+
+
+def printed(text: str) -> str:
+    """Give a README with each table between its two marks printed anew."""
+    for name, made in TABLES.items():
+        marks = rf"(<!-- {name}: printed by make readme -->\n).*?(\n<!-- end of {name} -->)"
+        text, count = re.subn(marks, lambda match: match[1] + made() + match[2], text, flags=re.DOTALL)  # noqa: B023 - used at once
+        if count != 1:
+            raise SystemExit(f"{README} has {count} places for the table of {name}; it needs one")
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a table is not the code's")
+    check = parser.parse_args().check
+    old = README.read_text(encoding="utf-8")
+    new = printed(old)
+    if check and old != new:
+        sys.exit(f"{README} is not what the code prints: run make readme")
+    README.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
