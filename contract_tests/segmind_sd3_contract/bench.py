@@ -44,7 +44,7 @@ def picture() -> bytes:
 
 
 class Server:
-    """Answers every POST on a kept connection with one picture. It reads no more of a request than its length."""
+    """Answers every POST on a kept connection with one picture; of a request it reads the length alone."""
 
     def __init__(self) -> None:
         body = picture()

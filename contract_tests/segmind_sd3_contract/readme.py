@@ -27,26 +27,37 @@ def quirks() -> str:
 
 
 def observed(what: str, grade: str) -> str:
-    return f"{what} ({grade})" if what else f"as documented ({grade})"
+    return f"{what} ({grade})" if what else "—"
 
 
 def error_table() -> str:
     found = [
         kind
         for kind in vars(errors).values()
-        if isinstance(kind, type) and issubclass(kind, errors.SegmindError) and kind.__module__ == errors.__name__
+        if isinstance(kind, type)
+        and issubclass(kind, errors.SegmindError)
+        and kind.__module__ == errors.__name__
     ]
     listed = [kind for kind in found if kind not in (errors.SegmindError, errors.APIError)]
     return table(
-        ("error", "statuses", "what happened, and who must act"),
-        ((f"`{kind.__name__}`", statuses(kind), first_paragraph(kind)) for kind in listed),
+        ("error", "statuses", "billed", "what happened, and who must act"),
+        ((f"`{kind.__name__}`", statuses(kind), billed(kind), first_paragraph(kind)) for kind in listed),
     )
 
 
-def statuses(kind: type) -> str:
+def statuses(kind: type[errors.SegmindError]) -> str:
     own = [str(status) for status, error in errors.STATUS_ERRORS.items() if error is kind]
-    rest = [f"other {first}xx" for first, error in errors.CLASS_ERRORS.items() if error is kind]
-    return ", ".join([*own, *rest])
+    named = {status // 100 for status in errors.STATUS_ERRORS}
+    rest = [
+        f"{'other ' if first in named else ''}{first}xx"
+        for first, error in errors.CLASS_ERRORS.items()
+        if error is kind
+    ]
+    return ", ".join([*own, *rest]) or "—"
+
+
+def billed(kind: type[errors.SegmindError]) -> str:
+    return f"`{kind.billed}`" if kind.billed is not None else "`None` or `True`"
 
 
 def first_paragraph(kind: type) -> str:
@@ -64,8 +75,11 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {"quirks": quirks, "errors": er
 def printed(text: str) -> str:
     """Give a README with each table between its two marks printed anew."""
     for name, made in TABLES.items():
-        marks = rf"(<!-- {name}: printed by make readme -->\n).*?(\n<!-- end of {name} -->)"
-        text, count = re.subn(marks, lambda match: match[1] + made() + match[2], text, flags=re.DOTALL)  # noqa: B023 - used at once
+        marks = rf"(<!-- {name}: printed by make readme -->\n).*?(<!-- end of {name} -->)"
+        content = made()
+        text, count = re.subn(
+            marks, lambda match, new=content: f"{match[1]}{new}\n{match[2]}", text, flags=re.DOTALL
+        )
         if count != 1:
             raise SystemExit(f"{README} has {count} places for the table of {name}; it needs one")
     return text
@@ -73,7 +87,9 @@ def printed(text: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a table is not the code's")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail when a table is not the code's"
+    )
     check = parser.parse_args().check
     old = README.read_text(encoding="utf-8")
     new = printed(old)

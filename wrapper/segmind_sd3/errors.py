@@ -86,7 +86,7 @@ class ConnectionTimedOut(ConnectionFailed, TimeoutError):
 
 
 class OutcomeUnknown(SegmindError):
-    """The call was sent and no whole reply came, so it may have been drawn and paid for.
+    """The call was sent and no whole reply came: it may have been drawn and billed; it was, once a 200 began.
 
     It is never sent again unless you say so (`Retry(unknown=True)`): look at your credits first.
 
@@ -147,23 +147,23 @@ class APIError(SegmindError):
 
 
 class RequestRefused(APIError):
-    """The service takes no such request (400, 405, 406, 422, other 4xx, 3xx). You must change it."""
+    """The service takes no such request. You must change it."""
 
 
 class AuthenticationError(APIError):
-    """The key is missing, wrong, or may not use this model (401, 403)."""
+    """The key is missing, wrong, or may not use this model. You must give another, or ask for access."""
 
 
 class InsufficientCredits(APIError):
-    """The account has too few credits, or has met its spend limit (402, and a 406 that says so)."""
+    """The account has too few credits, or has met its spend limit; a 406 may say so too. You must pay."""
 
 
 class NotFound(APIError):
-    """There is no such model any more, or the base URL is wrong (404, 410)."""
+    """There is no such model any more, or the base URL is wrong. You must look which."""
 
 
 class RateLimited(APIError):
-    """Too many calls in too short a time (429).
+    """Too many calls in too short a time. You must wait.
 
     Attributes:
         reset_at: when the window ends, where the reply says so; aware, in UTC.
@@ -173,11 +173,13 @@ class RateLimited(APIError):
 
 
 class ServerError(APIError):
-    """The service failed and billed nothing (500, 503). A 500 is often a bad parameter in disguise."""
+    """The service failed. The vendor must act; yet a 500 is often a bad parameter in disguise."""
 
 
 class UnusableReply(APIError):
-    """A success that is no whole picture. What came is kept in `body`: `save` writes it down."""
+    """A success that is no whole picture. It is kept; billed, where it names a cost or holds picture bytes."""
+
+    billed: bool | None = None
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the reply's body to a new file, byte for byte.

@@ -102,7 +102,7 @@ class Generation:
 
 def save_all(images: Sequence[Image], path: str | os.PathLike[str], *, overwrite: bool) -> list[Path]:
     targets = [
-        _target(Path(path), image.media_type, number if len(images) > 1 else None)
+        target_of(Path(path), image.media_type, number if len(images) > 1 else None)
         for number, image in enumerate(images, start=1)
     ]
     taken = [target for target in targets if target.exists()]
@@ -113,7 +113,7 @@ def save_all(images: Sequence[Image], path: str | os.PathLike[str], *, overwrite
     return targets
 
 
-def _target(path: Path, media_type: str, number: int | None) -> Path:
+def target_of(path: Path, media_type: str, number: int | None) -> Path:
     suffixes = SUFFIXES[media_type]
     suffix = path.suffix if path.suffix.lower() in suffixes else ""
     stem = path.name.removesuffix(suffix) if suffix else path.name
