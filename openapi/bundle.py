@@ -104,7 +104,7 @@ class _Bundle:
 
     def add(self, spec: Path) -> None:
         document = self._file(spec)
-        require_openapi(document, spec.name, spec.resolve().as_uri())
+        require_openapi(document, spec.name, refers_outside=True)
         self._share({key: value for key, value in document.items() if key not in MERGED}, spec)
         for tag in document.get("tags", []):
             if self.tags.get(tag["name"]) != tag:
@@ -156,7 +156,7 @@ class _Bundle:
             raise ContractError(f"{file.name} has no components.{section}.{name}.") from missing
         other, _, pointer = component.get("$ref", "").partition("#")
         if other and pointer == f"/components/{section}/{name}":
-            return self._found(section, name, file.with_name(other))
+            return self._found(section, name, _beside(file, other))
         return component, file
 
     def _localised(self, node: Any, file: Path) -> Any:
@@ -170,8 +170,14 @@ class _Bundle:
             other, _, pointer = ref.partition("#")
             match pointer.split("/"):
                 case ["", "components", section, name]:
-                    self._take(section, name, file.with_name(other) if other else file)
+                    self._take(section, name, _beside(file, other) if other else file)
                     return {**members, "$ref": f"#{pointer}"}
                 case _:
                     raise ContractError(f"{file.name} refers to {ref}, which is no component.")
         return {key: self._localised(value, file) for key, value in members.items()}
+
+
+def _beside(file: Path, other: str) -> Path:
+    if "/" in other:
+        raise ContractError(f"{file.name} refers to {other}, which is no file beside it.")
+    return file.with_name(other)

@@ -60,15 +60,20 @@ def _json(node: object, where: str) -> Any:
             raise ContractError(f"{where}: JSON can't say {node}, a {type(node).__name__}; quote it.")
 
 
-def require_openapi(document: Document, name: str, address: str = "") -> None:
-    """Nothing, if the document is valid OpenAPI 3.1; its relative references start at the address.
+def require_openapi(document: Document, name: str, *, refers_outside: bool = False) -> None:
+    """Nothing, if the document is valid OpenAPI 3.1.
+
+    Of one that refers to other files only the structure is judged, and nothing is looked up.
 
     Raises:
         ContractError: It is not; the sentence names the first place and what is wrong there.
     """
-    for error in OpenAPIV31SpecValidator(document, base_uri=address).iter_errors():
+    validator = OpenAPIV31SpecValidator
+    judge: Any = validator.schema_validator if refers_outside else validator(document)
+    for error in judge.iter_errors(document) if refers_outside else judge.iter_errors():
         place = ".".join(str(part) for part in error.absolute_path) or "its top"
-        raise ContractError(f"{name} is no valid OpenAPI: {error.message[:200]} (at {place}).")
+        what = error.message.partition("\n")[0]
+        raise ContractError(f"{name} is no valid OpenAPI: {what[:200]} (at {place}).")
 
 
 def contains(whole: object, part: object, *, grown_arrays: bool = False) -> bool:

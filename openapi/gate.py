@@ -14,16 +14,14 @@ import inspect
 import json
 import sys
 from collections import Counter
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from bundle import operations, request_schema
+from bundle import METHODS, operations, request_schema
 from documents import ContractError, Document
-from parameters import documented_default, known_values
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import ModuleType
 
@@ -32,7 +30,12 @@ if TYPE_CHECKING:
 ALIAS = "_package_in_the_gate"
 PICTURE = b"the bytes of a picture"
 
-CARRIED_BY_THE_SCHEMA = {"type", "description", "required", "properties"}
+# What reaches the generated code, parameters.py or, being an extension, the two documents in the package.
+CARRIED_BY_AN_OPERATION = {
+    *("operationId", "tags", "summary", "description", "deprecated"),
+    *("requestBody", "responses", "security"),
+}
+CARRIED_BY_A_SCHEMA = {"type", "description", "required", "properties"}
 CARRIED_BY_A_PROPERTY = {
     *("type", "description", "default", "examples", "enum"),
     *("minimum", "maximum", "multipleOf"),
@@ -50,12 +53,12 @@ def losses(documented: Document, package: Path) -> list[str]:
     try:
         known = list(operations(documented))
         expected = [(operation, request_schema(documented, operation)[1]) for operation in known]
-        lost = [*_misplaced(known, package), *_uncarried(expected)]
+        lost = [*_misplaced(known, package), *_uncarried(documented, expected)]
         if not lost:
-            with _imported(package) as modules:
-                for operation, schema in expected:
-                    lost += _lost_calling(operation, schema, modules["calls"].CALLS, modules["client"])
-                    lost += _lost_facts(operation, schema, modules["parameters"].OPERATIONS)
+            modules = imported(package)
+            for operation, schema in expected:
+                lost += _lost_calling(operation, schema, modules["calls"].CALLS, modules["client"])
+                lost += _lost_facts(operation, schema, modules["parameters"])
     except ContractError as problem:
         lost = [str(problem)]
     return lost
@@ -72,31 +75,29 @@ def _misplaced(expected: list[Operation], package: Path) -> Iterator[str]:
                 f"The generator made {made[operation.id]} modules named {operation.id} "
                 f"for {operation.method.upper()} {operation.path}, not one."
             )
-    for unknown in made.keys() - {operation.id for operation in expected}:
+    for unknown in sorted(made.keys() - {operation.id for operation in expected}):
         yield f"The generator made a module named {unknown}, which is no operationId."
 
 
-def _uncarried(expected: Iterable[tuple[Operation, Document]]) -> Iterator[str]:
-    """Words of the contract that would reach neither the model nor `parameters.py`."""
+def _uncarried(documented: Document, expected: Iterable[tuple[Operation, Document]]) -> Iterator[str]:
+    """Words of the contract that would reach nothing of what is generated."""
+    told = [(path, item, set(METHODS)) for path, item in documented["paths"].items()]
     for operation, schema in expected:
-        if "parameters" in operation.spec:
-            yield f"{operation.id} has parameters outside of its body, which nothing here sends."
-        for word in _words(schema) - CARRIED_BY_THE_SCHEMA:
-            yield f"{operation.id}: its schema says {word}, which nothing here carries."
+        told += [(operation.id, operation.spec, CARRIED_BY_AN_OPERATION)]
+        told += [(operation.id, operation.spec["requestBody"]["content"], {"application/json"})]
+        told += [(f"{operation.id}: its schema", schema, CARRIED_BY_A_SCHEMA)]
         for name, spec in schema.get("properties", {}).items():
-            for word in _words(spec) - CARRIED_BY_A_PROPERTY:
-                yield f"{operation.id}: {name} says {word}, which nothing here carries."
+            told += [(f"{operation.id}: {name}", spec, CARRIED_BY_A_PROPERTY)]
             if spec.get("type") not in EXAMPLES:
                 yield f"{operation.id}: {name} has the type {spec.get('type')}, which nothing here carries."
+    for where, spec, carried in told:
+        for word in spec:
+            if word not in carried and not word.startswith("x-"):
+                yield f"{where} says {word}, which nothing here carries."
 
 
-def _words(spec: Document) -> set[str]:
-    return {word for word in spec if not word.startswith("x-")}
-
-
-@contextmanager
-def _imported(package: Path) -> Generator[dict[str, ModuleType]]:
-    """The modules of the package that are looked at, under a name that no installed package has."""
+def imported(package: Path) -> dict[str, ModuleType]:
+    """The modules of the package that are looked at, imported under a name that no installed package has."""
     spec = importlib.util.spec_from_file_location(
         ALIAS, package / "__init__.py", submodule_search_locations=[str(package)]
     )
@@ -106,8 +107,10 @@ def _imported(package: Path) -> Generator[dict[str, ModuleType]]:
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         sys.modules[ALIAS] = importlib.util.module_from_spec(spec)
-        yield {name: importlib.import_module(f"{ALIAS}.{name}") for name in ("calls", "client", "parameters")}
-    except (ImportError, AttributeError, SyntaxError, NameError) as problem:
+        return {
+            name: importlib.import_module(f"{ALIAS}.{name}") for name in ("calls", "client", "parameters")
+        }
+    except Exception as problem:
         raise ContractError(f"The generated package can't be imported: {problem}.") from problem
     finally:
         sys.dont_write_bytecode = writes_bytecode
@@ -123,7 +126,10 @@ def _lost_calling(operation: Operation, schema: Document, calls: Any, client: An
     lost = list(_lost_in_the_model(operation, schema, call, usual))
     try:
         # A model that fails would fail here too.
-        return lost or list(_lost_on_the_wire(operation, call, client, usual))
+        return lost or [
+            *_sent_unasked(operation, schema, call.body(usual)),
+            *_lost_on_the_wire(operation, call, client, usual),
+        ]
     except Exception as problem:  # noqa: BLE001 - whatever the generated code raises is what is reported
         return [f"{operation.id} can't be called: {problem!r}."]
 
@@ -141,8 +147,14 @@ def _lost_in_the_model(operation: Operation, schema: Document, call: Any, usual:
                 yield f"{operation.id}: {name} is required, and without it {sent} is sent."
         elif sent != _shown(left_out):
             yield f"{operation.id}: {name} may be left out, and then {sent} is sent."
-        elif name in call.body(usual).additional_properties:
-            yield f"{operation.id}: the model has no {name}."
+
+
+def _sent_unasked(operation: Operation, schema: Document, usual: Any) -> Iterator[str]:
+    for name in usual.additional_properties:
+        yield f"{operation.id}: the model has no {name}."
+    least = {name: value for name, value in usual.to_dict().items() if name in schema.get("required", [])}
+    if not usual.additional_properties and (sent := _shown(type(usual)(**least).to_dict())) != _shown(least):
+        yield f"{operation.id}: a model of {_shown(least)} is sent as {sent}."
 
 
 def _lost_on_the_wire(operation: Operation, call: Any, client: Any, usual: Document) -> Iterator[str]:
@@ -190,22 +202,25 @@ def _exchanges(call: Any, client: Any, values: Document) -> Iterator[tuple[httpx
     yield went_out[-1], reply
 
 
-def _lost_facts(operation: Operation, schema: Document, known: Any) -> Iterator[str]:
+def _lost_facts(operation: Operation, schema: Document, parameters: Any) -> Iterator[str]:
     properties: dict[str, Document] = schema.get("properties", {})
+    known = parameters.OPERATIONS
     if operation.id not in known or list(known[operation.id].parameters) != list(properties):
         yield f"{operation.id}: OPERATIONS does not have its parameters, in their order."
         return
     for name, spec in properties.items():
         parameter = known[operation.id].parameters[name]
+        default = spec.get("x-documented-default", spec.get("default", parameters.NO_DEFAULT))
         expected = {
             "minimum": spec.get("minimum"),
             "maximum": spec.get("maximum"),
             "multiple_of": spec.get("multipleOf"),
-            "documented_default": documented_default(spec),
+            "documented_default": default,
             "affects_pricing": spec.get("x-affects-pricing", False),
         }
         told = {fact: getattr(parameter, fact) for fact in expected}
         if _shown(told) != _shown(expected):
             yield f"{operation.id}: {name} is {_shown(expected)}, in OPERATIONS {_shown(told)}."
-        if missing := set(known_values(spec)) - set(parameter.known_values):
-            yield f"{operation.id}: {name} may be {', '.join(sorted(missing))}, but not in OPERATIONS."
+        for value in spec.get("enum", spec.get("examples", [])):
+            if value not in parameter.known_values:
+                yield f"{operation.id}: {name} may be {value}, but not in OPERATIONS."

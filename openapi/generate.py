@@ -11,7 +11,7 @@ import sysconfig
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from documents import ContractError, Document
+from documents import ContractError, Document, require_openapi
 from gate import losses
 from layers import read_layers
 from parameters import endpoints
@@ -20,6 +20,7 @@ from view import generators_view
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = "segmind_sd3_api"
+WRITTEN = {"missing": "added", "extra": "removed", "changed": "changed"}
 
 
 def make(folder: Path, package: Path) -> None:
@@ -30,6 +31,8 @@ def make(folder: Path, package: Path) -> None:
     """
     layers = read_layers(folder)
     known = list(endpoints(layers))
+    require_openapi(layers.documented, "The bundle of all specs")
+    require_openapi(layers.observed, "What observed.overlay.yaml makes of the specs")
     package.mkdir(parents=True)
     # Written first, since the generator's last step formats all that it finds there.
     for module in ("parameters.py", "calls.py"):
@@ -60,10 +63,14 @@ def run_generator(view: Document, package: Path, config: Path) -> None:
             command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
         )
     if run.returncode or run.stderr:
-        raise ContractError(f"openapi-python-client says: {' '.join((run.stderr or run.stdout).split())}")
+        # Of a warning what stands before its advice to report it; of a traceback the end.
+        said = run.stderr.strip().partition("If you believe")[0]
+        said = said.splitlines()[-1] if "Traceback" in said else said
+        raise ContractError(f"openapi-python-client says: {' '.join(said.split()) or run.returncode}")
 
 
 def write_json(document: Document, path: Path) -> None:
+    """The document as a file, in the same bytes each time."""
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -95,12 +102,12 @@ def _write(made: Path, present: Path, differing: dict[str, str]) -> None:
             path.write_bytes((made / name).read_bytes())
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """The command; 0 is well, 1 is not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file differs")
     parser.add_argument("--output", type=Path, default=HERE.parent / "generated_client", metavar="DIR")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     present = options.output / PACKAGE
     try:
         with TemporaryDirectory() as scratch:
@@ -113,7 +120,7 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 1
     for name, kind in differing.items():
-        print(f"{kind:8} {present / name}")
+        print(f"{kind if options.check else WRITTEN[kind]:8}{present / name}")
     if options.check and differing:
         print(f"{present} is not what the specs make; python {Path(__file__)} mends it.", file=sys.stderr)
         return 1

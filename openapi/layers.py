@@ -7,15 +7,13 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from bundle import bundle
-from documents import ContractError, Document, contains, require_openapi
+from documents import ContractError, Document, contains, read
 from overlay import apply, read_overlays
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from overlay import Action
-
-NO_SPECS = ("components.yaml", "generator.yaml")
 
 
 @dataclass(frozen=True)
@@ -27,18 +25,18 @@ class Layers:
     sdk: Document
 
 
+def specs(folder: Path) -> list[Path]:
+    """The folder's files that are OpenAPI documents, or mean to be; beside them stand others in YAML."""
+    return [path for path in sorted(folder.glob("*.yaml")) if {"openapi", "paths"} & read(path).keys()]
+
+
 def read_layers(folder: Path) -> Layers:
-    """The layers of a folder with specs and, where they are there, the two overlays.
+    """The layers of a folder with specs and two overlays.
 
     Raises:
         ContractError: The files don't fit together, or an overlay takes something documented away.
     """
-    specs = sorted(
-        path
-        for path in folder.glob("*.yaml")
-        if path.name not in NO_SPECS and not path.name.endswith(".overlay.yaml")
-    )
-    documented = bundle(specs)
+    documented = bundle(specs(folder))
     observations, policies = read_overlays(folder / "observed.overlay.yaml", folder / "sdk.overlay.yaml")
     for action in observations:
         if action.spec["x-grade"] == "policy":
@@ -47,7 +45,6 @@ def read_layers(folder: Path) -> Layers:
         if action.spec["x-grade"] != "policy":
             raise ContractError(f"{action.name} has a grade other than policy.")
     observed = _added(documented, observations)
-    require_openapi(observed, "What observed.overlay.yaml makes of the specs")
     return Layers(documented, observed, _added(observed, policies))
 
 

@@ -41,7 +41,7 @@ class Action:
     @property
     def name(self) -> str:
         """What an error calls it."""
-        return f"The action {self.spec.get('x-id', f'number {self.number}')} of {self.file}"
+        return f"The action {self.spec.get('x-id') or f'number {self.number}'} of {self.file}"
 
 
 def read_overlays(*paths: Path) -> tuple[list[Action], ...]:
@@ -74,6 +74,8 @@ def _read(path: Path) -> list[Action]:
 
 def _complete(action: Action) -> Action:
     spec = action.spec
+    if not isinstance(cast("object", spec), dict):
+        raise ContractError(f"{action.file} has an action, number {action.number}, that is no object.")
     for field in ("target", *MARKS):
         if not isinstance(spec.get(field), str) or not spec[field]:
             raise ContractError(f"{action.name} has no {field}.")
@@ -111,22 +113,29 @@ def _apply(document: Document, action: Action) -> None:
         raise ContractError(f"{action.name} has a target that is no JSONPath: {reason}.") from problem
     if not matches:
         raise ContractError(f"{action.name} matches nothing: {spec['target']}.")
+    for primitive in (match.path for match in matches.values() if not isinstance(match.obj, dict | list)):
+        raise ContractError(f"{action.name} selects {primitive}, which is neither object nor array.")
     for match in matches.values():
-        if not isinstance(match.obj, dict | list):
-            raise ContractError(f"{action.name} selects {match.path}, which is neither object nor array.")
-        if "x-expect" in spec and not contains(cast("object", match.obj), spec["x-expect"]):
+        if "x-expect" in spec and not contains(match.obj, spec["x-expect"]):
             raise ContractError(
                 f"{action.name} expects {json.dumps(spec['x-expect'])} at {match.path}, "
                 "and that no longer stands there: mend the action, or take it out."
             )
-    # From the last to the first: taking one item out of an array moves those behind it.
-    for match in reversed(matches.values()):
+    for match in matches.values():
         if "update" in spec:
             _update(match.obj, spec["update"], f"{action.name} at {match.path}")
         elif match.parent is None:
             raise ContractError(f"{action.name} would remove the whole document.")
         else:
-            del cast("Any", match.parent.obj)[match.parts[-1]]
+            _remove(match.parent.obj, match.parts[-1], match.obj)
+
+
+def _remove(holder: Any, place: str | int, node: object) -> None:
+    if isinstance(holder, list):
+        # By identity: the places of an array move with each item that is taken out.
+        holder[:] = [item for item in cast("list[object]", holder) if item is not node]
+    else:
+        del holder[place]
 
 
 def _update(node: Any, update: Any, where: str) -> None:
@@ -140,14 +149,14 @@ def _update(node: Any, update: Any, where: str) -> None:
 
 
 def _merge(node: Document, update: Document, where: str) -> None:
-    for key, value in update.items():
-        present = node.get(key)
-        match present, value:
+    for key in update:
+        match node.get(key), update[key]:
             case dict(), dict():
-                _merge(cast("Document", present), cast("Document", value), f"{where}.{key}")
+                _merge(node[key], update[key], f"{where}.{key}")
             case list(), list():
-                cast("list[Any]", present).extend(deepcopy(value))
+                node[key].extend(deepcopy(update[key]))
             case (dict() | list(), _) | (str() | int() | float(), dict() | list()):
-                raise ContractError(f"{where}: {key} is no {type(value).__name__}, so that can't be merged.")
+                kind = type(update[key]).__name__
+                raise ContractError(f"{where}: the update has a {kind} for {key}, which is none.")
             case _:
-                node[key] = deepcopy(value)
+                node[key] = deepcopy(update[key])

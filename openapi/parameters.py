@@ -1,4 +1,4 @@
-"""What the templates are rendered from: each parameter's facts, and the text made of them."""
+"""What the templates are rendered from: the facts of each endpoint and its parameters, and their types."""
 
 from __future__ import annotations
 
@@ -24,10 +24,6 @@ PYTHON_TYPES = {
     "image": "ImageInput",
 }
 SDK_WORDS = {"x-sdk-default", "x-sdk-required", "x-sdk-hidden", "x-sdk-counts-images"}
-IMAGE_INPUTS = (
-    "Given as a path, bytes, an open file, a Pillow picture, or a text: "
-    "`data:` URI, http(s) URL, base64 or path."
-)
 WHAT_IS_SENT: dict[str, tuple[str, tuple[type, ...]]] = {
     "integer": ("whole number", (int,)),
     "number": ("number", (int, float)),
@@ -78,13 +74,10 @@ class Parameter:
 
     @property
     def facts(self) -> dict[str, object]:
-        """The fields of the generated `Parameter` that differ from its defaults."""
-        facts: dict[str, object] = {"name": self.name, "kind": self.kind, "doc": self.doc}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name not in ("sentence", "default_is_unsendable") and value != field.default:
-                facts[field.name] = value
-        return facts
+        """The optional fields of the generated `Parameter`, where they differ from their defaults."""
+        others = ("name", "kind", "sentence", "default_is_unsendable")
+        told = {field.name: field.default for field in fields(self) if field.name not in others}
+        return {name: getattr(self, name) for name, default in told.items() if getattr(self, name) != default}
 
     @property
     def annotation(self) -> str:
@@ -105,50 +98,6 @@ class Parameter:
             case value:
                 return (value,)
 
-    @property
-    def overview(self) -> str:
-        """Meaning and range: what a list of all parameters has room for."""
-        return " ".join(filter(None, (self.sentence, self._range())))
-
-    @property
-    def doc(self) -> str:
-        """One paragraph: meaning, range, default, known values, price."""
-        given_as = IMAGE_INPUTS if self.kind == "image" else ""
-        price = "Affects the price." if self.affects_pricing else ""
-        sentences = (self.overview, given_as, self._default(), self._known_values(), price)
-        return " ".join(filter(None, sentences))
-
-    def _range(self) -> str:
-        match self.minimum, self.maximum:
-            case None, None:
-                limits = ""
-            case _, None:
-                limits = f"{self.minimum} or more"
-            case None, _:
-                limits = f"{self.maximum} or less"
-            case _:
-                limits = f"{self.minimum} to {self.maximum}"
-        multiples = f"multiples of {self.multiple_of}" if self.multiple_of else ""
-        return _sentence(", ".join(filter(None, (limits, multiples))))
-
-    def _default(self) -> str:
-        page, sent = self.documented_default, self.sdk_default
-        if page is NO_DEFAULT:
-            said = "The page names no default"
-        else:
-            said = f"The page says {_shown(page)}{self.flaw(page)}"
-        if self.hidden:
-            return f"{said}; the SDK sets it."
-        if sent is not NO_DEFAULT and sent != page:
-            return f"{said}; {_shown(sent)} is sent."
-        if page is NO_DEFAULT:
-            return ""
-        if self.required:
-            return f"{said}; here it is required."
-        if self.default_is_unsendable:
-            return f"{said}; nothing is sent unless it is given."
-        return f"Default {_shown(page)}."
-
     def flaw(self, value: object) -> str:
         """Why a value can't be sent, as the end of a sentence about it."""
         expected, types = WHAT_IS_SENT[self.kind]
@@ -162,26 +111,6 @@ class Parameter:
             if self.multiple_of is not None and value % self.multiple_of:
                 return f", no multiple of {self.multiple_of}"
         return ""
-
-    def _known_values(self) -> str:
-        listed = ", ".join(_shown(value) for value in self.known_values)
-        return listed and f"Known values: {listed}; any other is sent as it is."
-
-
-def _sentence(text: str) -> str:
-    return text and f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.!?' else '.'}"
-
-
-def _shown(value: object) -> str:
-    match value:
-        case "":
-            return "an empty text"
-        case str():
-            return f"`{value}`"
-        case Random():
-            return f"a number from {value.low} to {value.high}, drawn anew for each call,"
-        case _:
-            return str(value)
 
 
 @dataclass(frozen=True)
@@ -221,7 +150,7 @@ def endpoints(layers: Layers) -> Iterator[Endpoint]:
 
     Raises:
         ContractError: A property can't be a parameter (its name is no Python name, its type none of the
-            five kinds), or the SDK would send a value that the spec forbids.
+            five kinds), or its default, or what the SDK would send for it, is not allowed by its own spec.
     """
     documented = {operation.id for operation in operations(layers.documented)}
     for operation in operations(layers.sdk):
@@ -244,52 +173,65 @@ def _endpoint(document: Document, operation: Operation) -> Endpoint:
     return endpoint
 
 
-def documented_default(spec: Document) -> object:
-    """What a page says is used when nothing is sent; NO_DEFAULT when it says nothing."""
-    return spec.get("x-documented-default", spec.get("default", NO_DEFAULT))
-
-
-def known_values(spec: Document) -> tuple[str, ...]:
-    """What a property's closed and open lists and the page's own examples name, each once."""
-    lists = [spec, *(option for option in spec.get("anyOf", []))]
-    values = [value for listed in lists for value in listed.get("enum", [])]
-    return tuple(dict.fromkeys([*spec.get("examples", []), *values]))
-
-
 def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Parameter:
-    if not name.isidentifier() or keyword.iskeyword(name) or name == "extra":
-        raise ContractError(f"{where} can't be the name of a keyword argument.")
-    kind = "image" if spec.get("x-documented-type") == "image" else spec.get("type")
-    if kind not in PYTHON_TYPES:
-        raise ContractError(f"{where} has the type {kind}, which is none of {', '.join(PYTHON_TYPES)}.")
-    if unknown := {word for word in spec if word.startswith("x-sdk-")} - SDK_WORDS:
-        raise ContractError(f"{where} has {', '.join(sorted(unknown))}, which means nothing.")
-    match spec:
-        case {"x-sdk-default": {"random": [int(low), int(high)]}}:
+    _refuse_misshapen(where, name, spec)
+    match spec.get("x-sdk-default", NO_DEFAULT):
+        case {"random": [int(low), int(high)]}:
             sdk_default = Random(low, high)
-        case _:
-            sdk_default = spec.get("x-sdk-default", NO_DEFAULT)
+        case sdk_default:
+            pass
     filled_in = sdk_default is not NO_DEFAULT or spec.get("x-sdk-hidden", False)
     parameter = Parameter(
         name=name,
-        kind=kind,
+        kind=_kind(spec),
+        sentence=_one_line(spec.get("description", "")),
+        default_is_unsendable="x-documented-default" in spec,
         required=spec.get("x-sdk-required", required and not filled_in),
         minimum=spec.get("minimum"),
         maximum=spec.get("maximum"),
         multiple_of=spec.get("multipleOf"),
-        documented_default=documented_default(spec),
+        documented_default=spec.get("x-documented-default", spec.get("default", NO_DEFAULT)),
         sdk_default=sdk_default,
-        known_values=known_values(spec),
+        known_values=_known_values(spec),
         affects_pricing=spec.get("x-affects-pricing", False),
         counts_images=spec.get("x-sdk-counts-images", False),
         hidden=spec.get("x-sdk-hidden", False),
-        sentence=_sentence(_one_line(spec.get("description", ""))),
-        default_is_unsendable="x-documented-default" in spec,
     )
+    if "default" in spec and (flaw := parameter.flaw(spec["default"])):
+        default = spec["default"]
+        raise ContractError(f"{where} has the default {default!r}{flaw}: make it x-documented-default.")
     for value in parameter.values_sent:
         if flaw := parameter.flaw(value):
             raise ContractError(f"{where} would be sent as {value!r}{flaw}.")
     return parameter
+
+
+def _refuse_misshapen(where: str, name: str, spec: Document) -> None:
+    if not name.isidentifier() or keyword.iskeyword(name) or name == "extra":
+        raise ContractError(f"{where} can't be the name of a keyword argument.")
+    if str(_kind(spec)) not in PYTHON_TYPES:
+        raise ContractError(
+            f"{where} has the type {_kind(spec)}, which is none of {', '.join(PYTHON_TYPES)}."
+        )
+    for word in spec:
+        if word.startswith("x-sdk-") and word not in SDK_WORDS:
+            raise ContractError(f"{where} has {word}, which means nothing.")
+    for bound in ("minimum", "maximum", "multipleOf"):
+        if not isinstance(spec.get(bound, 0), (int,) if bound == "multipleOf" else (int, float)):
+            raise ContractError(f"{where} has the {bound} {spec[bound]!r}, which is no such number.")
+    for value in _known_values(spec):
+        if _kind(spec) != "string" or not isinstance(cast("object", value), str):
+            raise ContractError(f"{where} lists {value!r}, and only texts can be listed, of a text.")
+
+
+def _kind(spec: Document) -> Kind:
+    return "image" if spec.get("x-documented-type") == "image" else cast("Kind", spec.get("type"))
+
+
+def _known_values(spec: Document) -> tuple[str, ...]:
+    """What the page itself names, then what its list and the observed lists add, each once."""
+    listed = [value for option in (spec, *spec.get("anyOf", [])) for value in option.get("enum", [])]
+    return tuple(dict.fromkeys([*spec.get("examples", []), *listed]))
 
 
 def _one_line(text: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from paragraphs import overview, paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +27,13 @@ def render(template: str, endpoints: Iterable[Endpoint]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["literal"] = _literal
-    environment.filters["in_docstring"] = _in_docstring
+    filters: dict[str, Any] = {
+        "paragraph": paragraph,
+        "overview": overview,
+        "literal": _literal,
+        "in_docstring": _in_docstring,
+    }
+    environment.filters.update(filters)
     return environment.get_template(template).render(endpoints=list(endpoints))
 
 

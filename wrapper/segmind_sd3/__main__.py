@@ -1,4 +1,4 @@
-"""The `segmind-sd3` script, and `python -m segmind_sd3`. The command line is an extra; the SDK does without."""
+"""The `segmind-sd3` script, and `python -m segmind_sd3`. The SDK does without the command line."""
 
 import sys
 

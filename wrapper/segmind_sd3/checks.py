@@ -13,6 +13,7 @@ import operator
 import random
 import reprlib
 import sys
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -31,11 +32,14 @@ Body = dict[str, Any]
 
 _SYSTEM_RANDOM: Final = random.SystemRandom()
 
+_DEEPEST: Final = 64
+"""How many levels `extra` may nest: what is encoded here must not meet the stack's limit further down."""
+
 
 def operation_of(operation_id: str) -> Operation:
     try:
         return OPERATIONS[operation_id]
-    except (KeyError, TypeError):
+    except Exception:  # noqa: BLE001 - a hash may raise anything
         known = ", ".join(OPERATIONS)
         raise InvalidRequest(f"there is no endpoint {shown(operation_id)}; there are {known}") from None
 
@@ -62,19 +66,18 @@ def checked(operation: Operation, params: Mapping[str, Any]) -> Body:
         try:
             if name in given:
                 body[name] = _value(known, given[name])
-            elif name in extra:
-                continue
-            elif known.sdk_default is not NO_DEFAULT:
-                body[name] = _default(known.sdk_default)
-            elif known.required:
-                raise Wrong("missing", _allowed(known))
+            elif name not in extra:
+                body |= _unsaid(known)
         except Wrong as wrong:
             problems[name] = Problem(name, wrong.given, wrong.advice)
         except Exception as error:  # noqa: BLE001 - any code may hide behind an object's methods
             hidden = f"got {shown(given.pop(name))}, whose own code raised {type(error).__name__}"
             problems[name] = Problem(name, hidden, _allowed(known))
 
-    problems |= {problem.parameter: problem for problem in quirks.refusals(operation, given)}
+    # What was taken stands here as it will be sent; what was not may raise, and has its problem already.
+    asked = {name: body.get(name, value) for name, value in given.items()}
+    with suppress(Exception):
+        problems.update((problem.parameter, problem) for problem in quirks.refusals(operation, asked))
     problems |= {name: _unknown(name, operation) for name in given if name not in operation.parameters}
     if problems:
         raise refusal(operation, problems.values())
@@ -83,7 +86,8 @@ def checked(operation: Operation, params: Mapping[str, Any]) -> Body:
 
 def refusal(operation: Operation, problems: Iterable[Problem]) -> InvalidRequest:
     found = tuple(problems)
-    lines = "\n".join(f"  {problem}" for problem in found)
+    # A path or a name may hold what no terminal can print.
+    lines = "\n".join(f"  {problem}" for problem in found).encode("utf-8", "backslashreplace").decode()
     return InvalidRequest(f"{operation.operation_id} was not sent:\n{lines}", found)
 
 
@@ -96,9 +100,18 @@ class Wrong(Exception):
         self.advice = advice
 
 
-def _default(value: object) -> object:
-    # From the system, so that a program that seeds `random` does not draw one picture for ever.
-    return _SYSTEM_RANDOM.randint(value.low, value.high) if isinstance(value, Random) else value
+def _unsaid(known: Parameter) -> Body:
+    """Give what is sent for a parameter that was not given."""
+    match known.sdk_default:
+        case Random(low=low, high=high):
+            # From the system, so that a program that seeds `random` does not draw one picture for ever.
+            return {known.name: _SYSTEM_RANDOM.randint(low, high)}
+        case _ if known.sdk_default is not NO_DEFAULT:
+            return {known.name: known.sdk_default}
+        case _ if known.required:
+            raise Wrong("missing", _allowed(known))
+        case _:
+            return {}
 
 
 def _value(known: Parameter, value: Any) -> object:
@@ -211,17 +224,32 @@ def _unknown(name: str, operation: Operation) -> Problem:
 
 
 def _extra(extra: Any) -> Body:
-    """Give a plain copy of `extra`, as JSON will say it."""
-    allowed = "allowed is a mapping of names to what JSON can say"
     try:
-        pairs = {str.__str__(name): value for name, value in dict(extra).items() if isinstance(name, str)}
-        if len(pairs) < len(dict(extra)):
-            raise TypeError("a name is no str")
-        text = json.dumps(pairs, allow_nan=False, ensure_ascii=False)
-        text.encode()
-        return cast("Body", json.loads(text))
+        return _plain(extra)
     except Exception as error:  # noqa: BLE001 - as above
+        allowed = "allowed is a mapping of names to what JSON can say"
         raise Wrong(f"got {shown(extra)}", f"{allowed} ({type(error).__name__})") from None
+
+
+def _plain(extra: Any) -> Body:
+    """Give a copy of `extra` as JSON will say it, or raise whatever shows that it can't."""
+    pairs = dict(extra)
+    if not all(isinstance(name, str) for name in pairs):
+        raise TypeError("a name is no str")
+    text = json.dumps(pairs, allow_nan=False, ensure_ascii=False)
+    text.encode()
+    plain = cast("Body", json.loads(text))
+    if _nests_deeper(plain, _DEEPEST):
+        raise RecursionError
+    return plain
+
+
+def _nests_deeper(value: object, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = list(cast("Body", value).values())
+    if not isinstance(value, list):
+        return False
+    return levels == 0 or any(_nests_deeper(each, levels - 1) for each in cast("list[object]", value))
 
 
 def pending(body: Body) -> list[tuple[str, httpx.URL]]:
@@ -230,11 +258,11 @@ def pending(body: Body) -> list[tuple[str, httpx.URL]]:
 
 
 def shown(value: object) -> str:
-    """Show a value in an error: short, and whatever its own repr does."""
-    if isinstance(value, (bytes, bytearray)):
-        return f"{len(value)} bytes"
+    """Show a value in an error: short, and whatever its own code does."""
     try:
-        text = reprlib.repr(value)
+        if isinstance(value, (bytes, bytearray)):
+            return f"{len(value)} bytes"
+        text = str.__str__(reprlib.repr(value))
     except Exception:  # noqa: BLE001 - a repr may raise anything
         text = "a value whose own repr fails"
     return text if len(text) <= 80 else text[:79] + "…"

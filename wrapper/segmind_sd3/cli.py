@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 from segmind_sd3_api.parameters import OPERATIONS
 
 from ._version import __version__
-from .drawing import Asked, command_of, option_of, run
+from .drawing import Asked, Drawing, command_of, in_options, option_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,12 +31,11 @@ class EndpointCommand(click.Command):
     """A command whose help lists the endpoint's parameters apart, and whose errors obey `--json` too."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own = {parameter.name for parameter in ASKED}
-        for title, ours in (("Parameters", False), ("Options", True)):
-            listed = (each for each in self.get_params(ctx) if (each.name in {*own, "help"}) is ours)
-            rows = [record for each in listed if (record := each.get_help_record(ctx))]
+        parameters = [option for option in self.params if option not in ASKED]
+        others = [option for option in self.get_params(ctx) if option not in parameters]
+        for title, options in (("Parameters", parameters), ("Options", others)):
             with formatter.section(title):
-                formatter.write_dl(rows)
+                formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         as_json = "--json" in args  # read before click takes the list apart
@@ -57,31 +56,35 @@ def endpoint_command(operation: Operation) -> click.Command:
 
     def draw(**values: Any) -> None:
         asked = Asked(**{name: values.pop(name) for name in list(values) if name in ours})
-        sys.exit(run(operation, values, asked))
+        sys.exit(Drawing(operation, values, asked).run())
 
     return EndpointCommand(
         command_of(operation),
         callback=draw,
         params=[*(parameter_option(known) for known in parameters if known.name not in ours), *ASKED],
-        help=f"{operation.summary}\n\n{operation.doc}\n\nSource: {operation.page}",
+        help=f"{operation.summary}\n\n{operation.doc}\n\n\b\nSource: {operation.page}",
         short_help=operation.summary,
         deprecated=operation.deprecated,
     )
 
 
 def parameter_option(known: Parameter) -> click.Option:
+    def typed(text: str) -> object:
+        return read(known, text)
+
+    def completed(_context: click.Context, _option: click.Parameter, begun: str) -> list[CompletionItem]:
+        if known.kind == "image":
+            return [CompletionItem(begun, type="file")]
+        return [CompletionItem(value) for value in known.known_values if value.startswith(begun)]
+
     flag = option_of(known.name)
-    text = f"{known.doc}  [required]" if known.required else known.doc
+    text = in_options(known.doc) + (" `-` is standard input." if known.kind == "image" else "")
+    text += "  [required]" if known.required else ""
     if known.kind == "boolean":
         return click.Option([f"{flag}/--no-{flag[2:]}", known.name], default=None, help=text)
     bounded = known.minimum is not None or known.maximum is not None
-    return click.Option(
-        [flag, known.name],
-        type=lambda value: read(known, value),
-        metavar=METAVARS[known.kind] + (" RANGE" if bounded else ""),
-        help=f"{text} A path, URL, data: URI or base64 text; - is stdin." if known.kind == "image" else text,
-        shell_complete=lambda _context, _option, begun: completions(known, begun),
-    )
+    metavar = METAVARS[known.kind] + (" RANGE" if bounded else "")
+    return click.Option([flag, known.name], type=typed, metavar=metavar, help=text, shell_complete=completed)
 
 
 def read(known: Parameter, text: str) -> object:
@@ -92,12 +95,6 @@ def read(known: Parameter, text: str) -> object:
         except ValueError:
             continue
     return text
-
-
-def completions(known: Parameter, begun: str) -> list[CompletionItem]:
-    if known.kind == "image":
-        return [CompletionItem(begun, type="file")]
-    return [CompletionItem(value) for value in known.known_values if value.startswith(begun)]
 
 
 def extra_of(_context: object, _option: object, pairs: tuple[str, ...]) -> dict[str, object]:
@@ -125,6 +122,7 @@ ASKED: Final = (
     click.Option(
         ["--out"],
         type=click.Path(),
+        default="",
         metavar="FILE",
         help="Where the picture goes; several are numbered. Else a name made of endpoint and seed.",
     ),
@@ -147,47 +145,57 @@ ASKED: Final = (
 
 
 class Commands(click.Group):
-    """The endpoints, and what packages bring through entry points, loaded when it is called."""
+    """The endpoints, and the commands that packages bring through entry points."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
         return [*map(command_of, OPERATIONS.values()), *sorted(brought())]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        operation = OPERATIONS.get(cmd_name.replace("-", "_"))
-        if operation:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's own signature
+        if operation := OPERATIONS.get(cmd_name.replace("-", "_")):
             return endpoint_command(operation)
         point = brought().get(cmd_name)
-        return point and loaded(point)
+        return point and Brought(point)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own signature
         with formatter.section("Endpoints"):
             formatter.write_dl([(command_of(each), each.summary) for each in OPERATIONS.values()])
         if others := sorted(brought()):
             with formatter.section("Other commands"):
-                formatter.write_dl([(name, f"More: segmind-sd3 {name} --help") for name in others])
+                formatter.write_dl([(name, f"See segmind-sd3 {name} --help.") for name in others])
+
+
+class Brought(click.Command):
+    """A command from an entry point. It is loaded when it is called: a slow or broken one harms no other."""
+
+    def __init__(self, point: EntryPoint) -> None:
+        super().__init__(point.name)
+        self._point = point
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        return self._loaded().make_context(info_name, args, parent, **extra)
+
+    def _loaded(self) -> click.Command:
+        try:
+            command = self._point.load()
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            advice = "Perhaps: pip install 'segmind-sd3[contract]'"
+            raise click.ClickException(f"{self.name} can't be loaded ({reason}). {advice}") from error
+        if not isinstance(command, click.Command):
+            raise click.ClickException(f"{self.name} can't be loaded: {self._point.value} is no command.")
+        return command
 
 
 def brought() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group="segmind_sd3.commands")}
 
 
-def loaded(point: EntryPoint) -> click.Command:
-    try:
-        command = point.load()
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise click.ClickException(
-            f"{point.name} can't be loaded ({reason}). Perhaps: pip install 'segmind-sd3[contract]'"
-        ) from error
-    if not isinstance(command, click.Command):
-        raise click.ClickException(f"{point.name} is no command: {point.value} is {type(command).__name__}")
-    return command
-
-
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Try it without a key:  segmind-sd3 sd35-turbo-txt2img --prompt 'a panda' --local",
+    epilog="\b\nTo try it without a key:\n  segmind-sd3 sd35-turbo-txt2img --prompt 'a panda' --local",
 )
 @click.version_option(__version__)
 def commands() -> None:

@@ -1,4 +1,4 @@
-"""One call from the terminal: a file name that is free before anything is paid, the call, and what is told.
+"""One call from the terminal: a name that is free before anything is paid, the call, and what is told of it.
 
 Law: what may have been paid for is written somewhere, and every way out says whether it was billed. Exit
 codes: 0 drawn, 1 failed, 2 refused here with nothing sent, 130 interrupted.
@@ -16,6 +16,7 @@ import traceback
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import entry_points
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,23 +41,13 @@ NO_KEY: Final = "SG_" + "0" * 16
 MOST_NAMES_CHECKED: Final = 1000
 """How many numbered names are looked for before the call: some endpoints set no bound on the pictures."""
 
-LOOK_FIRST: Final = "look at your credits before you try again"
-
-ON_THE_COMMAND_LINE: Final = (
-    (r'extra=\{["\'](\w+)["\']: ([^}]*)\}', lambda found: f"--extra {found[1]}={found[2]}"),
-    (r'\b(\w+)="([^"]*)"', lambda found: f"{option_of(found[1])} {found[2]}"),
-    (r" bytes, an open (?:binary )?file, a PIL image,", lambda _: ""),
-    (r"\ba str\b", lambda _: "a text"),
-)  # fmt: skip
-"""What the SDK's advice says in Python, and how it is said here."""
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the options that every endpoint has were given."""
 
     extra: Mapping[str, object]
-    out: str | None
+    out: str
     overwrite: bool
     dry_run: bool
     as_json: bool
@@ -75,46 +66,39 @@ def option_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def run(operation: Operation, given: Mapping[str, Any], asked: Asked) -> int:
-    """Do one call, tell what came of it, and give the exit code."""
-    drawing = Drawing(operation, given, asked)
-    try:
-        return drawing.done()
-    except KeyboardInterrupt:
-        return drawing.interrupted()
-    except Exception as error:  # noqa: BLE001 - a traceback is no answer to give at a terminal
-        return drawing.failed(error)
-
-
 @dataclass(slots=True)
 class Drawing:
-    """One call. `sent` is whether it may have reached the service; `out` where its picture goes."""
+    """One call. `billed` is what is known so far; `out` is where its picture goes, the suffix left open."""
 
     operation: Operation
     given: Mapping[str, Any]
     asked: Asked
-    sent: bool = False
+    billed: bool | None = False
     out: Path = field(default_factory=Path)
 
-    def done(self) -> int:
-        parameters = {
-            name: from_stdin(name) if self._is_stdin(name) else self.given[name] for name in self.given
-        }
+    def run(self) -> int:
+        """Do the call, tell what came of it, and give the exit code."""
+        try:
+            return self._drawn()
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a terminal is told, not shown a stack
+            if self.asked.traceback:
+                traceback.print_exception(error)
+            return self._failed(error)
+
+    def _drawn(self) -> int:
         with self._client() as client:
+            parameters = {name: self._value(name) for name in self.given}
             with waiting("Preparing"):
                 prepared = client.prepare(self.operation.operation_id, **parameters, extra=self.asked.extra)
-            target = self._target(prepared)
             if self.asked.dry_run:
-                return self._show(prepared, target)
+                return self._show(prepared)
             self.out = self._free_name(prepared.body)
-            self.sent = not self.asked.local
+            self.billed = False if self.asked.local else None
             with waiting(f"Drawing with {command_of(self.operation)}"):
                 drawn = client.send(prepared)
+        self.billed = not self.asked.local
         files, fault = kept(lambda path: drawn.save(path, overwrite=self.asked.overwrite), self.out)
-        return self._tell(drawn, files, target, fault)
-
-    def _is_stdin(self, name: str) -> bool:
-        return self.operation.parameters[name].kind == "image" and self.given[name] == "-"
+        return self._tell(prepared, drawn, files, fault)
 
     def _client(self) -> Client:
         from .client import Client  # noqa: PLC0415 - loads httpx, which `--help` does without
@@ -122,158 +106,196 @@ class Drawing:
         from .settings import key_of  # noqa: PLC0415 - as above
 
         asked = self.asked
-        options: dict[str, Any] = {"base_url": asked.base_url, "timeout": asked.timeout}
-        options = {name: value for name, value in options.items() if value is not None}
-        if asked.no_retry:
-            options["retry"] = Retry(attempts=1)
+        options: dict[str, Any] = {"retry": Retry(attempts=1)} if asked.no_retry else {}
+        if asked.timeout is not None:
+            options["timeout"] = asked.timeout
         if asked.local:
             if asked.base_url or asked.dry_run:
-                raise InvalidRequest("--local has no address: leave out --base-url and --dry-run, or --local")
-            options |= {"base_url": "http://localhost", "transport": local_transport()}
-        elif not asked.dry_run:
-            if key_of(None) is None:
-                raise InvalidRequest(
-                    "there is no usable API key: set SEGMIND_API_KEY, or add --local to draw with the "
-                    "reference server, which needs none"
-                )
-            return Client(**options)
-        return Client(NO_KEY, **options)
+                raise InvalidRequest("--local has no address: use it without --base-url and --dry-run")
+            return Client(NO_KEY, base_url="http://localhost", transport=local_transport(), **options)
+        if asked.base_url == "":
+            raise InvalidRequest("--base-url is empty: give an address, or leave it out")
+        if asked.dry_run:
+            return Client(NO_KEY, base_url=asked.base_url, **options)
+        if key_of(None) is None:
+            raise InvalidRequest(
+                "there is no usable API key: set SEGMIND_API_KEY, or add --local to draw with the "
+                "reference server, which needs none"
+            )
+        return Client(base_url=asked.base_url, **options)
 
-    def _target(self, prepared: Prepared) -> str:
-        from .settings import BASE_URL  # noqa: PLC0415 - as above
-
-        origin = prepared.url.removesuffix(self.operation.path)
-        return "local" if self.asked.local else "live" if origin == BASE_URL else origin
+    def _value(self, name: str) -> object:
+        value = self.given[name]
+        if value != "-" or self.operation.parameters[name].kind != "image":
+            return value
+        if sys.stdin.isatty():
+            raise InvalidRequest(f"{option_of(name)} - reads standard input: send a picture into it")
+        return sys.stdin.buffer.read()
 
     def _free_name(self, body: Mapping[str, Any]) -> Path:
         """Give the path to save to, once no picture can meet a file that is there.
 
         The format is the reply's to choose, so the name is looked for with the suffix of each.
         """
-        said = self.asked.out or ""
-        out = Path(said)
+        said, out = self.asked.out, Path(self.asked.out)
         if out.is_dir():
             seed = body.get("seed")
-            drawn_once = isinstance(seed, int) and seed >= 0
-            out /= f"{command_of(self.operation)}-{seed if drawn_once else time.strftime('%Y%m%d-%H%M%S')}"
-        folder = Path(said) if said.endswith(os.sep) else out.parent
+            known = isinstance(seed, int) and seed >= 0
+            out /= f"{command_of(self.operation)}-{seed if known else time.strftime('%Y%m%d-%H%M%S')}"
+        folder = Path(said) if said.endswith("/") else out.parent
         if not folder.is_dir():
             raise InvalidRequest(f"the folder {folder} is not there: make it first, or choose another --out")
         if not os.access(folder, os.W_OK):
-            raise InvalidRequest(f"nothing can be written into the folder {folder}: choose another --out")
-        names = (
-            target_of(out, kind, number) for number in numbers(self.operation, body) for kind in SUFFIXES
-        )
-        if not self.asked.overwrite and (taken := next(filter(os.path.lexists, names), None)):
+            raise InvalidRequest(f"the folder {folder} can't be written to: choose another --out")
+        names = (target_of(out, kind, number) for number, kind in product(self._numbers(body), SUFFIXES))
+        taken = next(filter(os.path.lexists, names), None)
+        if taken and not self.asked.overwrite:
             raise InvalidRequest(f"{taken} is there already: choose another --out, or add --overwrite")
         return out
 
+    def _numbers(self, body: Mapping[str, Any]) -> list[int] | list[None]:
+        """Give the numbers that the pictures' names will carry, as far as the body tells."""
+        said = (body.get(name) for name, known in self.operation.parameters.items() if known.counts_images)
+        count = max((number for number in said if isinstance(number, int)), default=1)
+        return list(range(1, min(count, MOST_NAMES_CHECKED) + 1)) if count > 1 else [None]
+
     # -- What is told -------------------------------------------------------------------------------------
 
-    def _show(self, prepared: Prepared, target: str) -> int:
+    def _target(self, prepared: Prepared) -> str:
+        from .settings import BASE_URL  # noqa: PLC0415 - loads httpx, as above
+
+        origin = prepared.url.removesuffix(self.operation.path)
+        return "local" if self.asked.local else "live" if origin == BASE_URL else origin
+
+    def _show(self, prepared: Prepared) -> int:
+        curl = prepared.as_curl()
         if self.asked.as_json:
-            told = {"url": prepared.url, "body": prepared.body, "curl": prepared.as_curl(), "target": target}
-            self._json(told)
+            self._json(target=self._target(prepared), url=prepared.url, body=prepared.body, curl=curl)
         else:
-            click.echo(prepared.as_curl())
+            click.echo(curl)
         return 0
 
-    def _tell(self, drawn: Generation, files: list[Path], target: str, fault: OSError | None) -> int:
-        first = drawn.images[0]
-        about = {
-            name: getattr(drawn, name)
-            for name in ("seed", "cost", "credits_remaining", "generation_time", "request_id")
-        }
+    def _tell(self, prepared: Prepared, drawn: Generation, files: list[Path], fault: OSError | None) -> int:
+        first, target = drawn.images[0], self._target(prepared)
         names = [click.format_filename(file) for file in files]
-        failure = f"{self.out} could not be written ({fault}), so the picture is elsewhere" if fault else None
+        moved = f"{self.out} could not be written ({fault}); what was drawn is in {names[0]}" if fault else ""
         if self.asked.as_json:
-            size = {"media_type": first.media_type, "width": first.width, "height": first.height}
-            error = {"error": type(fault).__name__, "message": failure} if fault else {}
-            self._json({"files": names, **size, **about, "target": target, **error})
+            reply = ("seed", "cost", "credits_remaining", "generation_time", "request_id")
+            self._json(
+                files=names,
+                media_type=first.media_type,
+                width=first.width,
+                height=first.height,
+                **{name: getattr(drawn, name) for name in reply},
+                target=target,
+                **({"error": type(fault).__name__, "message": moved} if fault else {}),
+            )
             return 1 if fault else 0
-        if failure:
-            warn(failure)
-        facts = (
-            ("", f"{first.width} x {first.height}"),
-            ("seed ", drawn.seed),
-            ("cost $", drawn.cost),
-            ("credits left $", drawn.credits_remaining),
-        )
-        click.echo("  ".join([", ".join(names), *(f"{name}{it}" for name, it in facts if it is not None)]))
+        if fault:
+            warn(moved)
+        facts = (("seed {}", drawn.seed), ("cost ${}", drawn.cost), ("${} left", drawn.credits_remaining))
+        told = [form.format(fact) for form, fact in facts if fact is not None]
+        click.echo("  ".join([", ".join(names), f"{first.width}x{first.height}", *told]))
         if target == "local":
             click.echo("Drawn by the REFERENCE server, not live: no model, and no money.")
         elif target != "live":
             click.echo(f"Drawn by {target}, not by the live service.")
         return 1 if fault else 0
 
-    def interrupted(self) -> int:
-        fate = f"the call was sent and may have been drawn and paid for; {LOOK_FIRST}"
-        message = f"Interrupted: {fate if self.sent else 'nothing was paid for'}."
-        self._fail("KeyboardInterrupt", message, billed=None if self.sent else False)
-        return 130
-
-    def failed(self, error: Exception) -> int:
-        if self.asked.traceback:
-            traceback.print_exception(error)
-        if isinstance(error, InvalidRequest):
-            self._fail_as_invalid(error)
-            return 2
-        if not isinstance(error, SegmindError):
-            hint = "" if self.asked.traceback else " (--traceback shows where)"
-            billed = None if self.sent else False
-            self._fail(type(error).__name__, f"{type(error).__name__}: {error}{hint}", billed=billed)
-            return 1
-        saved = None
+    def _failed(self, error: BaseException) -> int:
+        match error:
+            case KeyboardInterrupt():
+                code, message, billed = 130, "interrupted", self.billed
+            case InvalidRequest():
+                code, message, billed = 2, self._advice(error), error.billed
+            case SegmindError():
+                code, message, billed = 1, str(error), error.billed
+            case _:
+                code, message, billed = 1, f"{type(error).__name__}: {error}", self.billed
+        saved: Path | None = None
         if isinstance(error, (UnusableReply, OutcomeUnknown)) and error.body:
-            ((saved,), _) = kept(
-                lambda path: [error.save(path)], self.out.with_name(f"{self.out.name}.reply")
+            reply = error
+            beside = self.out.with_name(f"{self.out.name}.reply")
+            [saved], _ = kept(lambda path: [reply.save(path)], beside)
+        if self.asked.as_json:
+            self._json(
+                error=type(error).__name__,
+                message=message,
+                billed=billed,
+                status=getattr(error, "status", None),
+                request_id=getattr(error, "request_id", None),
+                problems=[asdict(problem) for problem in getattr(error, "problems", ())],
+                saved=saved and click.format_filename(saved),
             )
-        self._fail(type(error).__name__, str(error), billed=error.billed, error=error, saved=saved)
-        return 1
+            return code
+        click.echo("Interrupted.", err=True) if code == 130 else warn(message)
+        if code != 2:
+            click.echo(fate(billed, saved), err=True)
+        return code
 
-    def _fail_as_invalid(self, error: InvalidRequest) -> None:
+    def _advice(self, error: InvalidRequest) -> str:
         lines = [
-            f"  {option_of(problem.parameter)}: {problem.given}{problem.given and '; '}{said(problem.advice)}"
+            f"\n  {option_of(problem.parameter)}: {problem.given}{problem.given and '; '}"
+            f"{in_options(problem.advice)}"
             for problem in error.problems
         ]
-        message = "\n".join([f"{command_of(self.operation)} was not sent:", *lines]) if lines else str(error)
-        if self.asked.as_json:
-            self._fail(type(error).__name__, message, billed=False, error=error)
-        else:
-            warn(message)
+        return f"{command_of(self.operation)} was not sent:{''.join(lines)}" if lines else str(error)
 
-    def _fail(
-        self,
-        name: str,
-        message: str,
-        *,
-        billed: bool | None,
-        error: SegmindError | None = None,
-        saved: Path | None = None,
-    ) -> None:
-        if self.asked.as_json:
-            told = {
-                "error": name,
-                "message": message,
-                "billed": billed,
-                "status": getattr(error, "status", None),
-                "problems": [asdict(problem) for problem in getattr(error, "problems", ())],
-                "request_id": getattr(error, "request_id", None),
-                "saved": saved and click.format_filename(saved),
-            }
-            self._json(told)
-            return
-        warn(message)
-        where = f"what came is saved in {click.format_filename(saved)}" if saved else ""
-        if billed is None:
-            fate = "May have been billed: " + "; ".join(filter(None, (where, LOOK_FIRST))) + "."
-        else:
-            fate = f"Billed: {where or 'nothing of it came'}." if billed else "Not billed."
-        click.echo(fate, err=True)
-
-    def _json(self, told: Mapping[str, object]) -> None:
+    def _json(self, **told: object) -> None:
         click.echo(json.dumps({"operation": self.operation.operation_id, **told}, indent=2))
+
+
+def fate(billed: bool | None, saved: Path | None) -> str:  # noqa: FBT001 - an error's answer, not a switch
+    """Say whether a call was paid for, and where what came of it is."""
+    where = f"what came is saved in {click.format_filename(saved)}" if saved else ""
+    if billed is None:
+        return f"May have been billed: {where and where + '; '}look at your credits before you try again."
+    return f"Billed: {where or 'nothing of it could be saved'}." if billed else "Not billed."
+
+
+def in_options(advice: str) -> str:
+    """Say in options what the SDK and the table say in Python."""
+    advice = re.sub(r'extra=\{["\'](\w+)["\']: ([^}]*)\}', r"--extra \1=\2", advice)
+    advice = re.sub(r'\b(\w+)="([^"]*)"', lambda found: f"{option_of(found[1])} {found[2]}", advice)
+    advice = re.sub(r" bytes, an open (?:binary )?file, a (?:PIL image|Pillow picture),", "", advice)
+    return re.sub(r"\ba str\b", "a text", advice)
 
 
 def warn(message: str) -> None:
     click.echo(f"{click.style('Error:', fg='red')} {message}", err=True)
+
+
+def kept(save: Callable[[Path], list[Path]], path: Path) -> tuple[list[Path], OSError | None]:
+    """Save, into a new temporary folder where the path can't be had, and give what stood in the way."""
+    try:
+        return save(path), None
+    except OSError as fault:
+        return save(Path(tempfile.mkdtemp(prefix="segmind-sd3-")) / path.name), fault
+
+
+def local_transport() -> Any:
+    """Make a transport to the embedded reference server, which another package brings."""
+    found = entry_points(group="segmind_sd3.targets", name="local")
+    try:
+        target: Any = next(iter(found)).load()
+    except (StopIteration, ImportError) as missing:
+        raise InvalidRequest(
+            "--local draws with the reference server, which is not installed: "
+            "pip install 'segmind-sd3[contract]'"
+        ) from missing
+    return target().transport()
+
+
+@contextmanager
+def waiting(task: str) -> Generator[None]:
+    """Show a spinner and the seconds on stderr, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console  # noqa: PLC0415 - takes 50 ms, and only a terminal needs it
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - as above
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(task, total=None)
+        yield

@@ -215,9 +215,13 @@ def text_of(content: object, depth: int = 4) -> str:
             return ""
 
 
-def told_by(reply: Reply, limit: int = 500) -> str:
-    """Give what a reply says in words: out of its JSON, else its text; at most `limit` characters."""
-    text = text_of(json_of(reply.body)) or reply.body[: 4 * limit].decode("utf-8", "replace")
+def text_in(reply: Reply) -> str:
+    """Give what a reply says in words: out of its JSON, else its text."""
+    return text_of(json_of(reply.body)) or reply.body[:4096].decode("utf-8", "replace").strip()
+
+
+def clipped(text: str, limit: int = 500) -> str:
+    """Give a text on one line, and at most so many characters of it."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -264,7 +268,7 @@ def error_for(status: int) -> type[APIError | OutcomeUnknown]:
 def raised(fault: Fault, reply: Reply, key: Key) -> APIError | OutcomeUnknown:
     """Make the error of a fault, with the key blotted out of everything that the service echoed."""
     reply = key.blot(reply)
-    told = key.redact(fault.told)
+    told = clipped(key.redact(fault.told))
     request_id = reply.headers.get("x-request-id")
     parts = (f"HTTP {reply.status}: {told}", fault.advice, f"(request {request_id})" if request_id else "")
     sentence = " ".join(part for part in parts if part)

@@ -31,9 +31,10 @@ from .errors import (
     RequestRefused,
     SegmindError,
     UnusableReply,
+    clipped,
     error_for,
     raised,
-    told_by,
+    text_in,
 )
 from .generation import Generation, Image
 from .pictures import sniff, whole
@@ -88,6 +89,8 @@ def judged(told: Told, key: Key, seed: int | None) -> Generation | SegmindError:
         return failed(told, key)
     if told is None:
         raise TypeError("told nothing of what came of a sending")
+    # Before anything is read out of it, or cut short: half a key is a key too. A picture's bytes stay as they are.
+    told = key.blot(told, body=sniff(told.body) is None)
     if told.status // 100 != 2:
         return refused(told, key)
     reply = quirks.repaired(told)
@@ -122,7 +125,7 @@ def refused(reply: Reply, key: Key) -> SegmindError:
     """Make the error of a reply that is no success."""
     error = error_for(reply.status)
     billed = None if issubclass(error, OutcomeUnknown) else False
-    fault = Fault(error, told_by(reply) or "no text", billed)
+    fault = Fault(error, text_in(reply) or "no text", billed)
     if billed is None:
         fault = Fault(error, fault.told, billed, advice="The call may have been drawn and paid for.")
     elif error is RequestRefused and reply.status // 100 == 3:
@@ -145,7 +148,9 @@ def pictures_in(reply: Reply) -> list[Image] | str:
         return "the reply is empty"
     content = json_of(reply.body)
     if not isinstance(content, dict):
-        return f"the reply is neither a picture nor a JSON object ({told_by(reply, 80) or 'no text'})"
+        return (
+            f"the reply is neither a picture nor a JSON object ({clipped(text_in(reply), 80) or 'no text'})"
+        )
     texts = cast("dict[str, Any]", content).get("image")
     if texts is None or texts == []:
         return "the reply is JSON without a picture"

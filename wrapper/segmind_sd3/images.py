@@ -179,7 +179,9 @@ class Download:
             raise _Refused("it is no PNG, JPEG, GIF or WebP")
 
 
-def fetch(name: str, url: httpx.URL, deadline: Deadline, *, private: bool, verify: Any) -> str:
+def fetch(
+    name: str, url: httpx.URL, deadline: Deadline, *, private: bool, proxy: str | None, verify: Any
+) -> str:
     """Fetch an image and give its base64 text.
 
     Raises:
@@ -190,7 +192,9 @@ def fetch(name: str, url: httpx.URL, deadline: Deadline, *, private: bool, verif
     try:
         with (
             deadline.applied(),
-            _client(httpx.Client, Transport, url, private=private, verify=verify) as client,
+            _client(
+                httpx.Client, Transport, private=private, proxy=proxy or proxy_for(url), verify=verify
+            ) as client,
             client.stream("GET", url) as response,
         ):
             download.begins(response)
@@ -202,13 +206,21 @@ def fetch(name: str, url: httpx.URL, deadline: Deadline, *, private: bool, verif
     raise failure
 
 
-async def fetch_async(name: str, url: httpx.URL, deadline: Deadline, *, private: bool, verify: Any) -> str:
+async def fetch_async(
+    name: str, url: httpx.URL, deadline: Deadline, *, private: bool, proxy: str | None, verify: Any
+) -> str:
     """Do as `fetch` does, with `await`."""
     download = Download()
     try:
         with anyio.fail_after(deadline.left()):
             async with (
-                _client(httpx.AsyncClient, AsyncTransport, url, private=private, verify=verify) as client,
+                _client(
+                    httpx.AsyncClient,
+                    AsyncTransport,
+                    private=private,
+                    proxy=proxy or proxy_for(url),
+                    verify=verify,
+                ) as client,
                 client.stream("GET", url) as response,
             ):
                 download.begins(response)
@@ -221,9 +233,8 @@ async def fetch_async(name: str, url: httpx.URL, deadline: Deadline, *, private:
 
 
 def _client(
-    kind: Callable[..., C], transport: Callable[..., object], url: httpx.URL, *, private: bool, verify: Any
+    kind: Callable[..., C], transport: Callable[..., object], *, private: bool, proxy: str | None, verify: Any
 ) -> C:
-    proxy = proxy_for(url)
     return kind(
         transport=transport(public_only=not private and proxy is None, proxy=proxy, verify=verify),
         headers={"accept-encoding": "identity"},

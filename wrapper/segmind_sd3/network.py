@@ -18,9 +18,12 @@ from contextvars import ContextVar
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 import httpcore
 import httpx
 from anyio.lowlevel import RunVar
+
+from .errors import InvalidRequest
 
 if TYPE_CHECKING:
     import ssl
@@ -95,7 +98,11 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         left = _left(httpcore.ConnectTimeout, timeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+        try:
+            return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+        except BaseException:
+            self.close()  # httpcore forgets the socket of a handshake that is interrupted
+            raise
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -138,11 +145,32 @@ def _checked(stream: httpcore.NetworkStream) -> None:
         raise
 
 
-class _PublicBackend(httpcore.AsyncNetworkBackend):
-    """Connects as the inner backend does, and hangs up on a peer that is not public."""
-
-    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
+        self.read = inner.read
+        self.write = inner.write
+        self.aclose = inner.aclose
+        self.get_extra_info = inner.get_extra_info
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            with anyio.CancelScope(shield=True):  # as above
+                await self.aclose()
+            raise
+
+
+class _AsyncBackend(httpcore.AsyncNetworkBackend):
+    def __init__(self, inner: httpcore.AsyncNetworkBackend, *, public_only: bool) -> None:
+        self._inner = inner
+        self._public_only = public_only
         self.sleep = inner.sleep
 
     async def connect_tcp(
@@ -154,12 +182,13 @@ class _PublicBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         stream = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
-        try:
-            refuse_private(stream.get_extra_info("server_addr")[0])
-        except PrivateAddress:
-            await stream.aclose()
-            raise
-        return stream
+        if self._public_only:
+            try:
+                refuse_private(stream.get_extra_info("server_addr")[0])
+            except PrivateAddress:
+                await stream.aclose()
+                raise
+        return _AsyncStream(stream)
 
 
 def _keepalive() -> list[tuple[int, int, int]]:
@@ -179,24 +208,38 @@ _OPTIONS: Final[dict[str, Any]] = {
 }
 
 
+@contextmanager
+def _options_named() -> Generator[None]:
+    """Say what is wrong with a proxy or certificates, be they an argument's or the environment's."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidRequest(
+            f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR are unusable: {error}"
+        ) from None
+    except (ValueError, TypeError, ImportError, httpx.InvalidURL) as error:
+        raise InvalidRequest(f"the proxy (proxy=, or the environment's) is unusable: {error}") from None
+
+
 class Transport(httpx.HTTPTransport):
     """httpx's pool, whose sockets keep the deadline of the call they serve."""
 
     def __init__(self, *, public_only: bool = False, **options: Any) -> None:
-        super().__init__(**_OPTIONS, **options)
+        with _options_named():
+            super().__init__(**_OPTIONS, **options)
         # httpx has no argument for it. A test that drips notices if this ever stops working.
         pool: Any = self._pool
         pool._network_backend = _Backend(public_only=public_only)  # noqa: SLF001
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):
-    """httpx's pool; with `public_only`, it hangs up on peers that are not on the public internet."""
+    """httpx's pool; with `public_only`, either hangs up on peers that are not on the public internet."""
 
     def __init__(self, *, public_only: bool = False, **options: Any) -> None:
-        super().__init__(**_OPTIONS, **options)
-        if public_only:
-            pool: Any = self._pool
-            pool._network_backend = _PublicBackend(pool._network_backend)  # noqa: SLF001 - as above
+        with _options_named():
+            super().__init__(**_OPTIONS, **options)
+        pool: Any = self._pool
+        pool._network_backend = _AsyncBackend(pool._network_backend, public_only=public_only)  # noqa: SLF001 - as above
 
 
 class LoopPools:
@@ -237,8 +280,21 @@ async def _keep(pool: httpx.AsyncBaseTransport) -> AsyncGenerator[None]:
 
 
 def proxy_for(url: httpx.URL) -> str | None:
-    """Give the proxy that the environment names for an address, as curl and the standard library read it."""
-    if urllib.request.proxy_bypass(url.host):
+    """Give the proxy that the environment names for an address, as curl and the standard library read it.
+
+    None for this machine: it is no proxy's to reach, and what is sent to it in the clear must not leave it.
+    """
+    if is_loopback(url.host) or urllib.request.proxy_bypass(url.netloc.decode("ascii")):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

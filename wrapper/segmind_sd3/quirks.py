@@ -125,7 +125,7 @@ row(
     grade="inferred",
     evidence="vendor's newer page for -1; the rest is reasoned",
     does="draws a seed, sends it and reports it",
-    actions=("sdk-seed",),
+    actions=("sdk-medium-image-seed", "sdk-turbo-seed", "sdk-medium-text-seed"),
 )
 
 row(
@@ -192,7 +192,7 @@ row(
     grade="vendor",
     evidence="the vendor's newer page",
     does="always sends it: false for one picture, true for several; reads both replies",
-    actions=("sdk-base64", "sdk-counts-images"),
+    actions=("sdk-base64", "sdk-several-pictures"),
 )
 def base64_by_count(operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
     if "base64" not in operation.parameters or "base64" in body:
@@ -288,10 +288,15 @@ def _images(operation: Operation, given: Given) -> Iterator[str]:
     observed="a 200 may carry a wrong one, or none",
     grade="reported",
     evidence="programs that look at the first bytes instead",
-    does="looks at the first bytes",
+    does="looks at the first bytes: a picture is taken for one, and JSON for JSON, under any name",
 )
-def picture_without_its_type(reply: Reply) -> Reply:
-    return reply if _is_named_a_picture(reply) else _named_by_its_bytes(reply)
+def body_of_another_kind(reply: Reply) -> Reply:
+    named = _media_type(reply)
+    if picture := sniff(reply.body):
+        return reply if named.startswith("image/") else _named(reply, picture)
+    if reply.body[:64].lstrip().startswith(b"{") and not named.endswith("json"):
+        return _named(reply, "application/json")
+    return reply
 
 
 @row(
@@ -303,19 +308,17 @@ def picture_without_its_type(reply: Reply) -> Reply:
     evidence="public programs",
     does="takes the format from the reply's own bytes",
 )
-def picture_of_another_type(reply: Reply) -> Reply:
-    return _named_by_its_bytes(reply) if _is_named_a_picture(reply) else reply
+def picture_of_another_format(reply: Reply) -> Reply:
+    named, picture = _media_type(reply), sniff(reply.body)
+    return _named(reply, picture) if picture and named.startswith("image/") and named != picture else reply
 
 
-def _is_named_a_picture(reply: Reply) -> bool:
-    return reply.headers.get("content-type", "").startswith("image/")
+def _media_type(reply: Reply) -> str:
+    return reply.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _named_by_its_bytes(reply: Reply) -> Reply:
-    found = sniff(reply.body)
-    if found is None or reply.headers.get("content-type") == found:
-        return reply
-    return replace(reply, headers={**reply.headers, "content-type": found})
+def _named(reply: Reply, media_type: str) -> Reply:
+    return replace(reply, headers={**reply.headers, "content-type": media_type})
 
 
 @row(
@@ -331,11 +334,13 @@ def images_under_one_name(reply: Reply) -> Reply:
     if sniff(reply.body) or b'"images"' not in reply.body:
         return reply
     content = json_of(reply.body)
-    if not isinstance(content, dict) or "image" in content or "images" not in content:
+    if not isinstance(content, dict):
         return reply
     content = cast("dict[str, Any]", content)
-    renamed = {"image" if name == "images" else name: value for name, value in content.items()}
-    return replace(reply, body=json.dumps(renamed).encode())
+    if content.get("image") or not content.get("images"):
+        return reply
+    others = {name: value for name, value in content.items() if name not in ("image", "images")}
+    return replace(reply, body=json.dumps({**others, "image": content["images"]}).encode())
 
 
 # -- Readings ---------------------------------------------------------------------------------------------

@@ -40,6 +40,9 @@ class Retry:
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ValueError(f"attempts was {self.attempts}; at least 1 is needed, the first try")
+        for name in ("backoff", "backoff_max", "rate_limit_max"):
+            if not (seconds := getattr(self, name)) >= 0:
+                raise ValueError(f"{name} was {seconds}; allowed is a number of seconds from 0")
 
     def wait_after(
         self, error: SegmindError, attempt: int, uniform: Callable[[float, float], float]
@@ -50,7 +53,8 @@ class Retry:
         """
         if attempt >= self.attempts or not self.may_repeat(error):
             return None
-        jitter = uniform(0, min(self.backoff_max, self.backoff * 2 ** (attempt - 1)))
+        # By the 64th doubling any ceiling is reached; some later one is more than a float holds.
+        jitter = uniform(0, min(self.backoff_max, self.backoff * 2 ** min(attempt - 1, 64)))
         if isinstance(error, RateLimited) and (seconds := seconds_to_reset(error)) is not None:
             return seconds + jitter if seconds <= self.rate_limit_max else None
         return jitter

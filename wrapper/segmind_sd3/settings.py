@@ -6,14 +6,13 @@ import math
 import os
 import threading
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 from segmind_sd3_api.parameters import OPERATIONS
 
 from .errors import InvalidRequest
-from .network import Deadline, proxy_for
+from .network import Deadline, is_loopback, proxy_for
 from .request import Prepared
 from .transport import Call
 from .wire import Key
@@ -45,7 +44,7 @@ class Settings:
         return {"proxy": proxy, "verify": self.verify}
 
     def fetching(self) -> dict[str, Any]:
-        return {"private": self.allow_private_image_urls, "verify": self.verify}
+        return {"private": self.allow_private_image_urls, "proxy": self.proxy, "verify": self.verify}
 
     def deadline(self) -> Deadline:
         if self.closed.is_set():
@@ -100,8 +99,10 @@ def seconds_of(timeout: float) -> float:
 
 def key_of(text: str | None) -> Key | None:
     """Give the key, from the environment where none is given, or None where it can't stand in a header."""
-    text = (text or os.environ.get("SEGMIND_API_KEY") or "").strip()
-    return Key(text) if text.isascii() and text.isprintable() and " " not in text and text else None
+    given: object = text or os.environ.get("SEGMIND_API_KEY")
+    stripped = given.strip() if isinstance(given, str) else ""
+    usable = stripped.isascii() and stripped.isprintable() and " " not in stripped
+    return Key(stripped) if usable and stripped else None
 
 
 def origin_of(base_url: str) -> str:
@@ -125,12 +126,3 @@ def origin_of(base_url: str) -> str:
             f"the base URL was {shown!r}; the key goes over plain http to this machine alone"
         )
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

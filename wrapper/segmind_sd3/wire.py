@@ -78,12 +78,12 @@ class Key:
     def redact(self, text: str) -> str:
         return text.replace(self._text, "[API key]")
 
-    def blot(self, reply: Reply) -> Reply:
-        """Give the reply with the key blotted out, wherever the service echoed it."""
+    def blot(self, reply: Reply, *, body: bool = True) -> Reply:
+        """Give the reply with the key blotted out, wherever the service echoed it: in headers, and the body."""
         return Reply(
             reply.status,
             {name: self.redact(value) for name, value in reply.headers.items()},
-            reply.body.replace(self._text.encode(), b"[API key]"),
+            reply.body.replace(self._text.encode(), b"[API key]") if body else reply.body,
         )
 
     def __repr__(self) -> str:

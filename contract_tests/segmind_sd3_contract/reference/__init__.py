@@ -19,10 +19,11 @@ What it does not imitate:
   account for all keys.
 - Several pictures are a list in the JSON reply; picture n has the n-th seed from the one sent. Asked
   for without base64, which was never seen live, the first alone comes, and all are billed. Where a
-  page sets no bound, at most 16 are drawn.
+  page sets no bound, at most 16 are drawn and billed.
 - Open value lists are open: an unknown sampler draws, where the live service may answer 500. An unknown
   format draws a JPEG, an unknown aspect ratio leaves the size to width and height.
 - Which status refuses a bad value is assumed: 406 in the profile "documented", 400 in "observed".
+- Seed -1 is a random seed everywhere, though that is known of medium txt2img alone.
 - No bearer tokens, no multipart bodies, no newer surfaces, no TLS.
 - Stalled, dripping and reset connections: not yet.
 """

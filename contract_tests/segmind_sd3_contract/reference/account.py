@@ -6,6 +6,7 @@ Law: money moves here alone, under one lock, in decimal: ten calls at 0.0035 cos
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -62,9 +63,14 @@ def price_list(slugs: Iterable[str], changes: Mapping[str, float]) -> Mapping[st
 
 
 class Account:
-    """Credits in USD, and the calls that moved them. Safe to use from several threads."""
+    """Credits in USD, and the calls that moved them. Safe to use from several threads.
+
+    Raises ValueError for a balance that is negative or no number.
+    """
 
     def __init__(self, balance: float, rate_limit: int | None, clock: Callable[[], float]) -> None:
+        if not 0 <= balance < math.inf:
+            raise ValueError(f"An account begins with some credits or none, not with {balance}.")
         self._lock = threading.Lock()
         self._balance = Decimal(str(balance))
         self._rate_limit = rate_limit
@@ -75,10 +81,12 @@ class Account:
 
     @property
     def balance(self) -> Decimal:
+        """What is left, in USD."""
         return self._balance
 
     @property
     def credits(self) -> float:
+        """What is left, in USD, as the wire tells it."""
         return float(self._balance)
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
@@ -46,9 +46,9 @@ class Operation:
     operation_id: str
     path: str
     required: tuple[str, ...]
-    properties: Mapping[str, Mapping[str, Any]]
-    defaults: Mapping[str, Any]
-    validator: _Validator
+    properties: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    defaults: Mapping[str, Any] = field(repr=False)
+    validator: _Validator = field(repr=False)
 
     @property
     def slug(self) -> str:

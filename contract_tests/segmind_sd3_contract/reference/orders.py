@@ -18,6 +18,7 @@ from segmind_sd3_contract.reference.pictures import Sketch, Source, opened, scen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from segmind_sd3_contract.reference.contract import Operation, SchemaError
 
@@ -76,10 +77,10 @@ class Order:
 
     def sketch(self, n: int) -> Sketch:
         """Give what the n-th picture, from 0, is drawn from: it has the n-th seed."""
-        subject = _subject(self.values) | {"seed": self.seed + n, "operation": self.operation.operation_id}
-        scenery = {name: value for name, value in subject.items() if ROLES.get(name) != "strength"}
+        subject = _without(self.values, ABOUT_ENCODING)
+        subject |= {"seed": self.seed + n, "operation": self.operation.operation_id}
         return Sketch(
-            mood=_digest(scenery if self.source else subject),
+            mood=_digest(_without(subject, {"strength"})),
             digest=_digest(subject),
             width=self.width,
             height=self.height,
@@ -127,10 +128,10 @@ def taken(operation: Operation, body: Any, random_seed: Callable[[], int]) -> Or
         width, height = source.image.size
     elif shape is not None:
         width, height = shape
-        values = {name: value for name, value in values.items() if ROLES.get(name) not in ("width", "height")}
+        values = _without(values, {"width", "height"})
     seed = role("seed", None)
     if seed is None:
-        seed = int.from_bytes(_digest(_subject(values))[:6]) % MOST_RANDOM_SEED
+        seed = int.from_bytes(_digest(_without(values, ABOUT_ENCODING | {"strength"}))[:6]) % MOST_RANDOM_SEED
     elif seed == -1:
         seed = random_seed()
     file_format = str(role("format", FORMATS[0])).lower()
@@ -150,9 +151,8 @@ def taken(operation: Operation, body: Any, random_seed: Callable[[], int]) -> Or
     )
 
 
-def _subject(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what shapes a picture, without what is about its encoding."""
-    return {name: value for name, value in values.items() if ROLES.get(name) not in ABOUT_ENCODING}
+def _without(values: Mapping[str, Any], roles: AbstractSet[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if ROLES.get(name) not in roles}
 
 
 def _judge(operation: Operation, body: Mapping[str, Any]) -> None:

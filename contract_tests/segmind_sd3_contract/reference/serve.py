@@ -41,7 +41,7 @@ from segmind_sd3_contract.reference.server import ReferenceServer
 )
 @click.option("--rate-limit", type=click.IntRange(min=1), metavar="N", help="Calls a minute.")
 @click.option("--key", "keys", multiple=True, metavar="KEY", help="Let in this key alone; may be repeated.")
-def serve(  # noqa: PLR0913, PLR0917  one for each option
+def serve(  # noqa: PLR0917  one for each option
     port: int,
     host: str,
     profile: Profile,
@@ -51,12 +51,12 @@ def serve(  # noqa: PLR0913, PLR0917  one for each option
     keys: tuple[str, ...],
 ) -> None:
     """Serve the five endpoints from here, with drawn pictures and made-up credits. Nothing is paid for."""
-    server = ReferenceServer(profile, credits, keys=keys or None, rate_limit=rate_limit)
     try:
+        server = ReferenceServer(profile, credits, keys=keys or None, rate_limit=rate_limit)
         for name in provocations:
             server.provoke(name, times=None)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--provoke") from None
+        raise click.UsageError(str(error)) from None
     try:
         listener = bound(host, port)
     except OSError as error:

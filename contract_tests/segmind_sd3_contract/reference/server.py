@@ -18,7 +18,7 @@ from decimal import Decimal
 from email.utils import formatdate
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from segmind_sd3_contract.reference.account import Account, Entry, price_list
 from segmind_sd3_contract.reference.contract import Operation, Profile, key_pattern, operations
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import httpx
 
 CREDITS_PATH: Final = "/v1/get-user-credits"
+DEEPEST: Final = 64
 
 
 class _RefusalError(Exception):
@@ -67,10 +68,10 @@ class ReferenceServer:
     known). `rate_limit` is in calls a minute. `clock` gives seconds since 1970. `seed` decides every
     random seed and request id. `document` is the contract to read in place of the packaged one.
 
-    Raises ValueError for an unknown profile, or a price of an unknown slug.
+    Raises ValueError for an unknown profile, impossible credits, or a price of an unknown slug.
     """
 
-    def __init__(  # noqa: PLR0913  each has a default, and nobody sets them all
+    def __init__(
         self,
         profile: Profile = "observed",
         credits: float = 10.0,  # noqa: A002  the service's own word
@@ -114,7 +115,7 @@ class ReferenceServer:
         """
         self._arm(named(name), times, operation)
 
-    def fail_next(  # noqa: PLR0913  each has a default
+    def fail_next(
         self,
         status: int,
         error: str = "Provoked",
@@ -277,7 +278,7 @@ def _written(amount: Decimal) -> str:
 
 
 def _parsed(body: bytes) -> Any:
-    """Give what JSON says, or None where it is none."""
+    """Give what JSON says, or None where it is none, or nested too deep to be anything but an attack."""
 
     def finite(text: str) -> float:
         if not math.isfinite(value := float(text)):
@@ -285,6 +286,15 @@ def _parsed(body: bytes) -> Any:
         return value
 
     try:
-        return json.loads(body, parse_float=finite, parse_constant=finite)
+        value = json.loads(body, parse_float=finite, parse_constant=finite)
     except (ValueError, RecursionError):
         return None
+    return value if _fits(value, DEEPEST) else None
+
+
+def _fits(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = list(cast("dict[str, Any]", value).values())
+    if not isinstance(value, list):
+        return True
+    return levels > 0 and all(_fits(each, levels - 1) for each in cast("list[Any]", value))

@@ -1,0 +1,94 @@
+"""What every test file shares: a reference server for each test, clients that draw by it, a small picture."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+import anyio
+import PIL.Image
+import pytest
+from hypothesis import settings
+from segmind_sd3 import AsyncClient, Client, Generation
+from segmind_sd3_api.parameters import OPERATIONS
+from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
+
+# No deadline: the first example pays for imports and fonts, and a busy machine for everything else.
+settings.register_profile("suite", deadline=None, max_examples=60, print_blob=True)
+settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> Iterator[None]:
+    """Whoever runs the suite may have a key, a base URL or a proxy: none of them counts here."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SEGMIND_API_KEY", "SEGMIND_BASE_URL"):
+            patch.delenv(name, raising=False)
+        for scheme in ("http", "https", "all", "no"):
+            patch.delenv(f"{scheme}_proxy", raising=False)
+            patch.delenv(f"{scheme}_proxy".upper(), raising=False)
+        yield
+
+
+@pytest.fixture
+def server() -> ReferenceServer:
+    """By the pages' own rules, the stricter of the two profiles."""
+    return ReferenceServer(profile="documented")
+
+
+@pytest.fixture
+def client(server: ReferenceServer) -> Iterator[Client]:
+    with Client(MADE_UP_KEY, transport=server.transport()) as client:
+        yield client
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+async def async_client(anyio_backend: str, server: ReferenceServer) -> AsyncIterator[AsyncClient]:  # noqa: ARG001 - it runs on it
+    async with AsyncClient(MADE_UP_KEY, transport=server.async_transport()) as client:
+        yield client
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def draw(request: pytest.FixtureRequest, server: ReferenceServer) -> Callable[..., Generation]:
+    """Call an endpoint by its name: for claims that hold whichever way it is called."""
+
+    def blocking(operation: str, **params: Any) -> Generation:
+        with Client(MADE_UP_KEY, transport=server.transport()) as client:
+            return getattr(client, operation)(**params)
+
+    async def awaited(operation: str, params: dict[str, Any]) -> Generation:
+        async with AsyncClient(MADE_UP_KEY, transport=server.async_transport()) as client:
+            return await getattr(client, operation)(**params)
+
+    def run(operation: str, **params: Any) -> Generation:
+        return anyio.run(awaited, operation, params, backend=request.param)
+
+    return blocking if request.param == "sync" else run
+
+
+@pytest.fixture(scope="session")
+def picture() -> bytes:
+    """A PNG of 48 x 32 pixels."""
+    file = BytesIO()
+    PIL.Image.new("RGB", (48, 32), "teal").save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def least(picture: bytes) -> Callable[[str], dict[str, Any]]:
+    """Give the least that an endpoint, by its name, must be asked for; of what has a size, the smallest."""
+
+    def params(operation: str) -> dict[str, Any]:
+        known = OPERATIONS[operation].parameters.values()
+        required = {
+            each.name: picture if each.kind == "image" else "a lighthouse" for each in known if each.required
+        }
+        return required | {
+            each.name: each.minimum for each in known if each.name.endswith(("width", "height"))
+        }
+
+    return params

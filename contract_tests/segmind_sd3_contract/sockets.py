@@ -1,0 +1,340 @@
+"""Small honest servers on loopback sockets: each does to a connection what its docstring says, and no more.
+
+Law: nothing here knows a good call from a bad one, and no HTTP library is in between: what a test reads in
+`Peer.requests` is what arrived, and what a script sends is what leaves. All of them end with their context.
+
+```python
+with serving(hanging_up(), answering(reply(body=PICTURE))) as peer:   # the first connection, and all others
+    ...                                                               # peer.url
+assert [request.method for request in peer.requests] == ["POST"]
+```
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from segmind_sd3_contract.reference.exchange import Request
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Generator, Iterable
+
+PATIENCE: Final = 10.0
+"""Seconds after which a test that waits for something here is told that it will not come."""
+
+
+class Connection:
+    """One accepted connection, in a thread of its own."""
+
+    def __init__(self, peer: Peer, socket: socket.socket) -> None:
+        self.peer = peer
+        self.socket = socket
+        self._read = bytearray()
+
+    def request(self) -> Request | None:
+        """Read one request to its end and note it down; None where the client hung up instead."""
+        while (end := self._read.find(b"\r\n\r\n")) < 0:
+            if not self._receive():
+                return None
+        head, start = bytes(self._read[:end]).decode("latin-1"), end + 4
+        first, *lines = head.split("\r\n")
+        method, target, _ = first.split(" ")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        self.peer.begun.set()
+        end = start + int(headers.get("content-length", 0))
+        while len(self._read) < end:
+            if not self._receive():
+                return None
+        request = Request(method, target, headers, bytes(self._read[start:end]))
+        del self._read[:end]
+        self.peer.requests.append(request)
+        self.peer.arrived.set()
+        return request
+
+    def _receive(self) -> bool:
+        received = self.socket.recv(256 * 1024)
+        self._read += received
+        return bool(received)
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, or less where the server is to end."""
+        self.peer.ending.wait(seconds)
+
+    def wait_for_hangup(self) -> None:
+        """Wait until the client closes the connection, or the server is to end."""
+        while self._receive():
+            pass
+
+
+Script = Callable[[Connection], None]
+"""What a server does with one connection, from its beginning to its end."""
+
+
+class Peer:
+    """A server, as the test sees it.
+
+    Attributes:
+        url: where it listens.
+        requests: every request that arrived whole, in order.
+        begun: is set once the head of a request was read; `arrived` once a request was read to its end.
+        ending: is set when the server is to end.
+    """
+
+    def __init__(self, listener: socket.socket, scripts: Iterable[Script], tls: ssl.SSLContext | None) -> None:
+        host, self.port = listener.getsockname()[:2]
+        self.host = f"[{host}]" if ":" in host else host
+        self.url = f"{'https' if tls else 'http'}://{self.host}:{self.port}"
+        self.requests: list[Request] = []
+        self.begun = threading.Event()
+        self.arrived = threading.Event()
+        self.ending = threading.Event()
+        self._listener = listener
+        self._tls = tls
+        *first, last = scripts
+        self._scripts = itertools.chain(first, itertools.repeat(last))
+        self._change = threading.Condition()
+        self._open: set[socket.socket] = set()
+        self._connections = 0
+        self._threads = [threading.Thread(target=self._accept, name=f"accepting at {self.url}")]
+        self._threads[0].start()
+
+    @property
+    def connections(self) -> int:
+        """How many connections were accepted so far."""
+        with self._change:
+            return self._connections
+
+    def wait_until_hung_up(self) -> bool:
+        """Wait until every connection is closed; False where one stays open."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._open, PATIENCE)
+
+    def wait_for_connections(self, count: int) -> bool:
+        """Wait until so many connections were accepted; False where they don't come."""
+        with self._change:
+            return self._change.wait_for(lambda: self._connections >= count, PATIENCE)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._change:
+                if self.ending.is_set():
+                    connection.close()
+                    return
+                self._connections += 1
+                self._open.add(connection)
+                self._change.notify_all()
+            thread = threading.Thread(
+                target=self._serve, args=(connection, next(self._scripts)), name=f"serving at {self.url}"
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, plain: socket.socket, script: Script) -> None:
+        # A client that hangs up, or does not trust the certificate, is no error of the server.
+        with suppress(OSError):
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is None:
+                script(Connection(self, plain))
+            else:
+                with self._tls.wrap_socket(plain.dup(), server_side=True) as wrapped:
+                    script(Connection(self, wrapped))
+                    with suppress(OSError):
+                        wrapped.unwrap()
+        with self._change:
+            self._open.discard(plain)
+            plain.close()
+            self._change.notify_all()
+
+    def end(self) -> None:
+        """Hang up on everybody, and wait until every thread has ended."""
+        self.ending.set()
+        with self._change:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+
+@contextmanager
+def serving(
+    *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", buffer: int | None = None
+) -> Generator[Peer]:
+    """Serve the first connection by the first script, and so on; the last script serves all the others.
+
+    `buffer` is the size in bytes of what the system takes in for a script that does not read.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    if buffer is not None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    listener.bind((host, 0))
+    listener.listen(128)
+    peer = Peer(listener, scripts, tls)
+    try:
+        yield peer
+    finally:
+        peer.end()
+
+
+@contextmanager
+def refusing() -> Generator[socket.socket]:
+    """Hold a port at which connections are refused, until somebody calls `listen` on the socket given."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held
+
+
+@contextmanager
+def never_accepting() -> Generator[str]:
+    """Let no connection come about: the queue of the listening socket is full, and nobody empties it."""
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+# -- Replies ----------------------------------------------------------------------------------------------
+
+
+def reply(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
+    """Give an HTTP reply; `_` in a header's name stands for `-`, and a length is told unless given."""
+    named = {"content_length": str(len(body)), **headers}
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in named.items() if value)
+    return f"HTTP/1.1 {status} Reply\r\n{lines}\r\n".encode("latin-1") + body
+
+
+# -- Scripts ----------------------------------------------------------------------------------------------
+
+
+def answering(*replies: bytes) -> Script:
+    """Answer every request of a connection, and keep it open: the n-th by the n-th reply, then by the last."""
+    *first, last = replies
+
+    def script(connection: Connection) -> None:
+        for answer in itertools.chain(first, itertools.repeat(last)):
+            if connection.request() is None:
+                return
+            connection.send(answer)
+
+    return script
+
+
+def hanging_up(answer: bytes = b"") -> Script:
+    """Read a request, answer so much (perhaps nothing, perhaps a part), and close the connection."""
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.send(answer)
+
+    return script
+
+
+def resetting(answer: bytes = b"") -> Script:
+    """Read a request, answer so much, and reset the connection."""
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.send(answer)
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    return script
+
+
+def stalling(answer: bytes = b"") -> Script:
+    """Read a request, answer so much, and then no more; the connection stays open."""
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.send(answer)
+        connection.wait_for_hangup()
+
+    return script
+
+
+def dripping(at_once: bytes, drop: bytes = b"x", every: float = 0.02) -> Script:
+    """Read a request, answer so much at once, and then a drop every so many seconds, for ever."""
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.send(at_once)
+        while not connection.peer.ending.is_set():
+            connection.pause(every)
+            connection.send(drop)
+
+    return script
+
+
+def sipping(sip: int = 64, every: float = 0.02) -> Script:
+    """Take the request a few bytes at a time, for ever: to be served with a small `buffer`."""
+
+    def script(connection: Connection) -> None:
+        while connection.socket.recv(sip):
+            connection.pause(every)
+
+    return script
+
+
+def deaf(connection: Connection) -> None:
+    """Accept, and neither read nor say anything, be it a TLS handshake; the connection stays open."""
+    connection.peer.ending.wait()
+
+
+def closing_idle(answer: bytes) -> Script:
+    """Answer one request, as if the connection were kept open, and close it at once."""
+    return hanging_up(answer)
+
+
+def closing_at_the_second(answer: bytes) -> Script:
+    """Answer one request, and close the connection when the next one has come."""
+
+    def script(connection: Connection) -> None:
+        if connection.request() is not None:
+            connection.send(answer)
+            connection.request()
+
+    return script
+
+
+def tunnelling(host: str, port: int) -> Script:
+    """Be a proxy that opens every tunnel it is asked for, and leads all of them to one address."""
+
+    def script(connection: Connection) -> None:
+        if connection.request() is None:
+            return
+        with socket.create_connection((host, port)) as onward:
+            connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=_carry, args=(onward, connection.socket))
+            back.start()
+            _carry(connection.socket, onward)
+            back.join()
+
+    return script
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(64 * 1024):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
