@@ -740,8 +740,8 @@ def test_every_key_of_a_typed_dict_is_documented_by_its_paragraph(
             "The page says 1, which is no text; an empty text is sent.",
         ),
         (
-            {"type": "string", "x-documented-default": "None"},
-            "The page says `None`; nothing is sent unless it is given.",
+            {"type": "string", "x-documented-default": "None", "x-sdk-note": "Nothing is sent"},
+            "The page says `None`. Nothing is sent.",
         ),
         ({"type": "string", "x-sdk-default": "a"}, "The page names no default; `a` is sent."),
         ({"type": "string", "default": "a", "x-sdk-default": "a"}, "Default `a`."),
@@ -759,6 +759,11 @@ def test_every_key_of_a_typed_dict_is_documented_by_its_paragraph(
 def test_a_parameter_is_documented_by_its_facts(tmp_path: Path, facts: Document, text: str):
     (parameter,) = endpoint(tmp_path, size=facts).parameters
     assert paragraph(parameter) == text
+
+
+def test_a_default_that_can_not_be_sent_needs_an_action_that_says_what_is(tmp_path: Path):
+    with pytest.raises(ContractError, match="no action of sdk.overlay.yaml says what is"):
+        endpoint(tmp_path, size={"type": "string", "x-documented-default": "None"})
 
 
 @pytest.fixture(scope="session")

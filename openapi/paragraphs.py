@@ -21,6 +21,7 @@ def paragraph(parameter: Parameter) -> str:
         overview(parameter),
         IMAGE_INPUTS if parameter.kind == "image" else "",
         _default(parameter),
+        _sentence(parameter.note),
         _known_values(parameter),
         "Affects the price." if parameter.affects_pricing else "",
     )
@@ -67,9 +68,7 @@ def _default(parameter: Parameter) -> str:
         return ""
     if parameter.required:
         return f"{said}; here it is required."
-    if parameter.default_is_unsendable:
-        return f"{said}; nothing is sent unless it is given."
-    return f"Default {_shown(page)}."
+    return f"{said}." if parameter.default_is_unsendable else f"Default {_shown(page)}."
 
 
 def _known_values(parameter: Parameter) -> str:

@@ -23,7 +23,7 @@ PYTHON_TYPES = {
     "boolean": "bool",
     "image": "ImageInput",
 }
-SDK_WORDS = {"x-sdk-default", "x-sdk-required", "x-sdk-hidden", "x-sdk-counts-images"}
+SDK_WORDS = {"x-sdk-default", "x-sdk-required", "x-sdk-hidden", "x-sdk-counts-images", "x-sdk-note"}
 WHAT_IS_SENT: dict[str, tuple[str, tuple[type, ...]]] = {
     "integer": ("whole number", (int,)),
     "number": ("number", (int, float)),
@@ -60,6 +60,7 @@ class Parameter:
     name: str
     kind: Kind
     sentence: str = ""
+    note: str = ""
     default_is_unsendable: bool = False
     required: bool = False
     minimum: float | None = None
@@ -75,7 +76,7 @@ class Parameter:
     @property
     def facts(self) -> dict[str, object]:
         """The optional fields of the generated `Parameter`, where they differ from their defaults."""
-        others = ("name", "kind", "sentence", "default_is_unsendable")
+        others = ("name", "kind", "sentence", "note", "default_is_unsendable")
         told = {field.name: field.default for field in fields(self) if field.name not in others}
         return {name: getattr(self, name) for name, default in told.items() if getattr(self, name) != default}
 
@@ -185,6 +186,7 @@ def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Para
         name=name,
         kind=_kind(spec),
         sentence=_one_line(spec.get("description", "")),
+        note=_one_line(spec.get("x-sdk-note", "")),
         default_is_unsendable="x-documented-default" in spec,
         required=spec.get("x-sdk-required", required and not filled_in),
         minimum=spec.get("minimum"),
@@ -200,6 +202,12 @@ def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Para
     if "default" in spec and (flaw := parameter.flaw(spec["default"])):
         default = spec["default"]
         raise ContractError(f"{where} has the default {default!r}{flaw}: make it x-documented-default.")
+    settled = parameter.required or parameter.note or parameter.values_sent
+    if parameter.default_is_unsendable and not settled:
+        raise ContractError(
+            f"{where} has a default that can't be sent, and no action of sdk.overlay.yaml says what is: "
+            "x-sdk-default, x-sdk-required or x-sdk-note."
+        )
     for value in parameter.values_sent:
         if flaw := parameter.flaw(value):
             raise ContractError(f"{where} would be sent as {value!r}{flaw}.")

@@ -290,7 +290,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 kind="number",
                 doc=(
                     "The page gives it two meanings: how far the picture moves away from `image`, and how strongly "
-                    "`image` guides it (higher is closer to it, 0.6 to 0.9 for small adjustments). 0 to 1. Default 0.8."
+                    "`image` guides it (higher is closer to it, 0.6 to 0.9 for small adjustments). 0 to 1. Default 0.8. "
+                    "Which of the two holds is not known; it is sent as it is given."
                 ),
                 minimum=0,
                 maximum=1,
@@ -446,7 +447,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "negative_prompt": Parameter(
                 name="negative_prompt",
                 kind="string",
-                doc="What the picture should not show. The page says `None`; nothing is sent unless it is given.",
+                doc="What the picture should not show. The page says `None`. Nothing is sent unless it is given.",
                 documented_default="None",
             ),
             "samples": Parameter(
@@ -842,7 +843,7 @@ class Sd3MediumTileParams(TypedDict, total=False):
     strength: float | None
     """The page gives it two meanings: how far the picture moves away from `image`, and how strongly
     `image` guides it (higher is closer to it, 0.6 to 0.9 for small adjustments). 0 to 1. Default
-    0.8."""
+    0.8. Which of the two holds is not known; it is sent as it is given."""
     sampler: (
         Literal[
             "dpmpp_2m",
@@ -950,7 +951,7 @@ class Sd3MediumTxt2ImgParams(TypedDict, total=False):
     prompt: Required[str]
     """What the picture shows."""
     negative_prompt: str | None
-    """What the picture should not show. The page says `None`; nothing is sent unless it is given."""
+    """What the picture should not show. The page says `None`. Nothing is sent unless it is given."""
     samples: int | None
     """How many pictures one call draws. 1 to 4. Default 1. Affects the price."""
     scheduler: Literal["DPM++ 2M", "DPM++ 2M Karras", "DPM++ SDE Karras", "LMS Karras", "DPM2 a Karras"] | str | None
