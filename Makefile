@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format generate readme bench spectral try-generator clean
+.PHONY: help setup demo test check format generate readme bench spectral pins try-generator clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ bench: $(READY)  ## a call through the SDK beside bare httpx, on loopback
 spectral: $(READY)  ## lint the specs with spectral (needs Node; an extra opinion, not part of check)
 	npx --yes @stoplight/spectral-cli@6.16.3 lint --ruleset openapi/spectral.yaml \
 		'openapi/s*-*.yaml' generated_client/segmind_sd3_api/observed.json
+
+pins: $(READY)  ## write what is installed in .venv into constraints.txt
+	@{ echo "# Everything that make setup installs, at the versions it was tried with: written by make pins."; \
+		$(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check | LC_ALL=C sort -f; } > constraints.txt
 
 try-generator: $(READY)  ## VERSION=x.y.z: another openapi-python-client in a temporary copy: gate, diff, tests
 	@test -n "$(VERSION)" || { echo "say which: make try-generator VERSION=0.29.2"; exit 2; }

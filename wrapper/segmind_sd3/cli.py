@@ -44,7 +44,8 @@ class EndpointCommand(click.Command):
         except click.UsageError as wrong:
             if not as_json:
                 raise
-            told = {"operation": self.name, "error": "UsageError", "message": wrong.format_message()}
+            operation_id = (self.name or "").replace("-", "_")
+            told = {"operation": operation_id, "error": "UsageError", "message": wrong.format_message()}
             click.echo(json.dumps({**told, "billed": False, "status": None, "problems": []}, indent=2))
             sys.exit(wrong.exit_code)
 

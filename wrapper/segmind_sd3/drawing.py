@@ -258,6 +258,7 @@ def in_options(advice: str) -> str:
     advice = re.sub(r'extra=\{["\'](\w+)["\']: ([^}]*)\}', r"--extra \1=\2", advice)
     advice = re.sub(r'\b(\w+)="([^"]*)"', lambda found: f"{option_of(found[1])} {found[2]}", advice)
     advice = re.sub(r" bytes, an open (?:binary )?file, a (?:PIL image|Pillow picture),", "", advice)
+    advice = advice.removesuffix(", or allow_private_image_urls=True to the client")
     return re.sub(r"\ba str\b", "a text", advice)
 
 

@@ -89,15 +89,15 @@ def judged(told: Told, key: Key, seed: int | None) -> Generation | SegmindError:
         return failed(told, key)
     if told is None:
         raise TypeError("told nothing of what came of a sending")
-    # Before anything is read out of it, or cut short: half a key is a key too. A picture's bytes stay as they are.
+    # Before anything is cut short: half a key is a key too. A picture's bytes stay as they are.
     told = key.blot(told, body=sniff(told.body) is None)
     if told.status // 100 != 2:
         return refused(told, key)
     reply = quirks.repaired(told)
     found = pictures_in(reply)
-    if isinstance(found, str):
+    if isinstance(found, Fault):
         # What is kept is what came, not what a repair made of it.
-        return raised(quirks.read(told, _unusable(told, found)), told, key)
+        return raised(quirks.read(told, found), told, key)
     return drawn(found, reply, seed)
 
 
@@ -133,35 +133,34 @@ def refused(reply: Reply, key: Key) -> SegmindError:
     return raised(quirks.read(reply, fault), reply, key)
 
 
-def _unusable(reply: Reply, why: str) -> Fault:
-    paid = (number(reply, "x-cost") or 0) > 0 or sniff(reply.body) is not None
+def _unusable(reply: Reply, why: str, *, drawn: bool = False) -> Fault:
+    paid = drawn or (number(reply, "x-cost") or 0) > 0
     return Fault(UnusableReply, why, True if paid else None, advice="What came is kept: .body, .save(path).")
 
 
-def pictures_in(reply: Reply) -> list[Image] | str:
+def pictures_in(reply: Reply) -> list[Image] | Fault:
     """Give the pictures of a successful reply, all of them whole, or what is wrong with it."""
     media_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type.startswith("image/"):
         image = _image(reply.body, media_type)
-        return [image] if image else _why_not(reply.body)
+        return [image] if image else _not_whole(reply, reply.body)
     if not reply.body:
-        return "the reply is empty"
+        return _unusable(reply, "the reply is empty")
     content = json_of(reply.body)
     if not isinstance(content, dict):
-        return (
-            f"the reply is neither a picture nor a JSON object ({clipped(text_in(reply), 80) or 'no text'})"
-        )
+        text = clipped(text_in(reply), 80) or "no text"
+        return _unusable(reply, f"the reply is neither a picture nor a JSON object ({text})")
     texts = cast("dict[str, Any]", content).get("image")
     if texts is None or texts == []:
-        return "the reply is JSON without a picture"
+        return _unusable(reply, "the reply is JSON without a picture")
     found: list[Image] = []
     for text in cast("list[Any]", texts) if isinstance(texts, list) else [texts]:
         data = decoded(text)
         if data is None:
-            return "the reply's picture is no base64 text"
+            return _unusable(reply, "the reply's picture is no base64 text", drawn=bool(found))
         image = _image(data, sniff(data) or "")
         if image is None:
-            return _why_not(data)
+            return _not_whole(reply, data, drawn=bool(found))
         found.append(image)
     return found
 
@@ -171,10 +170,12 @@ def _image(data: bytes, media_type: str) -> Image | None:
     return picture and Image(data, media_type, picture.width, picture.height)
 
 
-def _why_not(data: bytes) -> str:
+def _not_whole(reply: Reply, data: bytes, *, drawn: bool = False) -> Fault:
     if not data:
-        return "the reply is empty"
-    return "the picture is cut short" if sniff(data) else "the reply's bytes are no picture"
+        return _unusable(reply, "the reply is empty", drawn=drawn)
+    if sniff(data):
+        return _unusable(reply, "the picture is cut short", drawn=True)
+    return _unusable(reply, "the reply's bytes are no picture", drawn=drawn)
 
 
 def decoded(text: object) -> bytes | None:

@@ -10,6 +10,7 @@ generated client nor any frame that can raise holds it.
 
 from __future__ import annotations
 
+import logging
 import ssl
 import time
 from contextlib import contextmanager
@@ -27,7 +28,16 @@ from .network import AsyncTransport, Transport
 from .wire import Failure, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Mapping
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Generator,
+        Iterable,
+        Iterator,
+        Mapping,
+    )
 
     from .exchange import Step, Told
     from .network import Deadline
@@ -102,12 +112,43 @@ class Call:
                 *((name, value) for name, value in request.headers.raw if name.lower() not in ours),
                 *ours.items(),
             ],
-            stream=request.stream,
+            stream=_Body(request.content),
             extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), left), "trace": trace},
         )
 
 
 _under_way: ContextVar[Call] = ContextVar("call")
+
+
+def _redacted(record: logging.LogRecord) -> bool:
+    if call := _under_way.get(None):
+        record.msg, record.args = call.key.redact(record.getMessage()), ()
+    return True
+
+
+# At DEBUG httpcore logs the headers of a reply, in which a service may echo the key.
+logging.getLogger("httpcore.http11").addFilter(_redacted)
+
+
+class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A request's body in one piece.
+
+    httpx's own is an async generator, which trio complains of where a call ends while its body is sent.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._pieces = [data]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            raise StopAsyncIteration
+        return self._pieces.pop()
 
 
 class Driver(httpx.BaseTransport):

@@ -79,7 +79,7 @@ class Key:
         return text.replace(self._text, "[API key]")
 
     def blot(self, reply: Reply, *, body: bool = True) -> Reply:
-        """Give the reply with the key blotted out, wherever the service echoed it: in headers, and the body."""
+        """Give the reply with the key blotted out of its headers and, unless told not to, its body."""
         return Reply(
             reply.status,
             {name: self.redact(value) for name, value in reply.headers.items()},
