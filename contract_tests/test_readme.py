@@ -1,0 +1,82 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    line.split("#")[0].strip()
+    for kind, block in BLOCKS
+    if kind == "sh"
+    for line in block.splitlines()
+    if line.startswith("segmind-sd3 sd3")
+]
+
+
+def block(mark: str) -> str:
+    (found,) = (code for kind, code in BLOCKS if kind == "python" and mark in code)
+    return found
+
+
+@pytest.fixture
+def env(monkeypatch, tmp_path):
+    """A clean folder, a made-up key, and a reference server on a socket as the target."""
+    with ReferenceServer(credits=10).listening() as url:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("SEGMIND_API_KEY", MADE_UP_KEY)
+        monkeypatch.setenv("SEGMIND_BASE_URL", url)
+        yield
+
+
+def python(*arguments: str) -> str:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.usefixtures("env")
+def test_the_six_lines_print_what_stands_below_them():
+    shown = README[README.index(block("neon market")) :].split("```")[2].split()
+    seed, cost, left = python("-c", block("neon market")).split()
+    assert (cost, left) == (shown[1], shown[2])
+    assert seed.isdigit()
+
+
+@pytest.mark.usefixtures("env")
+def test_the_six_lines_write_the_picture(tmp_path):
+    python("-c", block("neon market"))
+    assert (tmp_path / "panda.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+
+
+def test_the_lines_of_the_reference_server_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    python("-c", block("server.provoke"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.usefixtures("env")
+def test_each_command_line_runs(command, tmp_path):
+    words = shlex.split(command)[1:]
+    if "panda.jpg" in words and "--image" in words:
+        python("-c", block("neon market"))
+    if "--local" in words:
+        # The embedded server is its own target; another one beside it would be a contradiction.
+        words = [*words, "--out", str(tmp_path / "local.jpg")]
+    python("-m", "segmind_sd3", *words)
+
+
+def test_every_make_target_that_it_names_exists():
+    makefile = (Path(__file__).resolve().parent.parent / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = {target for _, code in BLOCKS for target in re.findall(r"^make ([a-z-]+)", code, re.MULTILINE)}
+    assert named
+    assert named <= targets
