@@ -13,7 +13,7 @@ from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 # No deadline: the first example pays for imports and fonts, and a busy machine for everything else.
-settings.register_profile("suite", deadline=None, max_examples=60, print_blob=True)
+settings.register_profile("suite", deadline=None, max_examples=40, print_blob=True)
 settings.load_profile("suite")
 
 
@@ -79,16 +79,15 @@ def picture() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def least(picture: bytes) -> Callable[[str], dict[str, Any]]:
-    """Give the least that an endpoint, by its name, must be asked for; of what has a size, the smallest."""
+def least(picture: bytes) -> Callable[..., dict[str, Any]]:
+    """Give the least that an endpoint, by its name, must be asked for, in the smallest size; and any more."""
 
-    def params(operation: str) -> dict[str, Any]:
+    def params(operation: str, **more: Any) -> dict[str, Any]:
         known = OPERATIONS[operation].parameters.values()
         required = {
             each.name: picture if each.kind == "image" else "a lighthouse" for each in known if each.required
         }
-        return required | {
-            each.name: each.minimum for each in known if each.name.endswith(("width", "height"))
-        }
+        smallest = {each.name: each.minimum for each in known if each.name.endswith(("width", "height"))}
+        return required | smallest | more
 
     return params

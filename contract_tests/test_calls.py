@@ -13,7 +13,7 @@ from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Operation, Random
 from segmind_sd3_contract.reference import MADE_UP_KEY, Entry, ReferenceServer
 
 Draw = Callable[..., Generation]
-Least = Callable[[str], dict[str, Any]]
+Least = Callable[..., dict[str, Any]]
 
 each_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 each_with_a_count = pytest.mark.parametrize(
@@ -25,13 +25,8 @@ each_with_a_count = pytest.mark.parametrize(
         if known.counts_images
     ],
 )
-each_drawn_seed = pytest.mark.parametrize(
-    "operation",
-    [
-        name
-        for name, operation in OPERATIONS.items()
-        if isinstance(operation.parameters.get("seed") and operation.parameters["seed"].sdk_default, Random)
-    ],
+each_with_a_seed = pytest.mark.parametrize(
+    "operation", [name for name, operation in OPERATIONS.items() if "seed" in operation.parameters]
 )
 
 
@@ -75,7 +70,7 @@ def test_a_call_tells_what_the_reply_tells(
 async def test_both_clients_draw_the_same_picture_from_the_same_parameters(
     operation: Operation, client: Client, async_client: AsyncClient, least: Least
 ):
-    params = {**least(operation.operation_id), "extra": {"seed": 7}}
+    params = least(operation.operation_id, extra={"seed": 7})
 
     awaited = await getattr(async_client, operation.operation_id)(**params)
 
@@ -122,7 +117,7 @@ def test_the_body_is_what_was_given_and_what_the_policy_names_and_no_more(
 def test_several_pictures_are_asked_for_as_base64_and_all_come(
     operation: str, count: str, draw: Draw, least: Least, server: ReferenceServer
 ):
-    drawn = draw(operation, **least(operation), **{count: 2})
+    drawn = draw(operation, **least(operation, **{count: 2}))
 
     assert only_call(server).body["base64"] is True
     assert len(drawn.images) == 2
@@ -132,21 +127,21 @@ def test_several_pictures_are_asked_for_as_base64_and_all_come(
 def test_one_picture_is_asked_for_as_itself(
     operation: str, count: str, draw: Draw, least: Least, server: ReferenceServer
 ):
-    draw(operation, **least(operation), **{count: 1})
+    draw(operation, **least(operation, **{count: 1}))
 
     assert only_call(server).body["base64"] is False
 
 
 @each_operation
 def test_none_means_not_given(operation: Operation, client: Client, least: Least, server: ReferenceServer):
-    required = least(operation.operation_id)
+    call = getattr(client, operation.operation_id)
     nothing: dict[str, Any] = dict.fromkeys([*operation.parameters, "extra"])
 
-    for params in (required, nothing | required):
-        getattr(client, operation.operation_id)(**params, **({} if "extra" in params else {"extra": None}))
+    call(**least(operation.operation_id))
+    call(**nothing | least(operation.operation_id))
 
-    bodies = [{**entry.body, "seed": None} for entry in server.ledger]
-    assert bodies[0] == bodies[1]
+    without, with_none = ({**entry.body, "seed": None} for entry in server.ledger)
+    assert without == with_none
 
 
 def test_a_prompt_of_none_is_a_missing_prompt(client: Client):
@@ -179,7 +174,7 @@ def test_unknown_names_in_extra_arrive(
 ):
     tomorrow = {"lora": [{"name": "pïxel", "weight": 0.5}, None, True], "additional_properties": 1}
 
-    draw(operation.operation_id, **least(operation.operation_id), extra=tomorrow)
+    draw(operation.operation_id, **least(operation.operation_id, extra=tomorrow))
 
     assert only_call(server).body.items() >= tomorrow.items()
 
@@ -191,12 +186,10 @@ def test_extra_is_sent_unchecked(client: Client, server: ReferenceServer):
     assert only_call(server).body["steps"] == 4
 
 
-def test_what_extra_holds_is_not_missing(client: Client, server: ReferenceServer):
-    client.prepare("sd35_turbo_txt2img", extra={"prompt": "a lighthouse"})
+def test_what_extra_holds_is_not_missing(client: Client):
+    prepared = client.prepare("sd35_turbo_txt2img", extra={"prompt": "a lighthouse"})
 
-    assert client.prepare("sd35_turbo_txt2img", extra={"prompt": "a lighthouse"}).body["prompt"] == (
-        "a lighthouse"
-    )
+    assert prepared.body["prompt"] == "a lighthouse"
 
 
 def test_null_in_extra_is_sent_as_null(client: Client):
@@ -207,7 +200,7 @@ def test_null_in_extra_is_sent_as_null(client: Client):
 def test_the_reading_of_the_reply_follows_base64_in_extra(
     operation: Operation, draw: Draw, least: Least, server: ReferenceServer
 ):
-    drawn = draw(operation.operation_id, **least(operation.operation_id), extra={"base64": True})
+    drawn = draw(operation.operation_id, **least(operation.operation_id, extra={"base64": True}))
 
     assert only_call(server).body["base64"] is True
     assert drawn.image.to_pil().size == (drawn.image.width, drawn.image.height)
@@ -217,7 +210,7 @@ def test_the_reading_of_the_reply_follows_base64_in_extra(
 def test_a_count_in_extra_decides_on_base64_too(
     operation: str, count: str, draw: Draw, least: Least, server: ReferenceServer
 ):
-    drawn = draw(operation, **least(operation), extra={count: 3})
+    drawn = draw(operation, **least(operation, extra={count: 3}))
 
     assert only_call(server).body["base64"] is True
     assert len(drawn.images) == 3
@@ -225,7 +218,7 @@ def test_a_count_in_extra_decides_on_base64_too(
 
 @each_with_a_count
 def test_base64_in_extra_wins_over_the_count(operation: str, count: str, draw: Draw, least: Least):
-    drawn = draw(operation, **least(operation), **{count: 2}, extra={"base64": False})
+    drawn = draw(operation, **least(operation, **{count: 2}, extra={"base64": False}))
 
     assert len(drawn.images) == 1
 
@@ -242,7 +235,7 @@ def test_extra_is_copied_as_it_is_when_the_call_is_prepared(client: Client):
 # --- seed -------------------------------------------------------------------------------------------------
 
 
-@each_drawn_seed
+@each_with_a_seed
 def test_a_seed_is_drawn_anew_for_each_call_and_reported(
     operation: str, draw: Draw, least: Least, server: ReferenceServer
 ):
@@ -261,12 +254,12 @@ def test_a_program_that_seeds_random_still_gets_new_seeds(client: Client):
     assert seeds[0] != seeds[1]
 
 
-@each_drawn_seed
+@each_with_a_seed
 @pytest.mark.parametrize("seed", [0, 698845])
 def test_a_given_seed_is_sent_and_reported(
     operation: str, seed: int, draw: Draw, least: Least, server: ReferenceServer
 ):
-    drawn = draw(operation, **least(operation), seed=seed)
+    drawn = draw(operation, **least(operation, seed=seed))
 
     assert drawn.seed == seed == only_call(server).body["seed"]
 
@@ -274,7 +267,7 @@ def test_a_given_seed_is_sent_and_reported(
 def test_a_seed_of_minus_one_is_sent_and_the_replys_own_reported(
     draw: Draw, least: Least, server: ReferenceServer
 ):
-    drawn = draw("sd3_medium_txt2img", **least("sd3_medium_txt2img"), seed=-1)
+    drawn = draw("sd3_medium_txt2img", **least("sd3_medium_txt2img", seed=-1))
 
     assert only_call(server).body["seed"] == -1
     assert drawn.seed is not None
@@ -282,7 +275,7 @@ def test_a_seed_of_minus_one_is_sent_and_the_replys_own_reported(
 
 
 def test_without_a_seed_to_send_the_replys_own_is_reported(draw: Draw, least: Least, server: ReferenceServer):
-    seeds = {draw("sd3_large_img2img", **least("sd3_large_img2img"), prompt=prompt).seed for prompt in "ab"}
+    seeds = {draw("sd3_large_img2img", **least("sd3_large_img2img", prompt=prompt)).seed for prompt in "ab"}
 
     assert "seed" not in server.ledger[0].body
     assert len(seeds) == 2

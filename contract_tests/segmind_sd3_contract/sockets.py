@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import itertools
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Final
+
+import trustme
 
 from segmind_sd3_contract.reference.exchange import Request
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Generator, Iterable
 
 PATIENCE: Final = 10.0
@@ -90,7 +93,13 @@ class Peer:
         ending: is set when the server is to end.
     """
 
-    def __init__(self, listener: socket.socket, scripts: Iterable[Script], tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        scripts: Iterable[Script],
+        tls: ssl.SSLContext | None,
+        refusing_for: float,
+    ) -> None:
         host, self.port = listener.getsockname()[:2]
         self.host = f"[{host}]" if ":" in host else host
         self.url = f"{'https' if tls else 'http'}://{self.host}:{self.port}"
@@ -105,7 +114,11 @@ class Peer:
         self._change = threading.Condition()
         self._open: set[socket.socket] = set()
         self._connections = 0
-        self._threads = [threading.Thread(target=self._accept, name=f"accepting at {self.url}")]
+        if not refusing_for:
+            listener.listen(128)
+        self._threads = [
+            threading.Thread(target=self._accept, args=(refusing_for,), name=f"accepting at {self.url}")
+        ]
         self._threads[0].start()
 
     @property
@@ -124,7 +137,9 @@ class Peer:
         with self._change:
             return self._change.wait_for(lambda: self._connections >= count, PATIENCE)
 
-    def _accept(self) -> None:
+    def _accept(self, refusing_for: float) -> None:
+        if refusing_for and not self.ending.wait(refusing_for):
+            self._listener.listen(128)
         while True:
             try:
                 connection, _ = self._listener.accept()
@@ -175,19 +190,23 @@ class Peer:
 
 @contextmanager
 def serving(
-    *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", buffer: int | None = None
+    *scripts: Script,
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    buffer: int | None = None,
+    refusing_for: float = 0.0,
 ) -> Generator[Peer]:
     """Serve the first connection by the first script, and so on; the last script serves all the others.
 
-    `buffer` is the size in bytes of what the system takes in for a script that does not read.
+    `buffer` is the size in bytes of what the system takes in for a script that does not read. For the first
+    `refusing_for` seconds every connection is refused.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     if buffer is not None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     listener.bind((host, 0))
-    listener.listen(128)
-    peer = Peer(listener, scripts, tls)
+    peer = Peer(listener, scripts, tls, refusing_for)
     try:
         yield peer
     finally:
@@ -195,11 +214,11 @@ def serving(
 
 
 @contextmanager
-def refusing() -> Generator[socket.socket]:
-    """Hold a port at which connections are refused, until somebody calls `listen` on the socket given."""
+def refusing() -> Generator[str]:
+    """Hold a port at which every connection is refused."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
-        yield held
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
 @contextmanager
@@ -209,9 +228,32 @@ def never_accepting() -> Generator[str]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         for filler in (first, second):
-            filler.setblocking(False)
+            filler.settimeout(0)
             filler.connect_ex(listener.getsockname())
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+# -- Trust ------------------------------------------------------------------------------------------------
+
+
+@cache
+def authority() -> trustme.CA:
+    """Give an authority that nobody trusts who was not told to."""
+    return trustme.CA()
+
+
+def certified(*names: str) -> ssl.SSLContext:
+    """Give the TLS of a server that the authority has certified under these names."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority().issue_cert(*names).configure_cert(context)  # pyright: ignore[reportUnknownMemberType]  # pyOpenSSL
+    return context
+
+
+def trusting() -> ssl.SSLContext:
+    """Give the TLS of a client that trusts the authority, and no other."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority().configure_trust(context)  # pyright: ignore[reportUnknownMemberType]  # as above
+    return context
 
 
 # -- Replies ----------------------------------------------------------------------------------------------
@@ -228,7 +270,7 @@ def reply(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
 
 
 def answering(*replies: bytes) -> Script:
-    """Answer every request of a connection, and keep it open: the n-th by the n-th reply, then by the last."""
+    """Answer every request of a connection, and keep it open: the n-th by the n-th reply, or the last."""
     *first, last = replies
 
     def script(connection: Connection) -> None:
@@ -236,6 +278,16 @@ def answering(*replies: bytes) -> Script:
             if connection.request() is None:
                 return
             connection.send(answer)
+
+    return script
+
+
+def greeting(first: bytes) -> Script:
+    """Say something before anything was asked, and close the connection once something is."""
+
+    def script(connection: Connection) -> None:
+        connection.send(first)
+        connection.socket.recv(1)
 
     return script
 
@@ -298,11 +350,6 @@ def sipping(sip: int = 64, every: float = 0.02) -> Script:
 def deaf(connection: Connection) -> None:
     """Accept, and neither read nor say anything, be it a TLS handshake; the connection stays open."""
     connection.peer.ending.wait()
-
-
-def closing_idle(answer: bytes) -> Script:
-    """Answer one request, as if the connection were kept open, and close it at once."""
-    return hanging_up(answer)
 
 
 def closing_at_the_second(answer: bytes) -> Script:

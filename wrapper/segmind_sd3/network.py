@@ -98,11 +98,7 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         left = _left(httpcore.ConnectTimeout, timeout)
-        try:
-            return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
-        except BaseException:
-            self.close()  # httpcore forgets the socket of a handshake that is interrupted
-            raise
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -162,7 +158,8 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         try:
             return await self._inner.start_tls(ssl_context, server_hostname, timeout)
         except BaseException:
-            with anyio.CancelScope(shield=True):  # as above
+            # httpcore forgets the socket of a handshake that is cancelled.
+            with anyio.CancelScope(shield=True):
                 await self.aclose()
             raise
 
@@ -284,7 +281,8 @@ def proxy_for(url: httpx.URL) -> str | None:
 
     None for this machine: it is no proxy's to reach, and what is sent to it in the clear must not leave it.
     """
-    if is_loopback(url.host) or urllib.request.proxy_bypass(url.netloc.decode("ascii")):
+    port = url.port or {"http": 80, "https": 443}.get(url.scheme)
+    if is_loopback(url.host) or urllib.request.proxy_bypass(f"{url.host}:{port}"):
         return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")

@@ -290,7 +290,9 @@ class Progress:
             return str(fault)
         if _is_timeout(fault):
             return f"the deadline of {self._deadline.seconds:g} s is over"
-        return f"{type(fault).__name__}: {fault}" if str(fault) else type(fault).__name__
+        # anyio's own errors say nothing; what they were made of does.
+        text = next((text for each in _causes(fault) if (text := str(each))), "")
+        return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
 
 
 def _is_timeout(fault: Exception) -> bool:
@@ -300,10 +302,13 @@ def _is_timeout(fault: Exception) -> bool:
 def _is_sure_to_recur(fault: Exception) -> bool:
     if isinstance(fault, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         return True
-    cause: BaseException | None = fault
-    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
-        cause = cause.__cause__ or cause.__context__
-    return cause is not None
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(fault))
+
+
+def _causes(fault: BaseException | None) -> Iterator[BaseException]:
+    while fault is not None:
+        yield fault
+        fault = fault.__cause__ or fault.__context__
 
 
 def _cut_frames(interruption: BaseException) -> None:

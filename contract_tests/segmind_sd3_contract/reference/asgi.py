@@ -1,7 +1,8 @@
 """The server on a socket: a Starlette app, and uvicorn in a thread.
 
-Law: the app carries requests to `ReferenceServer.answer` and its answers back, byte for byte. What is
-its own is the control under `/reference`, which needs no key: this belongs on a loopback address.
+Law: the app carries requests to `ReferenceServer.answer` and its answers back, byte for byte, or as badly as
+was provoked. What is its own is the control under `/reference`, which needs no key: this belongs on a
+loopback address.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from starlette.routing import Mount, Route
 
 from segmind_sd3_contract.reference.examples import example_body
 from segmind_sd3_contract.reference.exchange import Request
+from segmind_sd3_contract.reference.front import Front, misdelivered
 from segmind_sd3_contract.reference.provocations import PROVOCATIONS
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ def application(server: ReferenceServer) -> Starlette:
         path, headers = request.url.path, dict(request.headers)
         carried = Request(request.method, path, headers, await request.body())
         answer = await anyio.to_thread.run_sync(server.answer, carried)
+        if answer.delivery is not None:
+            await misdelivered(answer, scope, receive)
+            return
         await Response(answer.body, answer.status, dict(answer.headers))(scope, receive, send)
 
     def about(_: HttpRequest) -> Response:
@@ -121,6 +126,7 @@ class SocketServer(uvicorn.Server):
     def __init__(self, server: ReferenceServer) -> None:
         config = uvicorn.Config(
             application(server),
+            http=Front,
             log_config=None,
             log_level="critical",
             access_log=False,

@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segmind_sd3_contract.reference.deliveries import Delivery
 
 Headers = Mapping[str, str]
 
@@ -32,11 +35,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer, before any transfer coding; `content-length` is left to whoever sends it."""
+    """One HTTP answer, before any transfer coding; `content-length` is left to whoever sends it.
+
+    `delivery` says how it goes astray on its way, where that was provoked.
+    """
 
     status: int
     headers: Headers
     body: bytes = field(repr=False)
+    delivery: Delivery | None = None
 
     def with_headers(self, **changes: str | None) -> Answer:
         """Give the answer with headers set, or taken away by None; `_` in a name stands for `-`."""

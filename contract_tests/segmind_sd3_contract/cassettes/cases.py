@@ -1,0 +1,230 @@
+"""What is recorded: every case, made out of the contract; a new parameter or provocation brings its own.
+
+Law: no bound, status or quirk is written down here. Every call names a seed where its endpoint takes one,
+and asks for the smallest picture at the lowest quality that the contract allows.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from segmind_sd3.quirks import QUIRKS
+from segmind_sd3_api.parameters import OPERATIONS, Operation, Parameter
+
+from segmind_sd3_contract.reference import PROVOCATIONS, Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PROMPT: Final = "a lighthouse at dawn"
+SEED: Final = 7
+
+INPUT: Final = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAABlBMVEUoeIzw5rRRWcw2AAAAFklEQVR42mP8"
+    "zwABTAyjDCyMUYAfAACp/wE/ErL4KwAAAABJRU5ErkJggg=="
+)
+"""A PNG of 64 x 64 pixels. Its bytes stand here because requests are matched by them; an encoder changes."""
+
+REFUSED: Final = 406
+"""The status of a value out of bounds in the profile "documented", by which everything here is recorded."""
+
+OF_JSON_ALONE: Final = ("several-images", "base64-default-true:picture")
+"""Provocations that change a reply in JSON, and leave a picture as it is."""
+
+MOST_LIVE_PICTURES: Final = 2
+"""How many pictures one call to the live service may draw: each is paid for."""
+
+Way = Literal["sdk", "generated", "other-key", "other-path", "get"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One exchange to be recorded.
+
+    Attributes:
+        id: `sd35_turbo_txt2img::steps::max`: the endpoint, and what of it is shown.
+        operation: the endpoint's name.
+        expects: the status that the case is about.
+        params: what the SDK is asked for.
+        beyond: what is laid over the finished body, past the SDK's own checks.
+        by: who sends it: the SDK; the generated client; the SDK with a key that nobody has; bare httpx, to
+            a path that does not exist; bare httpx, with GET.
+        provocation: what the reference server is made to do wrong.
+    """
+
+    id: str
+    operation: str
+    expects: int
+    params: Mapping[str, Any] = field(repr=False)
+    beyond: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    by: Way = "sdk"
+    provocation: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The cassette's path below its folder: a folder for each slug."""
+        return f"{OPERATIONS[self.operation].slug}/{'.'.join(self.id.split('::')[1:])}.yaml"
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures are drawn, and paid for."""
+        if self.expects != 200:
+            return 0
+        known = OPERATIONS[self.operation].parameters.values()
+        return next((self.params.get(each.name, 1) for each in known if each.counts_images), 1)
+
+
+@cache
+def cases() -> Mapping[str, Case]:
+    """Every case that is recorded from the reference server, by its id."""
+    found = [
+        case
+        for operation in OPERATIONS.values()
+        for kind in (plain, inside, outside, statuses, quirks)
+        for case in kind(operation)
+    ]
+    return {case.id: case for case in found}
+
+
+@cache
+def live_cases() -> Mapping[str, Case]:
+    """What is recorded from the live service: what it should draw, few pictures a call, and what is free."""
+    found = [
+        case
+        for operation in OPERATIONS.values()
+        for kind in (plain, inside, free)
+        for case in kind(operation)
+        if case.pictures <= MOST_LIVE_PICTURES
+    ]
+    return {case.id: case for case in found}
+
+
+def least(operation: Operation) -> dict[str, Any]:
+    """Give the parameters of the plain call."""
+    return {
+        name: value for name, known in operation.parameters.items() if (value := _least(known)) is not None
+    }
+
+
+def _least(known: Parameter) -> object:
+    if known.name == "seed":
+        return SEED
+    if known.name.endswith(("width", "height", "quality")):
+        return known.minimum
+    if not known.required:
+        return None
+    return {"image": INPUT, "string": PROMPT}.get(known.kind, known.minimum)
+
+
+def plain(operation: Operation) -> Iterator[Case]:
+    yield Case(f"{operation.operation_id}::plain", operation.operation_id, 200, least(operation))
+
+
+def inside(operation: Operation) -> Iterator[Case]:
+    """Each bound itself, through the SDK."""
+    for known in operation.parameters.values():
+        for place, bound in (("min", known.minimum), ("max", known.maximum)):
+            if bound is not None:
+                yield Case(
+                    f"{operation.operation_id}::{known.name}::{place}",
+                    operation.operation_id,
+                    200,
+                    least(operation) | {known.name: bound},
+                )
+
+
+def outside(operation: Operation) -> Iterator[Case]:
+    """One step past each bound, and between two multiples: the SDK would refuse it unsent."""
+    for known in operation.parameters.values():
+        for place, value in beside(known):
+            yield Case(
+                f"{operation.operation_id}::{known.name}::{place}",
+                operation.operation_id,
+                REFUSED,
+                least(operation),
+                beyond={known.name: value},
+                by="generated",
+            )
+
+
+def beside(known: Parameter) -> Iterator[tuple[str, float]]:
+    """Give the values just outside of what is allowed. A step is 1, a multiple, or 0.01 of a number."""
+    step = known.multiple_of or (1 if known.kind == "integer" else 0.01)
+    if known.minimum is not None:
+        yield "below-min", round(known.minimum - step, 2)
+    if known.maximum is not None:
+        yield "above-max", round(known.maximum + step, 2)
+    if known.multiple_of:
+        yield "no-multiple", (known.minimum or 0) + known.multiple_of - 1
+
+
+def statuses(operation: Operation) -> Iterator[Case]:
+    """Every status but 200 that the pages or their overlay name, where the server can be made to give it."""
+    for status in _named_statuses(operation):
+        if name := _provocation_of(status):
+            yield Case(
+                f"{operation.operation_id}::status::{status}",
+                operation.operation_id,
+                status,
+                least(operation),
+                provocation=name,
+            )
+
+
+@cache
+def _observed() -> Any:
+    return json.loads(files("segmind_sd3_api").joinpath("observed.json").read_text(encoding="utf-8"))
+
+
+def _named_statuses(operation: Operation) -> list[int]:
+    responses = _observed()["paths"][operation.path]["post"]["responses"]
+    return sorted(int(status) for status in responses if status.isdigit() and status != "200")
+
+
+def status_of(provocation: str) -> int:
+    """Give the status that a provocation is seen as."""
+    known = PROVOCATIONS[provocation]
+    return 200 if known.billed else known.change(Answer(200, {}, b"")).status
+
+
+def _provocation_of(status: int) -> str | None:
+    """Give the plainest provocation of a status: the one that is named for it, else the first."""
+    usual = f"status:{status}"
+    return usual if usual in PROVOCATIONS else next((n for n in PROVOCATIONS if status_of(n) == status), None)
+
+
+def quirks(operation: Operation) -> Iterator[Case]:
+    """Every provocation of a row of the quirk table."""
+    for name in PROVOCATIONS:
+        if quirk_of(name) is not None:
+            yield Case(
+                f"{operation.operation_id}::{name.replace(':', '::')}",
+                operation.operation_id,
+                status_of(name),
+                least(operation) | (_in_json(operation) if name.startswith(OF_JSON_ALONE) else {}),
+                provocation=name,
+            )
+
+
+def quirk_of(provocation: str | None) -> str | None:
+    """Give the row of the quirk table that a provocation is named for."""
+    name = (provocation or "").partition(":")[0]
+    return name if name in QUIRKS else None
+
+
+def _in_json(operation: Operation) -> dict[str, Any]:
+    count = next((known.name for known in operation.parameters.values() if known.counts_images), None)
+    return {"extra": {"base64": True}} | ({count: 2} if count else {})
+
+
+def free(operation: Operation) -> Iterator[Case]:
+    """What never reaches a model, and so costs nothing: a wrong key, a wrong path, a wrong method."""
+    ways: tuple[tuple[int, Way], ...] = ((401, "other-key"), (404, "other-path"), (405, "get"))
+    for status, by in ways:
+        name = f"{operation.operation_id}::status::{status}"
+        yield Case(name, operation.operation_id, status, least(operation), by=by)

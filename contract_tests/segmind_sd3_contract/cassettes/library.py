@@ -1,0 +1,191 @@
+"""The cassettes that are there, each with where it came from, and which rows of the quirk table they show."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from segmind_sd3.errors import Fault, error_for
+from segmind_sd3.quirks import QUIRKS, Quirk
+from segmind_sd3.wire import Reply, json_of
+from segmind_sd3_api.parameters import OPERATIONS
+
+from segmind_sd3_contract.cassettes.cases import Case, quirk_of
+from segmind_sd3_contract.cassettes.storage import read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDER: Final = Path("cassettes")
+"""Where the cassettes are, seen from the repository's root."""
+
+LIVE: Final = "live"
+"""The target that only the vendor's own host has, and the folder below `FOLDER` of what came from it."""
+
+DISTRIBUTIONS: Final = ("segmind-sd3", "vcrpy", "pillow")
+"""What decides the bytes of a cassette."""
+
+Source = Literal["reference", "live"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One recorded exchange, and where it came from.
+
+    Attributes:
+        case: the id of its case: `sd35_turbo_txt2img::steps::max`.
+        file: the cassette.
+        target: `reference`, `live`, or the URL of another server.
+        date: the day of the recording, in UTC.
+        spec: the digest of what the spec then said of the endpoint.
+        versions: of what decides the bytes, by distribution.
+        profile: the reference server's; None elsewhere.
+        provocation: what the reference server was made to do wrong.
+        method, url: of the request; `sent` is its JSON body.
+        status, headers, body: of the reply; header names are in lower case.
+    """
+
+    case: str
+    file: Path
+    target: str
+    date: str
+    spec: str
+    versions: Mapping[str, str]
+    profile: str | None
+    provocation: str | None
+    method: str
+    url: str
+    sent: Any = field(repr=False)
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def operation(self) -> str:
+        """The endpoint's name."""
+        return self.case.partition("::")[0]
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the spec still says of the endpoint what it said when this was recorded."""
+        return self.spec == spec_digest(self.operation)
+
+    @property
+    def reply(self) -> Reply:
+        return Reply(self.status, self.headers, self.body)
+
+
+def provenance(case: Case, *, target: str, date: str, profile: str | None) -> dict[str, Any]:
+    """Give what a cassette says of itself. It is stored beside the exchange, in the same file."""
+    return {
+        "case": case.id,
+        "target": target,
+        "date": date,
+        "spec": spec_digest(case.operation),
+        "versions": {name: version(name) for name in DISTRIBUTIONS},
+        "profile": profile,
+        "provocation": case.provocation,
+    }
+
+
+@cache
+def spec_digest(operation_id: str) -> str | None:
+    """Digest what the pages say of one endpoint, so that an edit to another leaves its cassettes fresh.
+
+    None where there is no such endpoint any more.
+    """
+    if operation_id not in OPERATIONS:
+        return None
+    documented = files("segmind_sd3_api").joinpath("documented.json").read_text(encoding="utf-8")
+    return digest_of(json.loads(documented), OPERATIONS[operation_id].path)
+
+
+def digest_of(bundle: Any, path: str) -> str:
+    """Digest one path of an OpenAPI document, with all that it refers to."""
+    item = bundle["paths"][path]
+    text = json.dumps([item, _referred(bundle, item, {})], sort_keys=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _referred(bundle: Any, node: Any, found: dict[str, Any]) -> dict[str, Any]:
+    """Collect every part of the bundle that a node refers to, through any number of steps."""
+    if isinstance(node, list):
+        for each in cast("list[Any]", node):
+            _referred(bundle, each, found)
+    elif isinstance(node, dict):
+        for name, value in cast("dict[str, Any]", node).items():
+            if name != "$ref":
+                _referred(bundle, value, found)
+            elif value not in found:
+                part = bundle
+                for step in value.removeprefix("#/").split("/"):
+                    part = part[step]
+                found[value] = part
+                _referred(bundle, part, found)
+    return found
+
+
+def load(file: Path) -> Recorded:
+    """Read one cassette.
+
+    Raises:
+        ValueError: it is no cassette of ours, or a blob of it was changed.
+    """
+    request, response, known = read(file)
+    try:
+        return Recorded(
+            **known,
+            file=file,
+            method=request.method,
+            url=request.uri,
+            sent=json_of(request.body),
+            status=response["status"]["code"],
+            headers={name.lower(): ", ".join(values) for name, values in response["headers"].items()},
+            body=response["body"]["string"],
+        )
+    except TypeError as odd:
+        raise ValueError(f"{file} does not say where it came from: {odd}") from odd
+
+
+def recorded(folder: Path = FOLDER) -> Mapping[str, Recorded]:
+    """Read the cassettes of a folder, by the ids of their cases; none of those in `folder / LIVE`."""
+    found = (load(file) for file in sorted(folder.glob("*/*.yaml")))
+    return {each.case: each for each in found}
+
+
+def sources(folder: Path = FOLDER) -> Mapping[str, set[Source]]:
+    """Say for each row of the quirk table where exchanges that show it were recorded, if anywhere.
+
+    The reference server shows what it was made to. Of a live reply the row's own code says whether it
+    shows the row: it does where the code makes something of it.
+    """
+    found: dict[str, set[Source]] = {name: set() for name in QUIRKS}
+    for each in recorded(folder).values():
+        if each.target == "reference" and (name := quirk_of(each.provocation)):
+            found[name].add("reference")
+    for each in recorded(folder / LIVE).values():
+        if each.target == LIVE:
+            for quirk in QUIRKS.values():
+                if shows(quirk, each):
+                    found[quirk.name].add("live")
+    return found
+
+
+def shows(quirk: Quirk, exchange: Recorded) -> bool:
+    """Say whether a row's code finds in an exchange what the row is about."""
+    if quirk.function is None:
+        return False
+    match quirk.kind:
+        case "repair":
+            return exchange.status == 200 and quirk.function(exchange.reply) != exchange.reply
+        case "reading":
+            fault = Fault(error_for(exchange.status), "", None)
+            return quirk.function(exchange.reply, fault) != fault
+        case _:
+            return False

@@ -1,0 +1,254 @@
+"""The oracle: one exchange with an endpoint, judged by the contract. It says what is wrong, and never raises.
+
+Law: the judgement is the documents' own. What each parameter *means* for the picture can't be data: `SIZES`,
+`FORMATS` and `COUNTS` know it by name. It shares no code with the reference server, nor with the SDK, so that
+a bug in one is not hidden by the same bug in the other; the policy of the SDK (`x-sdk-*`) is never read.
+
+A finding carries the layer where the broken clause stands: `documented` (the page says so), `observed` (the
+overlay adds it), or `assumed` (no layer says it, and the reference server keeps it).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from jsonschema import Draft202012Validator
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Layer = Literal["documented", "observed", "assumed"]
+Profile = Literal["documented", "observed"]
+
+COUNTING_GRADES: Final = ("vendor", "client")
+"""Below these, an observation is open, and what the page says stays what is expected."""
+
+SIZES: Final = (("width", "height"), ("img_width", "img_height"))
+FORMATS: Final = ("image_format", "output_format")
+COUNTS: Final = ("samples", "batch_size")
+
+SHAPE_TOLERANCE: Final = 0.15
+"""How far a picture's shape may lie from its aspect ratio: no page says to which step sides are rounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One reply and what it answers. `sent` is the parsed JSON body; header names are in lower case."""
+
+    operation: str
+    sent: Any = field(repr=False)
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One clause that a reply breaks."""
+
+    clause: str
+    layer: Layer
+    expected: str
+    came: str
+
+    def __str__(self) -> str:
+        return f"{self.clause} ({self.layer}): expected {self.expected}; came {self.came}"
+
+
+def findings(exchange: Exchange) -> list[Finding]:
+    """List the clauses that a reply breaks; none if it is as the contract says."""
+    promised = _operation("observed", exchange.operation)["responses"]
+    status = str(exchange.status)
+    if status not in promised:
+        return [Finding("status", "observed", f"one of {', '.join(sorted(promised))}", status)]
+    reply = _resolved("observed", promised[status])
+    found = [*_headers(exchange, reply), *_body(exchange, reply)]
+    if exchange.status == 200 and not found and request_schema("observed", exchange.operation):
+        found += _drawing(exchange)
+    return found
+
+
+@cache
+def document(profile: Profile) -> Any:
+    """Give the bundle as a profile holds it: as the pages say, or with the observations that count."""
+    bundle = json.loads(files("segmind_sd3_api").joinpath(f"{profile}.json").read_text("utf-8"))
+    return with_observations(bundle) if profile == "observed" else bundle
+
+
+def with_observations(bundle: Any) -> Any:
+    """Put each observation that counts over what the page says of the same schema or property; in place."""
+    for schema in bundle["components"]["schemas"].values():
+        for node in (schema, *schema.get("properties", {}).values()):
+            seen = node.get("x-observed", {})
+            if seen.get("x-grade") in COUNTING_GRADES:
+                node |= {name: value for name, value in seen.items() if name in node}
+    return bundle
+
+
+def request_schema(profile: Profile, operation: str) -> Any:
+    """Give the schema of an operation's body, or None where it takes none."""
+    body = _operation(profile, operation).get("requestBody")
+    return body and _resolved(profile, body["content"]["application/json"]["schema"])
+
+
+def _operation(profile: Profile, operation: str) -> Any:
+    known = {
+        each["operationId"]: each
+        for path in document(profile)["paths"].values()
+        for method, each in path.items()
+        if method in ("get", "post")
+    }
+    return known.get(operation, {"responses": {}})
+
+
+def _resolved(profile: Profile, node: Any) -> Any:
+    while "$ref" in node:
+        node, reference = document(profile), node["$ref"]
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+    return node
+
+
+# -- What every reply promises ----------------------------------------------------------------------------
+
+
+def _layer(exchange: Exchange, member: str, name: str) -> Layer:
+    """Say which layer promises a header, or a kind of content, of this status."""
+    promised = _operation("documented", exchange.operation)["responses"].get(str(exchange.status), {})
+    return "documented" if name in _resolved("documented", promised).get(member, {}) else "observed"
+
+
+def _headers(exchange: Exchange, reply: Any) -> Iterator[Finding]:
+    for name, header in reply.get("headers", {}).items():
+        header = _resolved("observed", header)  # noqa: PLW2901 - the same one, where it stands
+        layer, text = _layer(exchange, "headers", name), exchange.headers.get(name)
+        kind = header["schema"].get("type", "string")
+        if text is None and header.get("required"):
+            yield Finding(f"header:{name}", layer, f"a {kind}", "none")
+        elif text is not None and not _reads_as(kind, text):
+            yield Finding(f"header:{name}", layer, f"a {kind}", repr(text[:80]))
+
+
+def _reads_as(kind: str, text: str) -> bool:
+    if kind == "string":
+        return True
+    try:
+        return math.isfinite(float(text)) and (kind == "number" or text == str(int(text)))
+    except ValueError:
+        return False
+
+
+def media_type(exchange: Exchange) -> str:
+    return exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _body(exchange: Exchange, reply: Any) -> Iterator[Finding]:
+    content, named = reply.get("content", {}), media_type(exchange)
+    if content and named not in content:
+        layer = _layer(exchange, "content", next(iter(content)))
+        yield Finding("media-type", layer, " or ".join(content), repr(named))
+        return
+    schema = content.get(named, {}).get("schema")
+    if schema is None or not named.endswith("json"):
+        return
+    try:
+        value = json.loads(exchange.body)
+    except (ValueError, RecursionError):
+        yield Finding("json", "observed", "JSON", f"{len(exchange.body)} bytes that are none")
+        return
+    # The components stand beside the schema, so that a reference inside it resolves.
+    judge: Any = Draft202012Validator({"allOf": [schema], "components": document("observed")["components"]})
+    for error in judge.iter_errors(value):
+        yield Finding("json", "observed", "JSON as its schema says", str(error.message)[:200])
+
+
+# -- What a picture promises ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a body fixes about its pictures: what it says, and the defaults of what it does not say."""
+
+    schema: Any
+    sent: Mapping[str, Any]
+
+    def value(self, names: tuple[str, ...], otherwise: Any = None) -> Any:
+        for name in names:
+            if (known := self.schema["properties"].get(name)) is not None:
+                return self.sent.get(name, known.get("default", otherwise))
+        return otherwise
+
+    def bounded(self, names: tuple[str, ...]) -> bool:
+        return any("maximum" in self.schema["properties"].get(name, {}) for name in names)
+
+
+def _drawing(exchange: Exchange) -> Iterator[Finding]:
+    schema = request_schema("observed", exchange.operation)
+    judge: Any = Draft202012Validator(schema)
+    if wrong := next(judge.iter_errors(exchange.sent), None):
+        yield Finding("refusal", "documented", f"a refusal of a body where {str(wrong.message)[:120]}", "200")
+        return
+    order = _Order(schema, exchange.sent)
+    asked, is_json = order.value(("base64",)), media_type(exchange).endswith("json")
+    if asked != is_json:
+        kinds = {True: "JSON with base64 text", False: "the picture itself"}
+        yield Finding("base64", "observed", kinds[asked], kinds[is_json])
+        return
+    pictures: list[bytes] = [] if is_json else [exchange.body]
+    for text in _texts(exchange.body) if is_json else ():
+        try:
+            pictures.append(base64.b64decode(text, validate=True))
+        except (binascii.Error, ValueError):
+            yield Finding("base64", "observed", "plain base64 text", repr(text[:40]))
+            return
+    count = order.value(COUNTS, 1)
+    if not pictures:
+        yield Finding("picture", "documented", "a picture", "JSON without one")
+    elif is_json and (count == 1 or order.bounded(COUNTS)) and len(pictures) != count:
+        yield Finding("picture-count", "documented", f"{count} pictures", f"{len(pictures)}")
+    for data in pictures:
+        yield from _picture(order, None if is_json else media_type(exchange), data)
+
+
+def _texts(body: bytes) -> list[str]:
+    reply = json.loads(body)
+    image: Any = reply.get("image") or reply.get("images") or []
+    return [image] if isinstance(image, str) else image
+
+
+def _picture(order: _Order, named: str | None, data: bytes) -> Iterator[Finding]:
+    try:
+        with Image.open(BytesIO(data)) as image:
+            image.load()
+            kind, size = str(image.format).lower(), image.size
+    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise whatever a broken file leads them to
+        yield Finding(
+            "picture", "documented", "a whole picture", f"{len(data)} bytes: {type(error).__name__}"
+        )
+        return
+    if named is not None and named != f"image/{kind}":
+        yield Finding("picture-media-type", "documented", f"image/{kind}, as the bytes say", named)
+    asked = order.value(FORMATS, "jpeg")
+    if asked in ("jpeg", "png", "webp") and kind != asked:
+        yield Finding("picture-format", "documented" if asked == "jpeg" else "observed", asked, kind)
+    ratio = re.fullmatch(r"([1-9]\d?):([1-9]\d?)", str(order.value(("aspect_ratio",))))
+    if ratio:
+        shape = int(ratio[1]) / int(ratio[2])
+        if abs(size[0] / size[1] / shape - 1) > SHAPE_TOLERANCE:
+            yield Finding("picture-shape", "assumed", f"about {ratio[0]}", f"{size[0]} x {size[1]}")
+        return
+    for names in SIZES:
+        wanted = tuple(order.value((name,)) for name in names)
+        if None not in wanted and size != wanted:
+            sides = " x ".join(f"{side:g}" for side in wanted)
+            yield Finding("picture-size", "documented", sides, f"{size[0]} x {size[1]}")

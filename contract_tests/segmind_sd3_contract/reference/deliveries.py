@@ -1,0 +1,178 @@
+"""Deliveries: a picture is drawn and billed, and its answer does not reach the client as it should.
+
+Law: what goes wrong is data, and pure. `front.py` does it to a connection, byte by byte; `transports.py`
+raises in-process what httpx raises there. The docstring of each change is the claim.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import zlib
+from dataclasses import dataclass, replace
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from segmind_sd3_contract.reference.exchange import Answer
+    from segmind_sd3_contract.reference.spoils import Change
+
+DROP_EVERY: Final = 0.02
+"""Seconds between two bytes of an answer that drips."""
+
+BOMB_BYTES: Final = 300 * 1024**2
+"""What the bomb holds: far more than ten of the largest pictures."""
+
+DELIVERIES: Final[dict[str, Change]] = {}
+"""Every faulty delivery, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an answer is delivered.
+
+    `sent` is what leaves at once, `then` what happens after it, `length` what the headers say of the body's.
+    The rest of a dripping answer follows byte by byte; an endless one goes on with zeros for ever, gzipped.
+    """
+
+    sent: Literal["nothing", "half the head", "the head", "half the body", "the body"]
+    then: Literal["stall", "drip", "reset", "hang up", "endless"]
+    length: Literal["true", "too long", "too short", "chunked"] = "true"
+
+    @property
+    def begins(self) -> bool:
+        """Whether a status line and all headers arrive."""
+        return self.sent not in ("nothing", "half the head")
+
+    @property
+    def ends(self) -> bool:
+        """Whether the client has what it takes for a whole answer."""
+        return self.length == "too short"
+
+    def arriving(self, body: bytes) -> bytes:
+        """Give so much of a body as the client can have at once."""
+        if self.sent == "the body":
+            return body[: len(body) // 2] if self.length == "too short" else body
+        return body[: len(body) // 2] if self.sent == "half the body" else b""
+
+
+def headers_of(answer: Answer) -> dict[str, str]:
+    """Give an answer's headers with what they say of the length of its body, true or not."""
+    delivery, size = answer.delivery, len(answer.body)
+    if delivery is not None and delivery.length == "chunked":
+        coding = {"content-encoding": "gzip"} if delivery.then == "endless" else {}
+        return {**answer.headers, **coding, "transfer-encoding": "chunked"}
+    told = {"too long": size + 1000, "too short": size // 2}
+    return {**answer.headers, "content-length": str(told.get(delivery.length, size) if delivery else size)}
+
+
+def parted(answer: Answer) -> tuple[bytes, bytes]:
+    """Give the bytes on the wire of an answer to be misdelivered: what is sent at once, and what is not."""
+    delivery = answer.delivery
+    if delivery is None:
+        raise ValueError("This answer is to be delivered as it is.")
+    lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers_of(answer).items()]
+    head = "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
+    body, half = answer.body, len(answer.body) // 2
+    if delivery.length == "chunked":
+        start = f"{len(body):x}\r\n".encode()
+        body, half = start + body + b"\r\n0\r\n\r\n", half + len(start)
+    cut = {
+        "nothing": 0,
+        "half the head": len(head) // 2,
+        "the head": len(head),
+        "half the body": len(head) + half,
+        "the body": len(head) + len(body),
+    }[delivery.sent]
+    whole = head + body
+    return whole[:cut], whole[cut:]
+
+
+def _delivered(name: str, claim: str, delivery: Delivery) -> None:
+    def change(answer: Answer) -> Answer:
+        return replace(answer, delivery=delivery) if answer.status == 200 else answer
+
+    change.__doc__ = claim
+    DELIVERIES[name] = change
+
+
+for _name, _claim, _delivery in (
+    ("reset", "The connection is reset before a byte of the answer.", Delivery("nothing", "reset")),
+    ("hang-up", "The connection is closed before a byte of the answer.", Delivery("nothing", "hang up")),
+    ("stall-headers", "Half of the headers come, and then no more.", Delivery("half the head", "stall")),
+    ("drip-headers", "The answer comes byte by byte, from its status line on.", Delivery("nothing", "drip")),
+    ("reset-before-body", "The headers come, and then a reset.", Delivery("the head", "reset")),
+    ("reset-in-body", "Half of the body comes, and then a reset.", Delivery("half the body", "reset")),
+    ("truncated-body", "The connection is closed in mid-body.", Delivery("half the body", "hang up")),
+    (
+        "truncated-body:chunked",
+        "The connection is closed in mid-chunk of a body without a length.",
+        Delivery("half the body", "hang up", "chunked"),
+    ),
+    ("stall-body", "Half of the body comes, and then no more.", Delivery("half the body", "stall")),
+    ("drip-body", "The headers come at once, the body byte by byte.", Delivery("the head", "drip")),
+    (
+        "wrong-length:too-long",
+        "The headers tell more bytes than there are, and the connection stays open.",
+        Delivery("the body", "stall", "too long"),
+    ),
+    (
+        "wrong-length:too-long-closed",
+        "The headers tell more bytes than there are, and the connection is closed after them.",
+        Delivery("the body", "hang up", "too long"),
+    ),
+    (
+        "wrong-length:too-short",
+        "The headers tell half of the bytes that there are, and the connection stays open.",
+        Delivery("the body", "stall", "too short"),
+    ),
+    (
+        "endless-body",
+        "The body is gzip, a small one to carry, of zeros without an end.",
+        Delivery("the head", "endless", "chunked"),
+    ),
+):
+    _delivered(_name, _claim, _delivery)
+
+
+def _encoded(name: str, claim: str, body: Callable[[bytes], bytes]) -> None:
+    def change(answer: Answer) -> Answer:
+        if answer.status != 200:
+            return answer
+        return replace(answer.with_headers(content_encoding="gzip"), body=body(answer.body))
+
+    change.__doc__ = claim
+    DELIVERIES[name] = change
+
+
+def zeros() -> Iterator[bytes]:
+    """Give a gzip of zeros without an end, in pieces of a kilobyte that hold a mebibyte each."""
+    packer = zlib.compressobj(wbits=31)
+
+    def piece() -> bytes:
+        return packer.compress(bytes(1024**2)) + packer.flush(zlib.Z_FULL_FLUSH)
+
+    # After a full flush nothing before it counts, so that every further piece is the same.
+    first, further = piece(), piece()
+    return itertools.chain([first], itertools.repeat(further))
+
+
+@cache
+def _bomb() -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    one = bytes(1024**2)
+    return b"".join(packer.compress(one) for _ in range(BOMB_BYTES // len(one))) + packer.flush()
+
+
+_encoded(
+    "gzip:unasked", "The body is gzip, though nobody asked for it.", lambda had: gzip.compress(had, mtime=0)
+)
+_encoded("gzip:garbage", "The headers say gzip; the body is the answer's own, and none.", lambda had: had)
+_encoded(
+    "gzip:truncated", "The body is half of a gzip.", lambda had: gzip.compress(had, mtime=0)[: len(had) // 2]
+)
+_encoded("gzip:bomb", "The body is gzip, 300 KB of it, and holds 300 MiB of zeros.", lambda _: _bomb())

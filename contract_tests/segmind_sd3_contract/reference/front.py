@@ -1,0 +1,71 @@
+"""The front: uvicorn's HTTP/1.1, whose connections can be written to past all HTTP.
+
+Law: it does to a connection what an answer's `Delivery` says, and judges nothing. The answer was asked of the
+server before, so its ledger has billed what is now delivered badly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from segmind_sd3_contract.reference.deliveries import DROP_EVERY, parted, zeros
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope
+
+    from segmind_sd3_contract.reference.exchange import Answer
+
+_CONNECTION: Final = "segmind_sd3_contract.connection"
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class Front(H11Protocol):
+    """Lets the app reach the connection that a request came by."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # as in uvicorn
+        super().connection_made(transport)
+        app = cast("Callable[..., Any]", self.app)
+
+        async def with_connection(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, _CONNECTION: self}, receive, send)
+
+        self.app = with_connection
+
+
+async def misdelivered(answer: Answer, scope: Scope, receive: Receive) -> None:
+    """Deliver an answer as its `Delivery` says, and wait until the connection is closed by either side."""
+    front: Front = scope[_CONNECTION]
+    transport, delivery = front.transport, answer.delivery
+    at_once, rest = parted(answer)
+    transport.write(at_once)
+    match delivery and delivery.then:
+        case "reset":
+            connection: socket.socket = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            transport.abort()
+        case "hang up":
+            transport.close()
+        case "drip":
+            for drop in rest:
+                if not transport.is_closing():
+                    transport.write(bytes([drop]))
+                    await asyncio.sleep(DROP_EVERY)
+        case "endless":
+            for piece in zeros():
+                if transport.is_closing():
+                    break
+                transport.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                await front.flow.drain()
+                await asyncio.sleep(0)
+        case _:
+            pass
+    # uvicorn would answer a 500 for an app that returns without an answer while the client is there.
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,101 @@
+"""What schemathesis is told about this contract, under pytest and at the command line alike.
+
+Law: a hook makes a good case good and leaves a bad one as bad as it is. schemathesis's own checks stay on;
+the two here add what they can't know: what a picture is, and that a refusal of everything is no service.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from functools import cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+
+import schemathesis
+from PIL import Image
+
+from segmind_sd3_contract import oracle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOLD: Any = schemathesis
+"""Its decorators take any function, and its types say so in part only."""
+
+
+@cache
+def picture() -> str:
+    """Give the base64 text of a PNG of 16 x 16 pixels."""
+    file = BytesIO()
+    Image.new("RGB", (16, 16), "teal").save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@TOLD.hook
+def before_load_schema(_context: object, raw_schema: Any) -> None:
+    """Let the observations that count stand in place of what the pages say."""
+    oracle.with_observations(raw_schema)
+
+
+@TOLD.hook
+def before_call(_context: object, case: Any, _kwargs: object) -> None:
+    """Put a picture where the schema is content with any text, and name the type of a body that is not there.
+
+    A bad case keeps what is bad about it: an `image` that is no text stays as it is.
+    """
+    body = case.body
+    if isinstance(body, dict):
+        body = cast("dict[str, Any]", body)
+        if isinstance(body.get("image"), str) and not body["image"].startswith("https://"):
+            body["image"] = picture()
+    elif case.operation.method == "post" and not case.media_type:
+        # Else the answer is a 406 about the content type, and the missing body is never judged.
+        case.headers.setdefault("content-type", "application/json")
+
+
+@TOLD.check
+def kept_contract(_context: object, response: schemathesis.Response, case: Any) -> None:
+    """Judge the reply by the oracle; one to another method than the operation's is none of it."""
+    request = response.request
+    if request.method != case.operation.method.upper():
+        return
+    found = oracle.findings(
+        oracle.Exchange(
+            operation=case.operation.definition.raw["operationId"],
+            sent=_json(request.body),
+            status=response.status_code,
+            headers=_headers(response.headers),
+            body=response.content,
+        )
+    )
+    assert not found, "\n".join(map(str, found))  # noqa: S101 - how a check of schemathesis fails
+
+
+@TOLD.check
+class AnswersEveryOperation:
+    """Each operation that was called has answered with a 200 at least once."""
+
+    def __init__(self) -> None:
+        self.called: set[str] = set()
+        self.answered: set[str] = set()
+
+    def after_response(self, _context: object, response: schemathesis.Response, case: Any) -> None:
+        self.called.add(case.operation.label)
+        if response.status_code == 200:
+            self.answered.add(case.operation.label)
+
+    def after_run(self, _context: object) -> None:
+        missing = sorted(self.called - self.answered)
+        assert not missing, f"never a 200: {', '.join(missing)}"  # noqa: S101 - as above
+
+
+def _json(body: Any) -> Any:
+    try:
+        return json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _headers(headers: Mapping[str, list[str]]) -> dict[str, str]:
+    return {name.lower(): ", ".join(values) for name, values in headers.items()}

@@ -1,0 +1,723 @@
+"""The command line: what it takes, what it refuses before anything is paid, and what it tells."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pytest
+from click.testing import CliRunner, Result
+from segmind_sd3 import Client, __version__
+from segmind_sd3.cli import commands
+from segmind_sd3.drawing import command_of, in_options
+from segmind_sd3_api.parameters import OPERATIONS, Parameter
+from segmind_sd3_contract.reference import Answer, ReferenceServer, Request
+
+KEY = "SG_feedfacecafebeef"
+SMALL = ("--width", "64", "--height", "64")
+TURBO = ("sd35-turbo-txt2img", "--prompt", "a panda", *SMALL)
+
+Run = Callable[..., Result]
+
+
+class Relay(ReferenceServer):
+    """One socket for the whole file, since closing one takes 0.2 s, and behind it a new server for each test."""
+
+    behind: ReferenceServer
+
+    def answer(self, request: Request) -> Answer:
+        return self.behind.answer(request)
+
+
+@pytest.fixture(scope="module")
+def relay() -> Iterator[tuple[Relay, str]]:
+    relay = Relay()
+    with relay.listening() as url:
+        yield relay, url
+
+
+@pytest.fixture
+def server(relay: tuple[Relay, str]) -> ReferenceServer:
+    """As the live service is known to be: it lets through what a page's bounds refuse."""
+    relay[0].behind = ReferenceServer(profile="observed")
+    return relay[0].behind
+
+
+@pytest.fixture
+def url(relay: tuple[Relay, str], server: ReferenceServer) -> str:  # noqa: ARG001 - it is behind the URL
+    return relay[1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder of the command: empty."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def offline(folder: Path) -> Run:  # noqa: ARG001 - the command runs there
+    """Run a command with neither key nor target."""
+
+    def run(*words: str, **how: Any) -> Result:
+        how["env"] = {"SEGMIND_API_KEY": None, "SEGMIND_BASE_URL": None} | how.pop("env", {})
+        return CliRunner().invoke(commands, words, prog_name="segmind-sd3", **how)
+
+    return run
+
+
+@pytest.fixture
+def run(offline: Run, url: str) -> Run:
+    """Run a command with a key and the reference server on a socket for its target."""
+
+    def run(*words: str, **how: Any) -> Result:
+        return offline(*words, env={"SEGMIND_API_KEY": KEY, "SEGMIND_BASE_URL": url}, **how)
+
+    return run
+
+
+@pytest.fixture
+def photo(tmp_path: Path, picture: bytes) -> Path:
+    (tmp_path / "photo.png").write_bytes(picture)
+    return tmp_path / "photo.png"
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def size_of(file: Path) -> tuple[int, int]:
+    with PIL.Image.open(file) as image:
+        image.load()
+        return image.size
+
+
+def spoken(result: Result) -> str:
+    """Give all that was said as one line, whatever the width."""
+    return " ".join((result.stdout + result.stderr).split())
+
+
+# -- What can be asked for --------------------------------------------------------------------------------
+
+
+def test_the_help_names_every_endpoint_and_every_command_of_other_packages(offline: Run):
+    said = offline("--help").stdout
+    assert {*map(command_of, OPERATIONS.values()), "serve"} <= set(
+        re.findall(r"^  ([\w-]+)  ", said, re.MULTILINE)
+    )
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_each_parameter_is_an_option_with_its_documentation_and_no_hidden_one_is(
+    offline: Run, operation: Any
+):
+    said = offline(command_of(operation), "--help", terminal_width=1000, max_content_width=1000).stdout
+    parameters = said[said.index("Parameters:") : said.index("Options:")]
+    _, *parts = re.split(r"^  (--[\w-]+)", parameters, flags=re.MULTILINE)
+    listed = {option: " ".join(text.split()) for option, text in zip(parts[::2], parts[1::2], strict=True)}
+    public = {
+        "--" + name.replace("_", "-"): known
+        for name, known in operation.parameters.items()
+        if not known.hidden
+    }
+    assert [*listed] == [*public]
+    for option, known in public.items():
+        assert in_options(known.doc) in listed[option]
+        assert ("[required]" in listed[option]) is known.required
+
+
+def test_a_parameter_that_the_table_gains_is_an_option_and_is_sent(
+    run: Run, server: ReferenceServer, monkeypatch: pytest.MonkeyPatch
+):
+    table: Any = OPERATIONS["sd35_turbo_txt2img"].parameters
+    gained = Parameter("clip_skip", "integer", "How many layers are left out.", minimum=1, maximum=3)
+    switch = Parameter("hires_fix", "boolean", "Whether it is drawn twice.")
+    monkeypatch.setitem(table, "clip_skip", gained)
+    monkeypatch.setitem(table, "hires_fix", switch)
+    assert "--clip-skip INTEGER RANGE" in run(TURBO[0], "--help").stdout
+    assert run(*TURBO, "--clip-skip", "2", "--no-hires-fix").exit_code == 0
+    assert server.ledger[-1].body["clip_skip"] == 2
+    assert server.ledger[-1].body["hires_fix"] is False
+    assert (
+        "--clip-skip: got 4; allowed is a whole number from 1 to 3" in run(*TURBO, "--clip-skip", "4").stderr
+    )
+
+
+def test_a_parameter_named_like_an_option_of_ours_goes_by_extra(
+    run: Run, server: ReferenceServer, monkeypatch: pytest.MonkeyPatch
+):
+    table: Any = OPERATIONS["sd35_turbo_txt2img"].parameters
+    monkeypatch.setitem(table, "timeout", Parameter("timeout", "integer", "Theirs.", required=True))
+    assert run(*TURBO, "--timeout", "60", "--extra", "timeout=7").exit_code == 0
+    assert server.ledger[-1].body["timeout"] == 7
+
+
+@pytest.mark.parametrize("command", ["", *map(command_of, OPERATIONS.values())])
+def test_every_help_page_fits_80_columns(offline: Run, command: str):
+    lines = offline(*command.split(), "--help", terminal_width=80).stdout.splitlines()
+    assert [line for line in lines if len(line) > 80 and "https://" not in line] == []
+
+
+def test_the_key_is_no_option(offline: Run):
+    assert "--key" not in offline(TURBO[0], "--help").stdout
+    assert "SEGMIND_API_KEY alone" in offline("--help").stdout
+
+
+@pytest.mark.parametrize("command", ["sd35-turbo-txt2img", "sd35_turbo_txt2img"])
+def test_a_command_goes_by_the_name_of_the_method_too(offline: Run, command: str):
+    assert offline(command, "--help").exit_code == 0
+
+
+def test_completion_offers_the_known_values(offline: Run):
+    words = "segmind-sd3 sd3-medium-txt2img --scheduler DPM++"
+    asked = {"_SEGMIND_SD3_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "3"}
+    known = OPERATIONS["sd3_medium_txt2img"].parameters["scheduler"].known_values
+    offered = [line.removeprefix("plain,") for line in offline(env=asked).stdout.splitlines()]
+    assert offered == [value for value in known if value.startswith("DPM++")]
+
+
+def test_the_version_is_told(offline: Run):
+    assert offline("--version").stdout == f"segmind-sd3, version {__version__}\n"
+
+
+# -- What is sent -----------------------------------------------------------------------------------------
+
+
+def test_options_are_sent_as_what_they_mean(run: Run, server: ReferenceServer):
+    words = ("--steps", "12", "--guidance-scale", "2.5", "--seed", "0", "--sampler", "of tomorrow")
+    assert run(*TURBO, *words).exit_code == 0
+    sent = {"prompt": "a panda", "steps": 12, "guidance_scale": 2.5, "seed": 0, "sampler": "of tomorrow"}
+    body = server.ledger[-1].body
+    assert {name: body[name] for name in sent} == sent
+
+
+@pytest.mark.parametrize(
+    ("pair", "sent"),
+    [
+        ("steps=4", 4),
+        ("steps=4.5", 4.5),
+        ('steps="4"', "4"),
+        ("steps=four", "four"),
+        ("steps=null", None),
+        ("steps=[1,2]", [1, 2]),
+        ("steps=", ""),
+        ("steps=a=b", "a=b"),
+        ("steps=" + "[" * 100_000, "[" * 100_000),
+    ],
+    ids=lambda each: str(each)[:12],
+)
+def test_extra_is_read_as_json_where_it_is_json(offline: Run, pair: str, sent: object):
+    told = json.loads(offline(*TURBO, "--dry-run", "--json", "--extra", pair, "--extra", "more=1").stdout)
+    assert (told["body"]["steps"], told["body"]["more"]) == (sent, 1)
+
+
+def test_extra_sends_what_the_bounds_refuse(run: Run, server: ReferenceServer):
+    assert run(*TURBO, "--extra", "steps=4").exit_code == 0
+    assert server.ledger[-1].body["steps"] == 4
+
+
+@pytest.mark.parametrize("form", ["path", "data URI", "base64 text", "standard input"])
+def test_an_image_is_taken_in_every_form(offline: Run, photo: Path, picture: bytes, form: str):
+    text = base64.b64encode(picture).decode()
+    given = {
+        "path": str(photo),
+        "data URI": f"data:image/png;base64,{text}",
+        "base64 text": text,
+        "standard input": "-",
+    }[form]
+    words = ("sd3-large-img2img", "--prompt", "x", "--image", given, "--dry-run", "--json")
+    told = json.loads(offline(*words, input=picture).stdout)
+    assert told["body"]["image"] == text
+
+
+def test_an_image_url_is_fetched_but_not_from_a_private_address(offline: Run, url: str):
+    said = offline("sd3-large-img2img", "--prompt", "x", "--image", f"{url}/a.png", "--dry-run")
+    assert said.stderr == (
+        "Error: sd3-large-img2img was not sent:\n"
+        f"  --image: {url}/a.png leads to a private address; pass the picture itself\n"
+    )
+
+
+def test_a_dry_run_prints_the_curl_and_sends_nothing(offline: Run, url: str, server: ReferenceServer):
+    words = ("--steps", "11", "--seed", "5")
+    said = offline(*TURBO, *words, "--dry-run", "--base-url", url)
+    with Client(KEY, base_url=url) as client:
+        same = client.prepare(
+            "sd35_turbo_txt2img", prompt="a panda", width=64, height=64, steps=11, seed=5
+        ).as_curl()
+    assert (said.exit_code, said.stdout) == (0, same + "\n")
+    assert server.ledger == ()
+
+
+@pytest.mark.parametrize("base_url", ["https://api.segmind.com", "https://api.segmind.com/v1/"])
+def test_the_live_service_is_called_live(offline: Run, base_url: str):
+    told = json.loads(offline(*TURBO, "--dry-run", "--json", "--base-url", base_url).stdout)
+    assert told["target"] == "live"
+
+
+# -- What is refused, with nothing sent -------------------------------------------------------------------
+
+
+def test_everything_that_is_wrong_is_named_at_once_in_options(run: Run, server: ReferenceServer):
+    said = run(TURBO[0], "--steps", "4", "--width", "wide", "--guidance-scale", "nan")
+    assert said.exit_code == 2
+    assert said.stdout == ""
+    assert said.stderr.splitlines() == [
+        "Error: sd35-turbo-txt2img was not sent:",
+        "  --prompt: missing; allowed is a text",
+        (
+            "  --steps: got 4; allowed is a whole number from 10 to 70. 4 is the page's own default, outside of "
+            "its own bounds: to send it all the same, pass --extra steps=4"
+        ),
+        "  --guidance-scale: got nan; allowed is a number from 1 to 15",
+        "  --width: got 'wide'; allowed is a whole number from 64 to 2048",
+    ]
+    assert server.ledger == ()
+
+
+def test_advice_speaks_of_options(run: Run):
+    said = run(*TURBO, "--aspect-ratio", "2:3").stderr
+    assert "--width: given beside aspect_ratio '2:3'; it counts only with --aspect-ratio custom" in said
+    said = run("sd3-medium-tile", "--prompt", "x", "--image", "no.png").stderr
+    assert "a PIL image" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--out", "taken.jpg"], "taken.jpg is there already"),
+        (["--out", "taken"], "taken.jpg is there already"),
+        (["--out", "many.jpg", "--batch-size", "2"], "many-2.jpg is there already"),
+        (["--seed", "7"], "sd35-turbo-txt2img-7.jpg is there already"),
+        (["--out", "nowhere/panda.jpg"], "the folder nowhere is not there"),
+        (["--out", "nowhere/"], "the folder nowhere is not there"),
+    ],
+    ids=" ".join,
+)
+def test_a_name_that_can_not_be_had_is_refused_before_anything_is_paid(
+    run: Run, server: ReferenceServer, folder: Path, words: list[str], reason: str
+):
+    taken = ["many-2.jpg", "sd35-turbo-txt2img-7.jpg", "taken.jpg"]
+    for name in taken:
+        (folder / name).write_text("mine")
+    said = run(*TURBO, *words)
+    assert said.exit_code == 2
+    assert reason in said.stderr
+    assert server.ledger == ()
+    assert {(folder / name).read_text() for name in taken} == {"mine"}
+    assert files_in(folder) == taken
+
+
+def test_without_a_key_one_sentence_says_what_to_do(offline: Run):
+    said = offline(*TURBO)
+    assert said.exit_code == 2
+    assert said.stderr.count("\n") == 1
+    assert "set SEGMIND_API_KEY, or add --local" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--base-url", ""], "--base-url is empty"),
+        (["--base-url", "ftp://there"], "the base URL was 'ftp://there'"),
+        (["--timeout", "0"], "timeout was 0"),
+        (["--timeout", "soon"], "'soon' is not a valid float"),
+        (["--extra", "steps"], "'steps' is not of the form NAME=VALUE"),
+        (["--local", "--dry-run"], "--local has no address"),
+        (["--local", "--base-url", "http://localhost"], "--local has no address"),
+        (["--stepz", "3"], "No such option"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_options_that_make_no_sense_are_refused(
+    run: Run, server: ReferenceServer, words: list[str], reason: str, *, as_json: bool
+):
+    said = run(*TURBO, *words, *(["--json"] if as_json else []))
+    assert said.exit_code == 2
+    assert reason in (json.loads(said.stdout)["message"] if as_json else said.stderr)
+    assert server.ledger == ()
+
+
+# -- What is written, and told ----------------------------------------------------------------------------
+
+
+def test_a_picture_is_written_and_told_in_one_line(run: Run, server: ReferenceServer, url: str, folder: Path):
+    said = run(*TURBO, "--out", "panda.jpg", "--seed", "5")
+    price = server.ledger[-1].cost
+    assert said.exit_code == 0
+    assert said.stderr == ""
+    assert said.stdout == (
+        f"panda.jpg  64x64  seed 5  cost ${price}  ${server.credits} left\n"
+        f"Drawn by {url}, not by the live service.\n"
+    )
+    assert size_of(folder / "panda.jpg") == (64, 64)
+
+
+def test_without_out_the_file_is_named_after_endpoint_and_seed(run: Run, folder: Path):
+    assert run(*TURBO, "--seed", "5").exit_code == 0
+    assert files_in(folder) == ["sd35-turbo-txt2img-5.jpg"]
+
+
+def test_where_no_seed_is_sent_the_time_stands_in_the_name(run: Run, folder: Path, photo: Path):
+    assert run("sd3-large-img2img", "--prompt", "x", "--image", str(photo)).exit_code == 0
+    (name,) = files_in(folder)
+    assert re.fullmatch(r"sd3-large-img2img-\d{8}-\d{6}\.jpg", name)
+
+
+def test_a_folder_for_out_takes_the_usual_name(run: Run, folder: Path):
+    (folder / "drawn").mkdir()
+    assert run(*TURBO, "--seed", "5", "--out", "drawn").exit_code == 0
+    assert files_in(folder / "drawn") == ["sd35-turbo-txt2img-5.jpg"]
+
+
+def test_several_pictures_are_numbered(run: Run, folder: Path):
+    said = run(*TURBO, "--batch-size", "2", "--out", "panda.png", "--image-format", "png")
+    assert said.stdout.startswith("panda-1.png, panda-2.png  64x64")
+    assert files_in(folder) == ["panda-1.png", "panda-2.png"]
+
+
+def test_overwrite_replaces_a_file(run: Run, folder: Path):
+    (folder / "panda.jpg").write_text("old")
+    assert run(*TURBO, "--out", "panda.jpg", "--overwrite").exit_code == 0
+    assert size_of(folder / "panda.jpg") == (64, 64)
+
+
+def test_json_tells_of_a_picture_in_one_object(run: Run, server: ReferenceServer, url: str):
+    said = run(*TURBO, "--out", "panda.jpg", "--seed", "5", "--json")
+    entry = server.ledger[-1]
+    told = json.loads(said.stdout)
+    assert told.pop("generation_time") > 0
+    assert told == {
+        "operation": "sd35_turbo_txt2img",
+        "files": ["panda.jpg"],
+        "media_type": "image/jpeg",
+        "width": 64,
+        "height": 64,
+        "seed": 5,
+        "cost": entry.cost,
+        "credits_remaining": server.credits,
+        "request_id": entry.request_id,
+        "target": url,
+    }
+
+
+def test_local_draws_without_key_or_target_and_says_that_it_is_not_live(offline: Run, folder: Path):
+    said = offline(*TURBO, "--local", "--out", "panda.jpg", env={"SEGMIND_BASE_URL": "http://localhost:1"})
+    assert said.exit_code == 0
+    assert "REFERENCE server, not live" in said.stdout
+    assert size_of(folder / "panda.jpg") == (64, 64)
+
+
+def test_local_is_told_in_json(offline: Run):
+    assert json.loads(offline(*TURBO, "--local", "--json").stdout)["target"] == "local"
+
+
+def test_local_without_the_contract_package_says_what_to_install(
+    offline: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "segmind_sd3_contract.reference", None)
+    said = offline(*TURBO, "--local")
+    assert (said.exit_code, said.stderr.count("\n")) == (2, 1)
+    assert "pip install 'segmind-sd3[contract]'" in said.stderr
+
+
+# -- What goes wrong --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A provocation, and what is told of it; `kept` is whether a reply is written to panda.jpg.reply."""
+
+    provocation: str
+    error: str
+    status: int
+    billed: bool | None
+    fate: str
+
+    @property
+    def kept(self) -> list[str]:
+        return re.findall(r"panda\.jpg\.reply", self.fate)
+
+
+KEPT = "what came is saved in panda.jpg.reply"
+LOOK = "look at your credits before you try again"
+CASES = [
+    Case("status:401", "AuthenticationError", 401, billed=False, fate="Not billed."),
+    Case("406-not-only-credits:credits", "InsufficientCredits", 406, billed=False, fate="Not billed."),
+    Case("server-error:plain", "ServerError", 500, billed=False, fate="Not billed."),
+    Case("error-in-200", "UnusableReply", 200, billed=True, fate=f"Billed: {KEPT}."),
+    Case("truncated-picture", "UnusableReply", 200, billed=True, fate=f"Billed: {KEPT}."),
+    Case("empty-200", "UnusableReply", 200, billed=True, fate="Billed: nothing of it could be saved."),
+    Case(
+        "gateway-html:504", "OutcomeUnknown", 504, billed=None, fate=f"May have been billed: {KEPT}; {LOOK}."
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.provocation)
+def test_an_error_says_whether_it_was_billed_and_what_came_is_kept(
+    run: Run, server: ReferenceServer, folder: Path, case: Case
+):
+    server.provoke(case.provocation)
+    said = run(*TURBO, "--out", "panda.jpg")
+    first, *_, last = said.stderr.splitlines()
+    assert (said.exit_code, said.stdout, last) == (1, "", case.fate)
+    assert first.startswith(f"Error: HTTP {case.status}")
+    assert files_in(folder) == case.kept
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.provocation)
+def test_json_tells_of_an_error_in_one_object(run: Run, server: ReferenceServer, case: Case):
+    server.provoke(case.provocation)
+    said = run(*TURBO, "--out", "panda.jpg", "--json")
+    told = json.loads(said.stdout)
+    assert (said.exit_code, said.stderr) == (1, "")
+    assert told.pop("message").startswith(f"HTTP {case.status}")
+    assert told == {
+        "operation": "sd35_turbo_txt2img",
+        "error": case.error,
+        "billed": case.billed,
+        "status": case.status,
+        "request_id": None if case.error == "OutcomeUnknown" else server.ledger[-1].request_id,
+        "problems": [],
+        "saved": (case.kept or [None])[0],
+    }
+
+
+def test_json_names_every_problem(run: Run):
+    said = run(TURBO[0], "--steps", "400", "--json")
+    told = json.loads(said.stdout)
+    assert said.exit_code == 2
+    assert said.stderr == ""
+    assert (told["error"], told["billed"], told["status"]) == ("InvalidRequest", False, None)
+    assert [(problem["parameter"], problem["given"]) for problem in told["problems"]] == [
+        ("prompt", "missing"),
+        ("steps", "got 400"),
+    ]
+
+
+def test_no_retry_tries_once(run: Run, server: ReferenceServer):
+    server.provoke("status:503", times=2)
+    assert run(*TURBO, "--no-retry").exit_code == 1
+    assert len(server.ledger) == 1
+    assert run(*TURBO).exit_code == 0
+    assert len(server.ledger) == 3
+
+
+def test_a_traceback_is_shown_on_demand_alone(run: Run, server: ReferenceServer):
+    server.provoke("status:401", times=2)
+    assert "Traceback" not in run(*TURBO).stderr
+    assert "Traceback" in run(*TURBO, "--traceback").stderr
+
+
+class Vanishing(ReferenceServer):
+    """A server that takes away the folder that the picture is meant for."""
+
+    folder: Path
+
+    def answer(self, request: Request) -> Answer:
+        shutil.rmtree(self.folder)
+        return super().answer(request)
+
+
+@pytest.mark.parametrize("provocation", ["", "truncated-picture"])
+def test_what_can_not_be_written_where_it_should_is_written_elsewhere(
+    offline: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provocation: str
+):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    server = Vanishing()
+    server.folder = folder / "drawn"
+    server.folder.mkdir()
+    if provocation:
+        server.provoke(provocation)
+    with server.listening() as url:
+        env = {"SEGMIND_API_KEY": KEY, "SEGMIND_BASE_URL": url}
+        said = offline(*TURBO, "--out", "drawn/panda.jpg", env=env)
+    assert said.exit_code == 1
+    (rescued,) = (tmp_path / "temporary").glob("*/*")
+    assert str(rescued) in said.stdout + said.stderr
+    assert rescued.name == ("panda.jpg.reply" if provocation else "panda.jpg")
+    assert rescued.read_bytes().startswith(b"\xff\xd8\xff")
+
+
+class Echoing(ReferenceServer):
+    """A server that says back every header that it was sent."""
+
+    def answer(self, request: Request) -> Answer:
+        answer = super().answer(request)
+        return replace(answer, status=400).with_json({"error": f"You sent {dict(request.headers)}"})
+
+
+def test_the_key_is_in_no_output(run: Run, server: ReferenceServer, folder: Path, photo: Path):
+    server.provoke("status:401", times=2)
+    server.provoke("gateway-html:504", times=2)
+    image = ("sd3-medium-tile", "--prompt", "x", "--image", str(photo))
+    commands = [
+        *([*TURBO, *more] for more in [["--traceback"], ["--traceback", "--json"]] * 2),
+        *([*words, *more] for words in (TURBO, image) for more in ([], ["--json"], ["--dry-run"])),
+        [*TURBO, "--steps", "4", "--traceback"],
+        [*TURBO, "--base-url", "http://127.0.0.1:1", "--no-retry", "--traceback"],
+        [*TURBO, "--timeout", "0", "--traceback"],
+        [*TURBO, "--key", "x"],
+        ["--help"],
+        [*TURBO, "--help"],
+    ]
+    said = [run(*words) for words in commands]
+    with Echoing().listening() as echoing:
+        said += [run(*TURBO, "--base-url", echoing, *more) for more in ([], ["--json"], ["--traceback"])]
+    assert "You sent" in said[-1].stderr
+    assert [each.stdout + each.stderr for each in said if KEY in each.stdout + each.stderr] == []
+    assert [path for path in folder.iterdir() if KEY.encode() in path.read_bytes()] == []
+
+
+# -- Commands of other packages ---------------------------------------------------------------------------
+
+
+def test_a_broken_command_of_another_package_breaks_no_other(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    about = tmp_path / "site" / "others-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1\n")
+    points = (
+        "[segmind_sd3.commands]\nbroken = no_such_module:command\nnone = json:dumps\ngood = others:good\n"
+    )
+    (about / "entry_points.txt").write_text(points)
+    (about.parent / "others.py").write_text(
+        "import click\n"
+        "@click.command()\n"
+        "@click.option('--name')\n"
+        "def good(name): click.echo('hello ' + name)\n"
+    )
+    monkeypatch.setattr(sys, "path", [str(about.parent), *sys.path])
+    assert {"broken", "good", "none", "serve"} <= set(
+        re.findall(r"^  (\w+)  ", run("--help").stdout, re.MULTILINE)
+    )
+    assert run("good", "--name", "you").stdout == "hello you\n"
+    assert run(*TURBO).exit_code == 0
+    said = run("broken")
+    assert (said.exit_code, said.stderr.count("\n")) == (1, 1)
+    assert "No module named 'no_such_module'" in said.stderr
+    assert "json:dumps is no command" in run("none").stderr
+
+
+# -- Real processes ---------------------------------------------------------------------------------------
+
+
+def process(*words: str, cwd: Path, target: str = "", stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    env = os.environ | {"SEGMIND_API_KEY": KEY, "SEGMIND_BASE_URL": target, "TERM": "xterm", "COLUMNS": "80"}
+    words = (sys.executable, "-m", "segmind_sd3", *words)
+    return subprocess.Popen(words, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=stderr, text=True)
+
+
+@pytest.fixture
+def stalled() -> Iterator[tuple[str, Callable[[], socket.socket]]]:
+    """A server that never answers: its URL, and how to wait for a whole request to be with it."""
+    held: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
+
+        def asked() -> socket.socket:
+            connection, _ = listener.accept()
+            held.append(connection)
+            while not connection.recv(65536, socket.MSG_PEEK).endswith(b"}"):
+                pass
+            return connection
+
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
+        for connection in held:
+            connection.close()
+
+
+def test_ctrl_c_says_that_the_call_may_have_been_paid_for(
+    stalled: tuple[str, Callable[[], socket.socket]], tmp_path: Path
+):
+    url, asked = stalled
+    with process(*TURBO, target=url, cwd=tmp_path) as drawing:
+        asked()
+        drawing.send_signal(signal.SIGINT)
+        said, complained = drawing.communicate(timeout=20)
+    assert drawing.returncode == 130
+    assert said == ""
+    assert complained == "Interrupted.\nMay have been billed: look at your credits before you try again.\n"
+
+
+def test_the_deadline_is_the_calls(run: Run, stalled: tuple[str, Callable[[], socket.socket]]):
+    url, _ = stalled
+    said = run(*TURBO, "--base-url", url, "--timeout", "0.2")
+    assert said.exit_code == 1
+    assert "the deadline of 0.2 s is over" in said.stderr
+    assert "May have been billed" in said.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="a terminal is needed")
+def test_a_terminal_sees_the_seconds_pass_while_it_draws(
+    stalled: tuple[str, Callable[[], socket.socket]], tmp_path: Path
+):
+    url, asked = stalled
+    ours, theirs = os.openpty()
+    with process(*TURBO, target=url, cwd=tmp_path, stderr=theirs) as drawing:
+        connection = asked()
+        seen = b""
+        while b"Drawing with sd35-turbo-txt2img" not in seen or b"0:00:0" not in seen:
+            seen += os.read(ours, 4096)
+        connection.close()
+        drawing.communicate(timeout=20)
+    os.close(ours)
+    os.close(theirs)
+    assert drawing.returncode == 1
+
+
+def test_serve_and_draw_are_two_commands_that_fit(tmp_path: Path):
+    with process("serve", "--port", "0", cwd=tmp_path) as serving:
+        assert serving.stdout
+        while not (found := re.search(r"SEGMIND_BASE_URL=(\S+)", line := serving.stdout.readline())):
+            assert line, "it ended"
+        with process(*TURBO, "--out", "panda.jpg", target=found[1], cwd=tmp_path) as drawing:
+            assert drawing.communicate(timeout=20)[0].startswith("panda.jpg  64x64")
+        serving.send_signal(signal.SIGINT)
+        serving.communicate(timeout=20)
+    assert size_of(tmp_path / "panda.jpg") == (64, 64)
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_click_or_rich_the_script_says_what_to_install(missing: str):
+    blocked = f"import sys; sys.modules[{missing!r}] = None; from segmind_sd3.__main__ import main"
+    words = [sys.executable, "-c", f"{blocked}; sys.exit(main())"]
+    said = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert said.returncode == 2
+    assert said.stdout == ""
+    assert said.stderr == f"The command line needs {missing}: pip install 'segmind-sd3[cli]'\n"
+
+
+# -- The demo ---------------------------------------------------------------------------------------------
+
+
+def test_the_demo_draws_one_picture_from_each_endpoint_and_tells_of_it_in_80_columns(tmp_path: Path):
+    words = [sys.executable, "-m", "segmind_sd3_contract.demo", "--out", "out"]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sd35-turbo-txt2img.jpg").write_text("of an earlier run")
+    env = os.environ | {"COLUMNS": "80"}
+    said = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert "REFERENCE server, not by Segmind" in said.stdout.splitlines()[0]
+    assert "…" not in said.stdout
+    assert files_in(tmp_path / "out") == sorted(f"{command_of(each)}.jpg" for each in OPERATIONS.values())
+    for operation in OPERATIONS.values():
+        assert size_of(tmp_path / "out" / f"{command_of(operation)}.jpg") == (768, 512)
+        assert re.search(
+            rf"^{operation.operation_id} +{command_of(operation)}\.jpg +768x512", said.stdout, re.MULTILINE
+        )

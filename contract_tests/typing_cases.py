@@ -1,0 +1,77 @@
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+# ruff: noqa: INP001, TC002 - test files are no package, and this one is never run
+"""Calls as an editor sees them. `test_typing.py` has pyright read this file; nothing runs it.
+
+A line is right, or it names the rule of pyright's that it breaks. A rule that is named and not broken is an
+error as well.
+"""
+
+from io import BytesIO
+from pathlib import Path
+from typing import assert_type
+
+import PIL.Image
+from segmind_sd3 import AsyncClient, Client, Generation
+from segmind_sd3_api.parameters import Sd35TurboTxt2ImgParams
+
+
+def right(client: Client, picture: Path) -> None:
+    assert_type(client.sd3_medium_tile(prompt="a lighthouse", image=picture), Generation)
+    assert_type(client.sd3_medium_img2img(prompt="a lighthouse", image=picture), Generation)
+    assert_type(client.sd3_medium_txt2img(prompt="a lighthouse"), Generation)
+    assert_type(client.sd3_large_img2img(prompt="a lighthouse", image=picture), Generation)
+    assert_type(client.sd35_turbo_txt2img(prompt="a lighthouse"), Generation)
+    client.sd35_turbo_txt2img(prompt="a lighthouse", steps=12, guidance_scale=2, width=64, height=64)
+    client.sd35_turbo_txt2img(prompt="a lighthouse", guidance_scale=2.5)
+    client.sd35_turbo_txt2img(prompt="a lighthouse", seed=None, sampler="euler", scheduler="of tomorrow")
+    client.sd35_turbo_txt2img(prompt="a lighthouse", extra={"steps": 4, "lora": ["pixel"]})
+    params: Sd35TurboTxt2ImgParams = {"prompt": "a lighthouse", "steps": 12}
+    client.sd35_turbo_txt2img(**params)
+
+
+async def right_with_await(client: AsyncClient, picture: Path) -> None:
+    assert_type(await client.sd3_medium_tile(prompt="a lighthouse", image=picture), Generation)
+    assert_type(await client.sd3_medium_img2img(prompt="a lighthouse", image=picture), Generation)
+    assert_type(await client.sd3_medium_txt2img(prompt="a lighthouse"), Generation)
+    assert_type(await client.sd3_large_img2img(prompt="a lighthouse", image=picture), Generation)
+    assert_type(await client.sd35_turbo_txt2img(prompt="a lighthouse"), Generation)
+
+
+def every_kind_of_picture(client: Client, picture: Path) -> None:
+    client.sd3_medium_tile(prompt="a lighthouse", image=picture)
+    client.sd3_medium_tile(prompt="a lighthouse", image="https://example.com/a.jpg")
+    client.sd3_medium_tile(prompt="a lighthouse", image=b"")
+    client.sd3_medium_tile(prompt="a lighthouse", image=bytearray())
+    client.sd3_medium_tile(prompt="a lighthouse", image=memoryview(b""))
+    client.sd3_medium_tile(prompt="a lighthouse", image=BytesIO())
+    client.sd3_medium_tile(prompt="a lighthouse", image=picture.open("rb"))
+    client.sd3_medium_tile(prompt="a lighthouse", image=PIL.Image.new("RGB", (1, 1)))
+
+
+def wrong(client: Client, picture: Path) -> None:
+    client.sd3_medium_tile(image=picture)  # pyright: ignore[reportCallIssue]
+    client.sd3_medium_img2img(prompt="a lighthouse")  # pyright: ignore[reportCallIssue]
+    client.sd3_medium_txt2img(promt="a lighthouse")  # pyright: ignore[reportCallIssue]
+    client.sd3_large_img2img(image=picture)  # pyright: ignore[reportCallIssue]
+    client.sd35_turbo_txt2img()  # pyright: ignore[reportCallIssue]
+    client.sd35_turbo_txt2img("a lighthouse")  # pyright: ignore[reportCallIssue]
+    client.sd35_turbo_txt2img(prompt="a lighthouse", step=12)  # pyright: ignore[reportCallIssue]
+    client.sd35_turbo_txt2img(prompt="a lighthouse", base64=True)  # pyright: ignore[reportCallIssue]
+    client.sd35_turbo_txt2img(prompt=None)  # pyright: ignore[reportArgumentType]
+    client.sd35_turbo_txt2img(prompt=b"a lighthouse")  # pyright: ignore[reportArgumentType]
+    client.sd35_turbo_txt2img(prompt="a lighthouse", steps="12")  # pyright: ignore[reportArgumentType]
+    client.sd35_turbo_txt2img(prompt="a lighthouse", steps=12.5)  # pyright: ignore[reportArgumentType]
+    client.sd35_turbo_txt2img(prompt="a lighthouse", sampler=7)  # pyright: ignore[reportArgumentType]
+    client.sd35_turbo_txt2img(prompt="a lighthouse", extra=["steps"])  # pyright: ignore[reportArgumentType]
+    client.sd3_medium_tile(prompt="a lighthouse", image=7)  # pyright: ignore[reportArgumentType]
+    client.sd3_medium_tile(prompt="a lighthouse", image=picture.open())  # pyright: ignore[reportArgumentType]
+    client.sd3_large_img2img(prompt="a lighthouse", image=picture, seed=7)  # pyright: ignore[reportCallIssue]
+    client.sd36_turbo_txt2img(prompt="a")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+async def wrong_with_await(client: AsyncClient) -> None:
+    await client.sd35_turbo_txt2img()  # pyright: ignore[reportCallIssue]
+    await client.sd35_turbo_txt2img("a lighthouse")  # pyright: ignore[reportCallIssue]
+    await client.sd35_turbo_txt2img(promt="a lighthouse")  # pyright: ignore[reportCallIssue]
+    await client.sd35_turbo_txt2img(prompt="a lighthouse", steps="12")  # pyright: ignore[reportArgumentType]
+    client.sd35_turbo_txt2img(prompt="a lighthouse")  # pyright: ignore[reportUnusedCoroutine]
