@@ -32,7 +32,8 @@ check: $(READY)  ## lint, types, floors, generated files, README: writes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/pyright --verifytypes segmind_sd3 --ignoreexternal
+	@# --verifytypes reads no configuration: it asks the first python of the path.
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes segmind_sd3 --ignoreexternal
 	$(BIN)/mypy generated_client/segmind_sd3_api
 	$(BIN)/lint-imports
 	$(BIN)/python openapi/generate.py --check

@@ -4,6 +4,7 @@ import base64
 import io
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path, PosixPath
@@ -95,6 +96,26 @@ def closed() -> io.BytesIO:
     return file
 
 
+class Nameless(type):
+    def __getattribute__(cls, name: str) -> Any:
+        if name == "__name__":
+            raise RuntimeError
+        return super().__getattribute__(name)
+
+
+class NamelessObject(metaclass=Nameless):
+    pass
+
+
+class NamelessError(Exception, metaclass=Nameless):
+    pass
+
+
+class FailsWithoutName:
+    def __index__(self) -> int:
+        raise NamelessError
+
+
 ODD: dict[str, Callable[[], object]] = {
     "true": lambda: True,
     "false": lambda: False,
@@ -144,6 +165,7 @@ ODD: dict[str, Callable[[], object]] = {
     "module": lambda: math,
     "error": lambda: ValueError("x"),
     "object": object,
+    "object of a class without a name": NamelessObject,
     "ellipsis": lambda: ...,
     "not implemented": lambda: NotImplemented,
 }
@@ -153,6 +175,18 @@ ODD: dict[str, Callable[[], object]] = {
 def test_an_odd_value_is_drawn_or_refused(odd: str):
     for where in EVERY_PARAMETER:
         judge(where, ODD[odd]())
+
+
+def test_an_object_that_raises_what_has_no_name_is_refused(client: Client):
+    refused = False
+    # Nothing but the outcome may leave here: pytest can't report an error without a name.
+    with suppress(Exception):
+        try:
+            client.prepare("sd35_turbo_txt2img", prompt="x", steps=FailsWithoutName())
+        except InvalidRequest:
+            refused = True
+
+    assert refused
 
 
 anything: st.SearchStrategy[Any] = st.recursive(

@@ -647,7 +647,7 @@ def test_ctrl_c_says_that_the_call_may_have_been_paid_for(
     stalled: tuple[str, Callable[[], socket.socket]], tmp_path: Path
 ):
     url, asked = stalled
-    with process(*TURBO, target=url, cwd=tmp_path) as drawing:
+    with process(*TURBO, "--timeout", "15", target=url, cwd=tmp_path) as drawing:
         asked()
         drawing.send_signal(signal.SIGINT)
         said, complained = drawing.communicate(timeout=20)

@@ -18,8 +18,8 @@ Driver = Literal["sync", "asyncio", "trio"]
 
 DRIVERS: Final[tuple[Driver, ...]] = ("sync", "asyncio", "trio")
 
-# Made once: reading the certificates of all authorities takes longer than a call on loopback.
-_TRUST: Final = ssl.create_default_context()
+AUTHORITIES: Final = ssl.create_default_context()
+"""Those that the system trusts. Made once: reading them takes longer than a call on loopback."""
 
 
 def outcomes(
@@ -37,7 +37,7 @@ def outcomes(
     `between` is called before every call but the first.
     """
     given: Mapping[str, Any] = {"prompt": "a lighthouse"} if params is None else params
-    options = {"api_key": MADE_UP_KEY, "base_url": base_url, "verify": _TRUST, **options}
+    options = {"api_key": MADE_UP_KEY, "base_url": base_url, "verify": AUTHORITIES, **options}
     ended: list[Generation | SegmindError] = []
 
     def blocking() -> None:

@@ -71,7 +71,7 @@ def checked(operation: Operation, params: Mapping[str, Any]) -> Body:
         except Wrong as wrong:
             problems[name] = Problem(name, wrong.given, wrong.advice)
         except Exception as error:  # noqa: BLE001 - any code may hide behind an object's methods
-            hidden = f"got {shown(given.pop(name))}, whose own code raised {type(error).__name__}"
+            hidden = f"got {shown(given.pop(name))}, whose own code raised {_name_of(error)}"
             problems[name] = Problem(name, hidden, _allowed(known))
 
     # What was taken stands here as it will be sent; what was not may raise, and has its problem already.
@@ -81,7 +81,7 @@ def checked(operation: Operation, params: Mapping[str, Any]) -> Body:
     problems |= {name: _unknown(name, operation) for name in given if name not in operation.parameters}
     if problems:
         raise refusal(operation, problems.values())
-    return {**quirks.completed(operation, {**body, **extra}), **extra}
+    return quirks.completed(operation, {**body, **extra})
 
 
 def refusal(operation: Operation, problems: Iterable[Problem]) -> InvalidRequest:
@@ -228,7 +228,7 @@ def _extra(extra: Any) -> Body:
         return _plain(extra)
     except Exception as error:  # noqa: BLE001 - as above
         allowed = "allowed is a mapping of names to what JSON can say"
-        raise Wrong(f"got {shown(extra)}", f"{allowed} ({type(error).__name__})") from None
+        raise Wrong(f"got {shown(extra)}", f"{allowed} ({_name_of(error)})") from None
 
 
 def _plain(extra: Any) -> Body:
@@ -255,6 +255,11 @@ def _nests_deeper(value: object, levels: int) -> bool:
 def pending(body: Body) -> list[tuple[str, httpx.URL]]:
     """Give the images of a body that are still to be fetched."""
     return [(name, value) for name, value in body.items() if isinstance(value, httpx.URL)]
+
+
+def _name_of(error: Exception) -> str:
+    # Asked of `type` itself: a metaclass may have another answer, or raise.
+    return type.__dict__["__name__"].__get__(type(error))
 
 
 def shown(value: object) -> str:

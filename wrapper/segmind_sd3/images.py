@@ -24,7 +24,7 @@ import httpx
 
 from .errors import ConnectionFailed, ConnectionTimedOut, InvalidRequest, Problem
 from .exchange import decoded
-from .network import AsyncTransport, PrivateAddress, Transport, proxy_for
+from .network import AsyncTransport, PrivateAddress, Transport, proxy_for, told_of
 from .pictures import sniff
 
 if TYPE_CHECKING:
@@ -260,9 +260,7 @@ def _failure(
         return _invalid(
             name, f"{shown} can't be used: {error}", "pass the URL of a picture, or the picture itself"
         )
-    return ConnectionFailed(
-        f"Nothing was sent: {shown} could not be fetched ({type(error).__name__}: {error})."
-    )
+    return ConnectionFailed(f"Nothing was sent: {shown} could not be fetched ({told_of(error)}).")
 
 
 def _invalid(name: str, given: str, advice: str) -> InvalidRequest:

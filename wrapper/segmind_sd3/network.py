@@ -15,6 +15,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +28,7 @@ from .errors import InvalidRequest
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 
 
 class Deadline:
@@ -36,7 +37,7 @@ class Deadline:
     __slots__ = ("_at", "_clock", "seconds")
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
         self._clock = clock
         self._at = clock() + seconds
 
@@ -84,8 +85,12 @@ class _Stream(httpcore.NetworkStream):
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
+        self.retired = False
         self.close = inner.close
-        self.get_extra_info = inner.get_extra_info
+
+    def get_extra_info(self, info: str) -> Any:
+        # What is readable while it is idle, the pool closes.
+        return (info == "is_readable" and self.retired) or self._inner.get_extra_info(info)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, _left(httpcore.ReadTimeout, timeout))
@@ -115,39 +120,38 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         # Address by address: the standard library would give each of them the whole timeout.
-        try:
+        with _names_found(host):
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as unknown:
-            raise httpcore.ConnectError(f"{host}: {unknown}") from unknown
         failure: httpcore.ConnectError | None = None
         for peer in dict.fromkeys(str(address[4][0]) for address in found):
+            if self._public_only:
+                refuse_private(peer)
             left = _left(httpcore.ConnectTimeout, timeout)
             try:
-                stream = self._inner.connect_tcp(peer, port, left, local_address, socket_options)
+                return _Stream(self._inner.connect_tcp(peer, port, left, local_address, socket_options))
             except httpcore.ConnectError as error:
                 failure = error
-                continue
-            if self._public_only:
-                _checked(stream)
-            return _Stream(stream)
         raise failure or httpcore.ConnectError(f"{host} has no address")
 
 
-def _checked(stream: httpcore.NetworkStream) -> None:
+@contextmanager
+def _names_found(host: str) -> Generator[None]:
     try:
-        refuse_private(stream.get_extra_info("server_addr")[0])
-    except PrivateAddress:
-        stream.close()
-        raise
+        yield
+    except (OSError, UnicodeError) as unknown:
+        raise httpcore.ConnectError(f"{host}: {unknown}") from unknown
 
 
 class _AsyncStream(httpcore.AsyncNetworkStream):
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
+        self.retired = False
         self.read = inner.read
         self.write = inner.write
         self.aclose = inner.aclose
-        self.get_extra_info = inner.get_extra_info
+
+    def get_extra_info(self, info: str) -> Any:
+        return (info == "is_readable" and self.retired) or self._inner.get_extra_info(info)
 
     async def start_tls(
         self,
@@ -156,7 +160,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
     ) -> httpcore.AsyncNetworkStream:
         try:
-            return await self._inner.start_tls(ssl_context, server_hostname, timeout)
+            return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
         except BaseException:
             # httpcore forgets the socket of a handshake that is cancelled.
             with anyio.CancelScope(shield=True):
@@ -178,14 +182,26 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        stream = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
-        if self._public_only:
+        connect = partial(
+            self._inner.connect_tcp,
+            port=port,
+            timeout=timeout,
+            local_address=local_address,
+            socket_options=socket_options,
+        )
+        if not self._public_only:
+            return _AsyncStream(await connect(host))
+        # Address by address here too, so that the one that is judged is the one that is connected to.
+        with _names_found(host):
+            found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        failure: httpcore.ConnectError | None = None
+        for peer in dict.fromkeys(str(address[4][0]) for address in found):
+            refuse_private(peer)
             try:
-                refuse_private(stream.get_extra_info("server_addr")[0])
-            except PrivateAddress:
-                await stream.aclose()
-                raise
-        return _AsyncStream(stream)
+                return _AsyncStream(await connect(peer))
+            except httpcore.ConnectError as error:
+                failure = error
+        raise failure or httpcore.ConnectError(f"{host} has no address")
 
 
 def _keepalive() -> list[tuple[int, int, int]]:
@@ -230,13 +246,27 @@ class Transport(httpx.HTTPTransport):
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):
-    """httpx's pool; with `public_only`, either hangs up on peers that are not on the public internet."""
+    """httpx's pool; with `public_only`, it connects to no address that is not on the public internet."""
 
     def __init__(self, *, public_only: bool = False, **options: Any) -> None:
         with _options_named():
             super().__init__(**_OPTIONS, **options)
         pool: Any = self._pool
         pool._network_backend = _AsyncBackend(pool._network_backend, public_only=public_only)  # noqa: SLF001 - as above
+
+
+def retire_if_dirty(response: httpx.Response) -> None:
+    """Have a connection used no more on which more came than the reply is long.
+
+    httpcore would keep it, and take the rest for the reply of the next call: that one would be paid for in vain.
+    """
+    stream: Any = response.stream
+    try:
+        dirty = stream._httpcore_stream._stream._connection._h11_state.trailing_data[0]  # noqa: SLF001 - as above
+    except AttributeError:  # a transport of the user's own
+        return
+    if dirty:
+        response.extensions["network_stream"].retired = True
 
 
 class LoopPools:
@@ -274,6 +304,19 @@ async def _keep(pool: httpx.AsyncBaseTransport) -> AsyncGenerator[None]:
         yield
     finally:
         await pool.aclose()
+
+
+def causes(fault: BaseException | None) -> Iterator[BaseException]:
+    """Give a fault and, one under the other, what it was made of."""
+    while fault is not None:
+        yield fault
+        fault = fault.__cause__ or fault.__context__
+
+
+def told_of(fault: Exception) -> str:
+    """Give the name of a fault, and the words of the first of its causes that has any: anyio's have none."""
+    text = next((text for each in causes(fault) if (text := str(each))), "")
+    return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
 
 
 def proxy_for(url: httpx.URL) -> str | None:

@@ -60,6 +60,7 @@ class Retry:
         return jitter
 
     def may_repeat(self, error: SegmindError) -> bool:
+        """Say whether a call that ended like this may be sent again, as far as money goes."""
         match error:
             case ConnectionFailed():
                 return error.may_pass

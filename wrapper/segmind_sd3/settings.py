@@ -56,7 +56,8 @@ class Settings:
 
     def call(self, prepared: Prepared, deadline: Deadline) -> Call:
         seed = prepared.body.get("seed")
-        return Call(self.key, self.retry, deadline, seed if isinstance(seed, int) else None)
+        sent = seed if isinstance(seed, int) and not isinstance(seed, bool) else None
+        return Call(self.key, self.retry, deadline, sent)
 
 
 def settings(

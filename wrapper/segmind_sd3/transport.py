@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
+import zlib
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,17 +25,15 @@ import httpx
 from ._version import __version__
 from .exchange import SEND, advanced, exchange
 from .generation import Generation
-from .network import AsyncTransport, Transport
-from .wire import Failure, Reply
+from .network import AsyncTransport, Transport, causes, retire_if_dirty, told_of
+from .wire import Body, Failure, Reply
 
 if TYPE_CHECKING:
     from collections.abc import (
-        AsyncIterable,
         AsyncIterator,
         Awaitable,
         Callable,
         Generator,
-        Iterable,
         Iterator,
         Mapping,
     )
@@ -171,8 +170,10 @@ class Driver(httpx.BaseTransport):
                 response = pool.handle_request(call.authorised(request, progress.trace))
                 try:
                     progress.began(response)
-                    for chunk in _chunks(response):
-                        progress.took(chunk)
+                    for chunk in cast("httpx.SyncByteStream", response.stream):
+                        if not progress.wants_more(chunk):
+                            break
+                    retire_if_dirty(response)
                 finally:
                     response.close()
         except (httpx.HTTPError, OSError) as fault:
@@ -180,7 +181,7 @@ class Driver(httpx.BaseTransport):
         except BaseException as interruption:
             _cut_frames(interruption)
             raise
-        return progress.reply()
+        return progress.outcome()
 
 
 class AsyncDriver(httpx.AsyncBaseTransport):
@@ -199,12 +200,15 @@ class AsyncDriver(httpx.AsyncBaseTransport):
         pool = await self._pool()
         progress = Progress(call.deadline, pool)
         try:
-            with anyio.fail_after(call.deadline.left()):
+            with anyio.fail_after(call.deadline.left()) as scope:
                 response = await pool.handle_async_request(call.authorised(request, progress.async_trace))
                 try:
                     progress.began(response)
-                    async for chunk in _async_chunks(response):
-                        progress.took(chunk)
+                    async for chunk in cast("httpx.AsyncByteStream", response.stream):
+                        if not progress.wants_more(chunk):
+                            # Ended from within: to break off would leave the generators below half run.
+                            scope.cancel()
+                    retire_if_dirty(response)
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, OSError) as fault:
@@ -212,22 +216,10 @@ class AsyncDriver(httpx.AsyncBaseTransport):
         except BaseException as interruption:
             _cut_frames(interruption)
             raise
-        return progress.reply()
+        return progress.outcome()
 
 
-# httpx decodes and re-cuts each chunk, which costs more than the rest of a call's body; unasked for, a reply
-# is hardly ever encoded.
-def _chunks(response: httpx.Response) -> Iterable[bytes]:
-    encoded = "content-encoding" in response.headers
-    return response.iter_bytes() if encoded else cast("httpx.SyncByteStream", response.stream)
-
-
-def _async_chunks(response: httpx.Response) -> AsyncIterable[bytes]:
-    encoded = "content-encoding" in response.headers
-    return response.aiter_bytes() if encoded else cast("httpx.AsyncByteStream", response.stream)
-
-
-class _Enough(httpx.HTTPError):
+class _Enough(Exception):
     """No more of this body is wanted."""
 
 
@@ -239,8 +231,8 @@ class Progress:
         # A transport of the user's own may not report what it does; then silence means nothing.
         self._reports = isinstance(pool, (Transport, AsyncTransport))
         self._response: httpx.Response | None = None
-        self._chunks: list[bytes] = []
-        self._size = 0
+        self._body = Body("")
+        self._stopped_by: Exception | None = None
         self._sent = False
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
@@ -253,27 +245,40 @@ class Progress:
 
     def began(self, response: httpx.Response) -> None:
         self._response = response
+        self._body = Body(response.headers.get("content-encoding", ""))
 
-    def took(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        if self._size > (MAX_REPLY_BYTES if self._success() else MAX_ERROR_BYTES):
-            raise _Enough(f"the reply is larger than {MAX_REPLY_BYTES // 1024**2} MiB")
+    def wants_more(self, chunk: bytes) -> bool:
+        """Take a chunk of the body, and say whether to go on."""
+        if self._stopped_by is not None:
+            return False
+        limit = MAX_REPLY_BYTES if self._success() else MAX_ERROR_BYTES
+        try:
+            for more in self._body.takes(chunk):
+                if len(self._body) > limit:
+                    raise _Enough(f"the reply is larger than {limit // 1024**2} MiB")
+                if more and self._deadline.left() <= 0:
+                    raise TimeoutError
+        except (_Enough, TimeoutError, zlib.error) as fault:
+            self._stopped_by = fault
+        return self._stopped_by is None
 
-    def reply(self) -> Reply:
+    def outcome(self) -> Reply | Failure:
+        return self._reply() if self._stopped_by is None else self.ended_by(self._stopped_by)
+
+    def _reply(self) -> Reply:
         response = self._response
         if response is None:
             raise RuntimeError("the transport gave no response")
         headers = {
             name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw
         }
-        return Reply(response.status_code, headers, b"".join(self._chunks))
+        return Reply(response.status_code, headers, self._body.data)
 
     def ended_by(self, fault: Exception) -> Reply | Failure:
         if self._response is not None:
             if not self._success():
-                return self.reply()  # the status alone says what it means
-            return Failure("reply", self._reason(fault), _is_timeout(fault), partial=self.reply())
+                return self._reply()  # the status alone says what it means
+            return Failure("reply", self._reason(fault), _is_timeout(fault), partial=self._reply())
         unsent = isinstance(fault, _NOTHING_WAS_SENT) or (self._reports and not self._sent)
         return Failure(
             "nothing" if unsent else "request",
@@ -290,9 +295,7 @@ class Progress:
             return str(fault)
         if _is_timeout(fault):
             return f"the deadline of {self._deadline.seconds:g} s is over"
-        # anyio's own errors say nothing; what they were made of does.
-        text = next((text for each in _causes(fault) if (text := str(each))), "")
-        return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
+        return told_of(fault)
 
 
 def _is_timeout(fault: Exception) -> bool:
@@ -302,13 +305,7 @@ def _is_timeout(fault: Exception) -> bool:
 def _is_sure_to_recur(fault: Exception) -> bool:
     if isinstance(fault, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         return True
-    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(fault))
-
-
-def _causes(fault: BaseException | None) -> Iterator[BaseException]:
-    while fault is not None:
-        yield fault
-        fault = fault.__cause__ or fault.__context__
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in causes(fault))
 
 
 def _cut_frames(interruption: BaseException) -> None:

@@ -13,16 +13,20 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from segmind_sd3 import Client
 from segmind_sd3.quirks import QUIRKS
 from segmind_sd3_api.parameters import OPERATIONS, Operation, Parameter
 
-from segmind_sd3_contract.reference import PROVOCATIONS, Answer
+from segmind_sd3_contract.reference import MADE_UP_KEY, PROVOCATIONS, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PROMPT: Final = "a lighthouse at dawn"
 SEED: Final = 7
+
+REFERENCE_URL: Final = "https://reference.invalid"
+"""The address under which the reference server is recorded: one that can't exist."""
 
 INPUT: Final = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAABlBMVEUoeIzw5rRRWcw2AAAAFklEQVR42mP8"
@@ -32,9 +36,6 @@ INPUT: Final = base64.b64decode(
 
 REFUSED: Final = 406
 """The status of a value out of bounds in the profile "documented", by which everything here is recorded."""
-
-OF_JSON_ALONE: Final = ("several-images", "base64-default-true:picture")
-"""Provocations that change a reply in JSON, and leave a picture as it is."""
 
 MOST_LIVE_PICTURES: Final = 2
 """How many pictures one call to the live service may draw: each is paid for."""
@@ -93,15 +94,28 @@ def cases() -> Mapping[str, Case]:
 
 @cache
 def live_cases() -> Mapping[str, Case]:
-    """What is recorded from the live service: what it should draw, few pictures a call, and what is free."""
+    """What is recorded from the live service: what it should draw, few pictures a call, and what is free.
+
+    A bound at which the plain call stands already is not paid for again.
+    """
     found = [
         case
         for operation in OPERATIONS.values()
-        for kind in (plain, inside, free)
-        for case in kind(operation)
+        for usual in plain(operation)
+        for case in (
+            usual,
+            *(bound for bound in inside(operation) if body_of(bound) != body_of(usual)),
+            *free(operation),
+        )
         if case.pictures <= MOST_LIVE_PICTURES
     ]
     return {case.id: case for case in found}
+
+
+def body_of(case: Case) -> Mapping[str, Any]:
+    """Give the body of a call as the SDK finishes it, and past that what no check of the SDK would let by."""
+    with Client(MADE_UP_KEY, base_url=REFERENCE_URL) as client:
+        return {**client.prepare(case.operation, **case.params).body, **case.beyond}
 
 
 def least(operation: Operation) -> dict[str, Any]:
@@ -201,12 +215,13 @@ def _provocation_of(status: int) -> str | None:
 def quirks(operation: Operation) -> Iterator[Case]:
     """Every provocation of a row of the quirk table."""
     for name in PROVOCATIONS:
-        if quirk_of(name) is not None:
+        more = _asking_for(name, operation)
+        if quirk_of(name) is not None and more is not None:
             yield Case(
                 f"{operation.operation_id}::{name.replace(':', '::')}",
                 operation.operation_id,
                 status_of(name),
-                least(operation) | (_in_json(operation) if name.startswith(OF_JSON_ALONE) else {}),
+                least(operation) | more,
                 provocation=name,
             )
 
@@ -217,9 +232,23 @@ def quirk_of(provocation: str | None) -> str | None:
     return name if name in QUIRKS else None
 
 
-def _in_json(operation: Operation) -> dict[str, Any]:
-    count = next((known.name for known in operation.parameters.values() if known.counts_images), None)
-    return {"extra": {"base64": True}} | ({count: 2} if count else {})
+def _asking_for(provocation: str, operation: Operation) -> dict[str, Any] | None:
+    """Give what a call must ask for so that a provocation shows; None where this endpoint can't show it."""
+    parameters = operation.parameters.values()
+    counts = {known.name: 2 for known in parameters if known.counts_images}
+    formats = {known.name: "png" for known in parameters if known.name.endswith("format")}
+    in_json = {"extra": {"base64": True}}
+    match provocation:
+        case "reply-format:jpeg":  # where a JPEG is all that can be asked for, it is no other format
+            return formats or None
+        case "several-images:string":  # one picture is a text as it is
+            return in_json | counts if counts else None
+        case "several-images:list" | "base64-default-true:picture":  # several pictures are a list as it is
+            return in_json
+        case "several-images:images":
+            return in_json | counts
+        case _:
+            return {}
 
 
 def free(operation: Operation) -> Iterator[Case]:

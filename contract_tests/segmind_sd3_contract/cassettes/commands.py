@@ -15,9 +15,10 @@ from rich.progress import track
 from rich.table import Table
 from segmind_sd3 import InvalidRequest
 from segmind_sd3.settings import BASE_URL, key_of, origin_of
+from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes import live, recording
-from segmind_sd3_contract.cassettes.cases import Case, cases, live_cases
+from segmind_sd3_contract.cassettes.cases import Case, body_of, cases, least, live_cases
 from segmind_sd3_contract.cassettes.library import FOLDER, LIVE, recorded
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def _chosen(known: Mapping[str, Case], only: str) -> list[Case]:
 
 
 def _table(*headers: str) -> Table:
-    return Table(*headers, box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
 
 
 def _shown(wanted: list[Case], task: str) -> Iterable[Case]:
@@ -112,8 +116,9 @@ def _record_live(only: str, *, yes: bool, overwrite: bool, pause: float) -> None
             time.sleep(pause if case is not wanted[-1] else 0)
     except live.Stopped as reason:
         stopped = reason
-    console.print(f"Recorded from {target.name}, into {folder}:")
-    console.print(table)
+    if table.row_count:
+        console.print(f"Recorded from {target.name}, into {folder}:")
+        console.print(table)
     if stopped:
         left = len(wanted) - table.row_count
         raise click.ClickException(f"{stopped}\n{left} of {len(wanted)} are still to be recorded.")
@@ -126,15 +131,29 @@ def _tell_plan(wanted: list[Case], target: live.Target, console: Console) -> Non
     total, pictures = sum(map(live.price, wanted)), sum(case.pictures for case in wanted)
     console.print(table)
     console.print(
-        f"{len(wanted)} calls to {target.origin}, {pictures} pictures: ${total}, an ESTIMATE by listed "
-        "averages. Large pictures and many steps may cost a multiple."
+        f"Calls to {target.origin}: {len(wanted)}; pictures: {pictures}; price: ${total}, an ESTIMATE by "
+        "listed averages. Large pictures and many steps may cost a multiple."
     )
 
 
 def _sends(case: Case) -> str:
-    body = {name: value for name, value in recording.body_of(case).items() if name != "image"}
-    method = "GET" if case.by == "get" else "POST"
-    return f"{method} {json.dumps(body)}"
+    """Say what a call sends: a plain one in full, any other by how it differs from it."""
+    match case.by:
+        case "get":
+            return "GET, and no body"
+        case "other-key":
+            return "the same with a key that nobody has"
+        case "other-path":
+            return "the same to a path that does not exist"
+        case _:
+            body = {n: "…" if n == "image" else value for n, value in body_of(case).items()}
+            usual = least(OPERATIONS[case.operation])
+            changed = {name: value for name, value in case.params.items() if usual.get(name) != value}
+            return (
+                f"the same with {json.dumps(changed)}"
+                if changed
+                else f"POST {json.dumps(body, ensure_ascii=False)}"
+            )
 
 
 @cassettes.command("list")

@@ -13,21 +13,17 @@ from segmind_sd3_api.calls import CALLS
 from segmind_sd3_api.client import AuthenticatedClient
 from segmind_sd3_api.parameters import OPERATIONS
 
-from segmind_sd3_contract.cassettes.cases import cases
+from segmind_sd3_contract.cassettes.cases import REFERENCE_URL, body_of, cases
 from segmind_sd3_contract.cassettes.library import provenance
 from segmind_sd3_contract.cassettes.storage import recording
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from segmind_sd3_contract.cassettes.cases import Case
     from segmind_sd3_contract.cassettes.storage import Recorder
     from segmind_sd3_contract.reference import Profile
-
-REFERENCE_URL: Final = "https://reference.invalid"
-"""The address under which the reference server is recorded: one that can't exist."""
 
 PROFILE: Final[Profile] = "documented"
 """By the pages' own rules: a bound is a page's, and so is the refusal of what lies beyond it."""
@@ -87,7 +83,7 @@ def send(case: Case, base_url: str, key: str, transport: httpx.BaseTransport | N
                 getattr(client, case.operation)(**case.params)
         case "generated":
             call = CALLS[case.operation]
-            with generated_client(base_url, key, transport=transport) as client:
+            with generated_client(base_url, key, httpx_args={"transport": transport}) as client:
                 call.sync(client=client, body=call.body(body_of(case)))
         case "other-path" | "get":
             path = OPERATIONS[case.operation].path
@@ -98,14 +94,8 @@ def send(case: Case, base_url: str, key: str, transport: httpx.BaseTransport | N
                     bare.post(f"{path}-no-such-model", json=body_of(case))
 
 
-def generated_client(base_url: str, key: str, **httpx_args: Any) -> AuthenticatedClient:
+def generated_client(base_url: str, key: str, **options: Any) -> AuthenticatedClient:
     """Give the generated client alone, with nothing of the SDK's between it and the wire."""
     return AuthenticatedClient(
-        base_url=base_url, token=key, prefix="", auth_header_name="x-api-key", httpx_args=httpx_args
+        base_url=base_url, token=key, prefix="", auth_header_name="x-api-key", **options
     )
-
-
-def body_of(case: Case) -> Mapping[str, Any]:
-    """Give the body of a call as the SDK finishes it, and past that what no check of the SDK would let by."""
-    with Client(MADE_UP_KEY, base_url=REFERENCE_URL) as client:
-        return {**client.prepare(case.operation, **case.params).body, **case.beyond}

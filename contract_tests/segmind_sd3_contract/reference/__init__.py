@@ -25,7 +25,8 @@ What it does not imitate:
 - Which status refuses a bad value is assumed: 406 in the profile "documented", 400 in "observed".
 - Seed -1 is a random seed everywhere, though that is known of medium txt2img alone.
 - No bearer tokens, no multipart bodies, no newer surfaces, no TLS.
-- Stalled, dripping and reset connections: not yet.
+- A stall, a drip or a reset is real on a socket alone. In-process, what httpx raises for it stands for it,
+  once the client's read timeout is over; nothing drips there.
 """
 
 from segmind_sd3_contract.reference.account import Entry

@@ -1,0 +1,156 @@
+"""Pictures are read from their own bytes: which format, which size, and whether the file is whole."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import PIL.Image
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from segmind_sd3.pictures import PNG_SIGNATURE, SUFFIXES, Picture, sniff, whole
+
+NOISE = PIL.Image.effect_noise((37, 23), 99)
+RGB = PIL.Image.merge("RGB", (NOISE, NOISE.rotate(90).resize(NOISE.size), NOISE.rotate(180)))  # pyright: ignore[reportUnknownMemberType]  # numpy
+RGBA = PIL.Image.merge("RGBA", (*RGB.split(), NOISE))
+
+
+def saved(file_format: str, image: PIL.Image.Image = RGB, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def exif() -> bytes:
+    """EXIF with a whole JPEG inside, as cameras write their thumbnails."""
+    tags = PIL.Image.Exif()
+    tags[0x0112] = 6
+    tags[0x9286] = b"ASCII\0\0\0" + saved("JPEG")
+    return tags.tobytes()
+
+
+FRAMES = [RGB, RGB.rotate(180), RGB.rotate(90).resize(RGB.size)]  # pyright: ignore[reportUnknownMemberType]  # numpy
+MOVING: dict[str, Any] = {"save_all": True, "append_images": FRAMES[1:], "duration": 40}
+
+FILES: dict[str, tuple[str, bytes]] = {
+    "JPEG": ("image/jpeg", saved("JPEG")),
+    "JPEG, progressive": ("image/jpeg", saved("JPEG", progressive=True, optimize=True)),
+    "JPEG, grey": ("image/jpeg", saved("JPEG", NOISE)),
+    "JPEG, CMYK": ("image/jpeg", saved("JPEG", RGB.convert("CMYK"))),
+    "JPEG with EXIF": ("image/jpeg", saved("JPEG", exif=exif())),
+    "JPEG with a comment": ("image/jpeg", saved("JPEG", comment=b"\xff\xd9 the end? \xff\xda")),
+    "JPEG with restarts": ("image/jpeg", saved("JPEG", restart_marker_blocks=1)),
+    "JPEG with a profile": ("image/jpeg", saved("JPEG", icc_profile=b"\xff\xd9" * 50_000)),
+    "JPEG, best": ("image/jpeg", saved("JPEG", quality=100, subsampling=0)),
+    "PNG": ("image/png", saved("PNG")),
+    "PNG, with alpha": ("image/png", saved("PNG", RGBA)),
+    "PNG, palette": ("image/png", saved("PNG", RGB.quantize())),
+    "PNG, one bit": ("image/png", saved("PNG", NOISE.convert("1"))),
+    "PNG, moving": ("image/png", saved("PNG", **MOVING)),
+    "GIF": ("image/gif", saved("GIF")),
+    "GIF, grey": ("image/gif", saved("GIF", NOISE)),
+    "GIF, moving": ("image/gif", saved("GIF", **MOVING, loop=0)),
+    "GIF with a comment": ("image/gif", saved("GIF", comment=b"; the end? ;" * 99)),
+    "WebP": ("image/webp", saved("WEBP")),
+    "WebP, lossless": ("image/webp", saved("WEBP", lossless=True)),
+    "WebP, with alpha": ("image/webp", saved("WEBP", RGBA)),
+    "WebP, lossless with alpha": ("image/webp", saved("WEBP", RGBA, lossless=True)),
+    "WebP, moving": ("image/webp", saved("WEBP", **MOVING)),
+    "WebP with EXIF": ("image/webp", saved("WEBP", exif=exif())),
+}
+NAMES = st.sampled_from(sorted(FILES))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_format_and_size_are_what_pillow_says(name: str):
+    media_type, data = FILES[name]
+    with PIL.Image.open(io.BytesIO(data)) as image:
+        assert image.format is not None
+        assert (PIL.Image.MIME[image.format], *image.size) == (media_type, 37, 23)
+    assert sniff(data) == media_type
+    assert whole(data) == Picture(media_type, 37, 23)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "WEBP"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (4000, 2), (2048, 2048)], ids=str)
+def test_every_size_is_read(file_format: str, size: tuple[int, int]):
+    picture = whole(saved(file_format, PIL.Image.new("RGB", size)))
+    assert picture is not None
+    assert (picture.width, picture.height) == size
+
+
+@given(name=NAMES, share=st.floats(0, 1, exclude_max=True))
+def test_no_part_of_a_picture_is_whole(name: str, share: float):
+    _, data = FILES[name]
+    assert whole(data[: int(len(data) * share)]) is None
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_picture_that_lacks_a_few_bytes_is_not_whole(name: str):
+    _, data = FILES[name]
+    assert [cut for cut in range(1, 60) if whole(data[:-cut]) is not None] == []
+
+
+@given(name=NAMES, more=st.binary(max_size=99))
+def test_bytes_after_a_picture_are_no_matter(name: str, more: bytes):
+    media_type, data = FILES[name]
+    assert whole(data + more) == Picture(media_type, 37, 23)
+
+
+@given(name=NAMES, at=st.integers(0, 400), put=st.binary(min_size=1, max_size=8))
+def test_no_damage_makes_it_fail(name: str, at: int, put: bytes):
+    _, data = FILES[name]
+    whole(data[:at] + put + data[at + len(put) :])
+
+
+BEGINNINGS = [
+    b"",
+    b"\xff\xd8\xff",
+    PNG_SIGNATURE,
+    b"GIF87a",
+    b"GIF89a",
+    b"RIFF\x09\0\0\0WEBPVP8X",
+    b"RIFF\0\0\0\0WEBP",
+]
+
+
+@given(beginning=st.sampled_from(BEGINNINGS), rest=st.binary(max_size=200))
+def test_no_bytes_at_all_make_it_fail(beginning: bytes, rest: bytes):
+    picture = whole(beginning + rest)
+    assert picture is None or (picture.width > 0 and picture.height > 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xd8",
+        b"BM" + b"\0" * 60,
+        b"II*\0",
+        b"<svg/>",
+        b"%PDF-1.7",
+        b"RIFF\x04\0\0\0WAVE",
+        b"\0\0\0\x0cjP  ",
+    ],
+    ids=repr,
+)
+def test_what_is_none_of_the_four_formats_is_no_picture(data: bytes):
+    assert (sniff(data), whole(data)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: b"\xff\xd8\xff" + b"\xff" * 3_000_000,
+        lambda: PNG_SIGNATURE + b"\0" * 3_000_000,
+        lambda: b"GIF89a" + b"\0" * 7 + b"\x21\xf9\x01" * 1_000_000,
+        lambda: b"\xff\xd8" + b"\xff\xe0\x00\x02" * 750_000,
+    ],
+    ids=["fill bytes", "empty chunks", "empty extensions", "empty segments"],
+)
+def test_megabytes_of_nothing_are_walked_in_passing(make: Callable[[], bytes]):
+    assert whole(make()) is None
+
+
+def test_every_format_has_its_suffixes():
+    assert set(SUFFIXES) == {media_type for media_type, _ in FILES.values()}
