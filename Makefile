@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format generate readme bench spectral pins try-generator clean
+.PHONY: help setup demo test check format generate readme record bench spectral pins try-generator clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ generate: $(READY)  ## contract -> generated_client/
 
 readme: $(READY)  ## print the quirk table into the README
 	$(BIN)/python -m segmind_sd3_contract.readme
+
+record: $(READY)  ## record the cassettes anew from the reference server (--live, with a key: see the README)
+	$(BIN)/python -m segmind_sd3_contract.cassettes record
 
 bench: $(READY)  ## a call through the SDK beside bare httpx, on loopback
 	$(BIN)/python -m segmind_sd3_contract.bench

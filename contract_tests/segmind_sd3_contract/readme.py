@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from segmind_sd3 import errors
 from segmind_sd3.quirks import QUIRKS
 
+from segmind_sd3_contract.cassettes import sources
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -19,11 +21,18 @@ README: Final = Path("README.md")
 
 
 def quirks() -> str:
+    recorded = sources()
     rows = (
-        (f"`{row.name}`", row.documented or "nothing", observed(row.observed, row.grade), row.does)
+        (
+            f"`{row.name}`",
+            row.documented or "nothing",
+            observed(row.observed, row.grade),
+            row.does,
+            ", ".join(sorted(recorded.get(row.name, ()))) or "—",
+        )
         for row in QUIRKS.values()
     )
-    return table(("quirk", "the page says", "seen (how surely)", "what the SDK does"), rows)
+    return table(("quirk", "the page says", "seen (how surely)", "what the SDK does", "recorded from"), rows)
 
 
 def observed(what: str, grade: str) -> str:

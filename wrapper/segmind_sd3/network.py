@@ -258,7 +258,7 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
 def retire_if_dirty(response: httpx.Response) -> None:
     """Have a connection used no more on which more came than the reply is long.
 
-    httpcore would keep it, and take the rest for the reply of the next call: that one would be paid for in vain.
+    httpcore would keep it, and take the rest for the reply of the next call, which is paid for in vain then.
     """
     stream: Any = response.stream
     try:

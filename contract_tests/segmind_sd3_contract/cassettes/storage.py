@@ -36,7 +36,7 @@ KEY_SHOWN_AS: Final = "[API key]"
 
 def _bare(request: Any) -> Any:
     kept = {name: value for name, value in request.headers.items() if name.lower() == "content-type"}
-    pass
+    request.headers = kept
     return request
 
 
