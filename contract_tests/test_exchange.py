@@ -24,7 +24,7 @@ from segmind_sd3 import (
     ServerError,
     UnusableReply,
 )
-from segmind_sd3.exchange import SEND, advanced, exchange
+from segmind_sd3.exchange import SEND, advanced, exchange, judged
 from segmind_sd3.wire import Failure, Key, Reply
 
 KEY = Key("SG_0123456789abcdef")
@@ -427,6 +427,34 @@ def test_every_byte_that_came_before_a_break_is_in_the_error(body: bytes, header
     end = course([Failure("reply", "reset", partial=Reply(200, headers, body))]).end
     assert isinstance(end, OutcomeUnknown)
     assert (end.status, end.headers, end.body) == (200, headers, body)
+
+
+# -- The seed ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("was_sent", "named", "seed"),
+    [
+        (7, None, 7),
+        (7, "9", 7),
+        (0, "9", 0),
+        (-1, "9", 9),
+        (-1, None, None),
+        (-1, "-1", None),
+        (None, "9", 9),
+        (None, "9.0", 9),
+        (None, "nan", None),
+        (None, "none", None),
+        (None, None, None),
+    ],
+)
+def test_the_seed_is_what_was_sent_or_what_the_reply_names_and_never_minus_one(
+    was_sent: int | None, named: str | None, seed: int | None
+):
+    headers = {} if named is None else {"x-seed-value": named}
+    drawn = judged(Reply(200, {"content-type": "image/png", **headers}, picture()), KEY, was_sent)
+    assert isinstance(drawn, Generation)
+    assert drawn.seed == seed
 
 
 # -- The key ----------------------------------------------------------------------------------------------

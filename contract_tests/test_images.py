@@ -431,7 +431,7 @@ BAD_ANSWERS: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("driver", ["sync", "asyncio"])  # as in test_transport.py: trio complains of httpx
+@pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize(("told", "answer"), BAD_ANSWERS.items(), ids=BAD_ANSWERS)
 def test_an_answer_that_is_no_picture_is_refused(told: str, answer: bytes, driver: Driver):
     with serving(answering(answer)) as host:
@@ -443,7 +443,7 @@ def test_a_large_answer_of_another_kind_is_not_read_to_its_end():
         assert "no PNG" in refusal("sync", host.url, allow_private_image_urls=True)
 
 
-@pytest.mark.parametrize("driver", ["sync", "asyncio"])
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_an_image_has_a_largest_size(driver: Driver, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(images, "MAX_IMAGE_BYTES", 1024**2)
     endless = dripping(reply(200, b"GIF89a", content_length="100000000"), b"x" * 1024**2, every=0)

@@ -25,6 +25,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import h11
 import pytest
 from rich.pretty import pretty_repr
 from rich.traceback import Traceback
@@ -398,10 +399,7 @@ def test_no_image_url_tells_the_key(driver: Driver, capfd: pytest.CaptureFixture
 
 # -- A client that is not made ----------------------------------------------------------------------------
 
-IN_A_FRAME = pytest.mark.xfail(reason="the frames of __init__ and with_options hold it", strict=True)
 
-
-@IN_A_FRAME
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 @pytest.mark.parametrize(
     "option", [{"base_url": "http://example.com"}, {"base_url": "https://[::1"}, {"timeout": -1}], ids=str
@@ -417,7 +415,6 @@ def test_no_bad_option_tells_the_key(client: Any, option: dict[str, Any], capfd:
 ILL_FORMED: list[Any] = [f"{KEY} {KEY}", f"{KEY}\x00", f"ключ {KEY}", KEY.encode(), [KEY]]
 
 
-@IN_A_FRAME
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 @pytest.mark.parametrize("n", range(len(ILL_FORMED)))
 def test_no_bad_key_is_told(client: Any, n: int, capfd: pytest.CaptureFixture[str]):
@@ -464,6 +461,19 @@ def test_no_interruption_tells_the_key(place: str, capfd: pytest.CaptureFixture[
     finally:
         soon.join()
         signal.signal(signal.SIGUSR1, before)
+    assert_nothing_is_told(raised.value, heard, capfd)
+
+
+@pytest.mark.parametrize("driver", ["sync", "asyncio"])
+def test_no_interruption_tells_the_key_while_it_is_being_written(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    def interrupted(_connection: object, _event: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(h11.Connection, "send", interrupted)
+    with listening() as heard, serving(stalling()) as peer, pytest.raises(KeyboardInterrupt) as raised:
+        outcome_of(driver, peer.url)
     assert_nothing_is_told(raised.value, heard, capfd)
 
 

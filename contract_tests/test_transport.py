@@ -33,15 +33,13 @@ from segmind_sd3_contract.sockets import (
     hanging_up,
     reply,
     serving,
+    stalling,
     trusting,
     tunnelling,
 )
 
 ENDPOINT = "/v1/stable-diffusion-3.5-turbo-txt2img"
 ONCE = Retry(attempts=1)
-
-NOT_TRIO: tuple[Driver, ...] = ("sync", "asyncio")
-"""Where a reply is left halfway, httpx leaves its generators to the collector, and trio complains of that."""
 
 
 @pytest.fixture
@@ -67,6 +65,13 @@ def test_a_call_is_one_post_of_json_with_the_key_in_its_own_header(driver: Drive
     assert request.headers["x-api-key"] == MADE_UP_KEY
     assert "authorization" not in request.headers
     assert json.loads(request.body) | {"prompt": "a lighthouse ☂", "seed": 7} == json.loads(request.body)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_large_call_arrives_whole(driver: Driver, peer: Peer):
+    prompt = "".join(map(chr, range(0x20, 0x7F))) * 20_000
+    draw(driver, peer.url, {"prompt": prompt})
+    assert json.loads(peer.requests[0].body)["prompt"] == prompt
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -332,10 +337,22 @@ def test_a_proxy_that_opens_no_tunnel_has_sent_nothing(driver: Driver):
     assert raised.value.billed is False
 
 
+OPENINGS = [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\n\r\n"]
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_a_proxy_that_breaks_the_tunnel_off_has_sent_nothing(driver: Driver):
-    with serving(hanging_up(b"HTTP/1.1 200 OK\r\n\r\n")) as proxy, pytest.raises(ConnectionFailed) as raised:
+@pytest.mark.parametrize("opening", OPENINGS, ids=["silent", "cut", "open"])
+def test_a_proxy_that_breaks_off_has_sent_nothing(opening: bytes, driver: Driver):
+    with serving(hanging_up(opening)) as proxy, pytest.raises(ConnectionFailed) as raised:
         draw(driver, NOWHERE, proxy=proxy.url, retry=ONCE)
+    assert raised.value.billed is False
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("opening", OPENINGS, ids=["silent", "cut", "open"])
+def test_a_proxy_that_stalls_has_sent_nothing(opening: bytes, driver: Driver):
+    with serving(stalling(opening)) as proxy, pytest.raises(ConnectionFailed, match="deadline") as raised:
+        draw(driver, NOWHERE, proxy=proxy.url, timeout=0.05)
     assert raised.value.billed is False
 
 
@@ -385,7 +402,7 @@ def test_a_reply_that_is_compressed_all_the_same_is_read(driver: Driver, picture
         assert draw(driver, peer.url).image.data == picture
 
 
-@pytest.mark.parametrize("driver", NOT_TRIO)
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_a_reply_whose_compression_is_broken_was_paid_for(driver: Driver):
     with (
         serving(answering(reply(200, b"no gzip", content_encoding="gzip"))) as peer,
@@ -433,7 +450,7 @@ def test_a_success_without_a_byte_says_so(answer: bytes, driver: Driver):
     assert raised.value.billed is None
 
 
-@pytest.mark.parametrize("driver", NOT_TRIO)
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_a_reply_has_a_largest_size(driver: Driver, drawn: bytes, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(transport, "MAX_REPLY_BYTES", 50)
     with serving(answering(drawn)) as peer, pytest.raises(OutcomeUnknown, match="larger than") as raised:
@@ -442,7 +459,7 @@ def test_a_reply_has_a_largest_size(driver: Driver, drawn: bytes, monkeypatch: p
     assert raised.value.body
 
 
-@pytest.mark.parametrize("driver", NOT_TRIO)
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_an_error_is_read_up_to_a_size_and_stays_the_error_it_is(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ):

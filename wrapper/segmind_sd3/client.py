@@ -26,7 +26,7 @@ from .images import fetch, fetch_async
 from .network import AsyncTransport, Deadline, LoopPools, Transport
 from .request import Prepared
 from .retry import Retry
-from .settings import TIMEOUT, Settings, changed, settings
+from .settings import TIMEOUT, Settings, changed, key_of, settings
 from .transport import AsyncDriver, Driver
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -106,8 +106,10 @@ class _Base(Generic[P]):
         self, *, api_key: str | None = None, timeout: float | None = None, retry: Retry | None = None
     ) -> Self:
         """Copy the client with other options. The copy shares its connections, and does not close them."""
+        key = self._settings.key if api_key is None else key_of(api_key)
+        del api_key  # as in __init__
         copy = object.__new__(type(self))
-        copy._settings = changed(self._settings, api_key, timeout, retry)
+        copy._settings = changed(self._settings, key, timeout, retry)
         copy._pool = self._pool
         copy._generated = self._generated
         copy._owner = False
@@ -169,8 +171,11 @@ class Client(_Base[_Pool]):
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
     ) -> None:
+        key = key_of(api_key)
+        # Whatever raises below may be shown with its frames' locals: the text is in none of them.
+        del api_key
         self._settings = settings(
-            api_key=api_key,
+            key=key,
             base_url=base_url,
             timeout=timeout,
             retry=retry,
@@ -266,8 +271,11 @@ class AsyncClient(_Base[LoopPools]):
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
     ) -> None:
+        key = key_of(api_key)
+        # Whatever raises below may be shown with its frames' locals: the text is in none of them.
+        del api_key
         self._settings = settings(
-            api_key=api_key,
+            key=key,
             base_url=base_url,
             timeout=timeout,
             retry=retry,

@@ -158,25 +158,30 @@ class Download:
 
     def __init__(self) -> None:
         self._data = bytearray()
+        self._refused: _Refused | None = None
 
     def begins(self, response: httpx.Response) -> None:
         if response.status_code != 200:
             raise _Refused(f"its host answered {response.status_code}, not 200")
 
-    def took(self, chunk: bytes) -> None:
+    def wants_more(self, chunk: bytes) -> bool:
+        """Take a chunk, and say whether to go on."""
         self._data += chunk
         if len(self._data) > MAX_IMAGE_BYTES:
-            raise _Refused(f"it is larger than {MAX_IMAGE_BYTES // 1024**2} MiB")
-        if len(self._data) >= 16:
+            self._refused = _Refused(f"it is larger than {MAX_IMAGE_BYTES // 1024**2} MiB")
+        elif len(self._data) >= 16:
             self._check()
+        return self._refused is None
 
     def text(self) -> str:
         self._check()
+        if self._refused:
+            raise self._refused
         return base64.b64encode(self._data).decode()
 
     def _check(self) -> None:
         if sniff(bytes(self._data[:16])) is None:
-            raise _Refused("it is no PNG, JPEG, GIF or WebP")
+            self._refused = _Refused("it is no PNG, JPEG, GIF or WebP")
 
 
 def fetch(
@@ -199,7 +204,8 @@ def fetch(
         ):
             download.begins(response)
             for chunk in response.iter_bytes():
-                download.took(chunk)
+                if not download.wants_more(chunk):
+                    break
         return download.text()
     except (_Refused, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         failure = _failure(name, url, error, deadline)
@@ -212,7 +218,7 @@ async def fetch_async(
     """Do as `fetch` does, with `await`."""
     download = Download()
     try:
-        with anyio.fail_after(deadline.left()):
+        with anyio.fail_after(deadline.left()) as scope:
             async with (
                 _client(
                     httpx.AsyncClient,
@@ -225,7 +231,8 @@ async def fetch_async(
             ):
                 download.begins(response)
                 async for chunk in response.aiter_bytes():
-                    download.took(chunk)
+                    if not download.wants_more(chunk):
+                        scope.cancel()  # as in transport.py: the generators below come to their end
         return download.text()
     except (_Refused, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         failure = _failure(name, url, error, deadline)

@@ -258,8 +258,10 @@ class Progress:
                     raise _Enough(f"the reply is larger than {limit // 1024**2} MiB")
                 if more and self._deadline.left() <= 0:
                     raise TimeoutError
-        except (_Enough, TimeoutError, zlib.error) as fault:
+        except (_Enough, TimeoutError) as fault:
             self._stopped_by = fault
+        except zlib.error as fault:
+            self._stopped_by = httpx.DecodingError(str(fault))
         return self._stopped_by is None
 
     def outcome(self) -> Reply | Failure:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import struct
 import zlib
 from dataclasses import dataclass, replace
 from functools import cache
@@ -163,9 +164,12 @@ def zeros() -> Iterator[bytes]:
 
 @cache
 def _bomb() -> bytes:
-    packer = zlib.compressobj(wbits=31)
-    one = bytes(1024**2)
-    return b"".join(packer.compress(one) for _ in range(BOMB_BYTES // len(one))) + packer.flush()
+    mebibytes, checksum = BOMB_BYTES // 1024**2, 0
+    for _ in range(mebibytes):
+        checksum = zlib.crc32(bytes(1024**2), checksum)
+    # A last block without data, the checksum and the size make a whole file of it.
+    end = b"\x03\x00" + struct.pack("<II", checksum, BOMB_BYTES)
+    return b"".join(itertools.islice(zeros(), mebibytes)) + end
 
 
 _encoded(

@@ -39,10 +39,20 @@ class Front(H11Protocol):
         self.app = with_connection
 
 
+class _Deaf(asyncio.Protocol):
+    """Takes no further request, and still has the front notice when the connection is closed."""
+
+    def __init__(self, front: Front) -> None:
+        self.connection_lost = front.connection_lost
+        self.pause_writing = front.pause_writing
+        self.resume_writing = front.resume_writing
+
+
 async def misdelivered(answer: Answer, scope: Scope, receive: Receive) -> None:
     """Deliver an answer as its `Delivery` says, and wait until the connection is closed by either side."""
     front: Front = scope[_CONNECTION]
     transport, delivery = front.transport, answer.delivery
+    transport.set_protocol(_Deaf(front))
     at_once, rest = parted(answer)
     transport.write(at_once)
     match delivery and delivery.then:

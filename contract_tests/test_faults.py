@@ -1,0 +1,77 @@
+"""Every fault that a paid API can meet its client with: each row of the table, in each way to call."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from segmind_sd3.errors import ConnectionFailed, OutcomeTimedOut
+from segmind_sd3.transport import MAX_REPLY_BYTES
+from segmind_sd3_contract.drivers import DRIVERS, Driver
+from segmind_sd3_contract.fault_rows import ROWS, Row
+from segmind_sd3_contract.faults import tried
+from segmind_sd3_contract.reference import PROVOCATIONS, ReferenceServer
+
+LARGE = [row for row in ROWS.values() if row.large]
+
+
+@pytest.fixture(scope="module")
+def listening() -> Iterator[tuple[ReferenceServer, str]]:
+    server = ReferenceServer(credits=1000)
+    with server.listening() as url:
+        yield server, url
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("row", [row for row in ROWS.values() if not row.large], ids=lambda row: row.fault)
+def test_a_fault_ends_as_it_must_in_time_and_without_a_trace(
+    row: Row, driver: Driver, listening: tuple[ReferenceServer, str]
+):
+    assert tried(row, driver, *listening).deviations == ()
+
+
+# Half a second of zeros each, so not on trio too.
+@pytest.mark.parametrize("driver", ["sync", "asyncio"])
+@pytest.mark.parametrize("row", LARGE, ids=lambda row: row.fault)
+def test_a_reply_without_an_end_is_cut_off_and_takes_little_more_than_its_limit(
+    row: Row, driver: Driver, listening: tuple[ReferenceServer, str]
+):
+    trial = tried(row, driver, *listening)
+    assert trial.deviations == ()
+    assert trial.peak
+    assert trial.peak < 1.25 * MAX_REPLY_BYTES
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_bomb_does_not_outlast_the_deadline(driver: Driver, listening: tuple[ReferenceServer, str]):
+    in_time = replace(ROWS["gzip:bomb"], error=OutcomeTimedOut, deadline=0.1)
+    assert tried(in_time, driver, *listening).deviations == ()
+
+
+def test_every_provocation_of_the_reference_server_has_its_row():
+    assert {row.fault for row in ROWS.values() if row.address is None} == PROVOCATIONS.keys()
+
+
+# --- that the trials see what they are to see
+
+
+def wrong(row: str, listening: tuple[ReferenceServer, str], **changes: object) -> tuple[str, ...]:
+    return tried(replace(ROWS[row], **changes), "sync", *listening).deviations
+
+
+def test_another_class_is_seen(listening: tuple[ReferenceServer, str]):
+    (told,) = wrong("status:400", listening, error=ConnectionFailed)
+    assert told.startswith("ended as RequestRefused, not ConnectionFailed")
+
+
+def test_another_bill_is_seen(listening: tuple[ReferenceServer, str]):
+    assert wrong("status:520", listening, billed=False) == ("says billed=None, not False",)
+
+
+def test_another_number_of_posts_is_seen(listening: tuple[ReferenceServer, str]):
+    assert wrong("status:503", listening, posts=1) == ("3 POSTs arrived, not 1",)
+
+
+def test_lateness_is_seen(listening: tuple[ReferenceServer, str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("segmind_sd3_contract.faults.GRACE", -0.25)
+    (told,) = wrong("stall-body", listening)
+    assert "after its deadline" in told
