@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from segmind_sd3.errors import ConnectionFailed, OutcomeTimedOut
-from segmind_sd3.transport import MAX_REPLY_BYTES
+from segmind_sd3.progress import MAX_REPLY_BYTES
 from segmind_sd3_contract.drivers import DRIVERS, Driver
 from segmind_sd3_contract.fault_rows import ROWS, Row
 from segmind_sd3_contract.faults import tried

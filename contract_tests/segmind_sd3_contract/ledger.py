@@ -1,4 +1,4 @@
-"""What the reference server's ledger proves of a client: that nothing was sent again that may have been billed.
+"""What the reference server's ledger proves of a client: nothing was sent again that may have been billed.
 
 Law: a call is known by its seed, and judged by what left and what arrived; nothing of the SDK is asked.
 """

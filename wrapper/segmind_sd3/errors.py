@@ -177,7 +177,7 @@ class ServerError(APIError):
 
 
 class UnusableReply(APIError):
-    """A success that is no whole picture. It is kept; billed, where it names a cost or holds picture bytes."""
+    """A success that is no whole picture. It is kept; billed, if it names a cost or holds picture bytes."""
 
     billed: bool | None = None
 

@@ -28,7 +28,6 @@ from .errors import (
     Fault,
     OutcomeTimedOut,
     OutcomeUnknown,
-    RequestRefused,
     SegmindError,
     UnusableReply,
     clipped,
@@ -124,12 +123,12 @@ def failed(failure: Failure, key: Key) -> SegmindError:
 def refused(reply: Reply, key: Key) -> SegmindError:
     """Make the error of a reply that is no success."""
     error = error_for(reply.status)
-    billed = None if issubclass(error, OutcomeUnknown) else False
-    fault = Fault(error, text_in(reply) or "no text", billed)
-    if billed is None:
-        fault = Fault(error, fault.told, billed, advice="The call may have been drawn and paid for.")
-    elif error is RequestRefused and reply.status // 100 == 3:
-        fault = Fault(error, fault.told, billed, advice="A redirect is never followed: check the base URL.")
+    billed, advice = False, ""
+    if issubclass(error, OutcomeUnknown):
+        billed, advice = None, "The call may have been drawn and paid for."
+    elif reply.status // 100 == 3:
+        advice = "A redirect is never followed: check the base URL."
+    fault = Fault(error, text_in(reply) or "no text", billed, advice)
     return raised(quirks.read(reply, fault), reply, key)
 
 
