@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format generate readme record bench spectral pins try-generator clean
+.PHONY: help setup demo test check format generate readme record faults sequences soak planted bench spectral pins try-generator clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,18 @@ readme: $(READY)  ## print the quirk table into the README
 
 record: $(READY)  ## record the cassettes anew from the reference server (--live, with a key: see the README)
 	$(BIN)/python -m segmind_sd3_contract.cassettes record
+
+faults: $(READY)  ## every fault that a paid API can meet its client with, sync and async, as a table
+	$(BIN)/python -m segmind_sd3_contract.faults
+
+sequences: $(READY)  ## 10,000 random sequences of faults: is anything ever paid twice?
+	$(BIN)/python -m segmind_sd3_contract.sequences
+
+soak: $(READY)  ## 20,000 async calls under faults, 64 at once: errors, sockets, memory
+	$(BIN)/python -m segmind_sd3_contract.soak
+
+planted: $(READY)  ## switch off each quirk and move each bound: does a test notice?
+	$(BIN)/python -m segmind_sd3_contract.planted
 
 bench: $(READY)  ## a call through the SDK beside bare httpx, on loopback
 	$(BIN)/python -m segmind_sd3_contract.bench

@@ -32,7 +32,7 @@ Run = Callable[..., Result]
 
 
 class Relay(ReferenceServer):
-    """One socket for the whole file, since closing one takes 0.2 s, and behind it a new server for each test."""
+    """One socket for the whole file, since closing one takes 0.2 s; behind it, a new server for each test."""
 
     behind: ReferenceServer
 
@@ -102,11 +102,6 @@ def size_of(file: Path) -> tuple[int, int]:
     with PIL.Image.open(file) as image:
         image.load()
         return image.size
-
-
-def spoken(result: Result) -> str:
-    """Give all that was said as one line, whatever the width."""
-    return " ".join((result.stdout + result.stderr).split())
 
 
 # -- What can be asked for --------------------------------------------------------------------------------
@@ -278,8 +273,8 @@ def test_everything_that_is_wrong_is_named_at_once_in_options(run: Run, server: 
         "Error: sd35-turbo-txt2img was not sent:",
         "  --prompt: missing; allowed is a text",
         (
-            "  --steps: got 4; allowed is a whole number from 10 to 70. 4 is the page's own default, outside of "
-            "its own bounds: to send it all the same, pass --extra steps=4"
+            "  --steps: got 4; allowed is a whole number from 10 to 70. 4 is the page's own default, outside "
+            "of its own bounds: to send it all the same, pass --extra steps=4"
         ),
         "  --guidance-scale: got nan; allowed is a number from 1 to 15",
         "  --width: got 'wide'; allowed is a whole number from 64 to 2048",
@@ -554,6 +549,15 @@ def test_what_can_not_be_written_where_it_should_is_written_elsewhere(
     assert rescued.read_bytes().startswith(b"\xff\xd8\xff")
 
 
+def test_a_name_too_long_for_the_file_system_costs_no_picture(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run(*TURBO, "--out", "x" * 253).exit_code == 1  # and a suffix: more than the usual 255
+    (rescued,) = tmp_path.glob("segmind-sd3-*/*.jpg")
+    assert size_of(rescued) == (64, 64)
+
+
 class Echoing(ReferenceServer):
     """A server that says back every header that it was sent."""
 
@@ -620,7 +624,9 @@ def test_a_broken_command_of_another_package_breaks_no_other(
 
 def process(*words: str, cwd: Path, target: str = "", stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
     env = os.environ | {"SEGMIND_API_KEY": KEY, "SEGMIND_BASE_URL": target, "TERM": "xterm", "COLUMNS": "80"}
-    words = (sys.executable, "-m", "segmind_sd3", *words)
+    # Whoever runs the suite in the background has SIGINT ignored, and a child inherits that.
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    words = (sys.executable, "-c", f"{start}; from segmind_sd3.__main__ import main; main()", *words)
     return subprocess.Popen(words, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
@@ -650,10 +656,9 @@ def test_ctrl_c_says_that_the_call_may_have_been_paid_for(
     with process(*TURBO, "--timeout", "15", target=url, cwd=tmp_path) as drawing:
         asked()
         drawing.send_signal(signal.SIGINT)
-        said, complained = drawing.communicate(timeout=20)
-    assert drawing.returncode == 130
-    assert said == ""
-    assert complained == "Interrupted.\nMay have been billed: look at your credits before you try again.\n"
+        said = drawing.communicate(timeout=20)
+    fate = "May have been billed: look at your credits before you try again."
+    assert (drawing.returncode, *said) == (130, "", f"Interrupted.\n{fate}\n")
 
 
 def test_the_deadline_is_the_calls(run: Run, stalled: tuple[str, Callable[[], socket.socket]]):
@@ -665,9 +670,14 @@ def test_the_deadline_is_the_calls(run: Run, stalled: tuple[str, Callable[[], so
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="a terminal is needed")
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_a_terminal_sees_the_seconds_pass_while_it_draws(
-    stalled: tuple[str, Callable[[], socket.socket]], tmp_path: Path
+    stalled: tuple[str, Callable[[], socket.socket]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    encoding: str,
 ):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
     url, asked = stalled
     ours, theirs = os.openpty()
     with process(*TURBO, target=url, cwd=tmp_path, stderr=theirs) as drawing:
@@ -680,6 +690,15 @@ def test_a_terminal_sees_the_seconds_pass_while_it_draws(
     os.close(ours)
     os.close(theirs)
     assert drawing.returncode == 1
+
+
+def test_a_picture_is_kept_when_nobody_reads_what_is_told(url: str, tmp_path: Path):
+    with process(*TURBO, "--out", "panda.jpg", target=url, cwd=tmp_path) as drawing:
+        assert drawing.stdout
+        assert drawing.stderr
+        drawing.stdout.close()
+        assert drawing.stderr.read().endswith("Billed: what came is saved in panda.jpg.\n")
+    assert size_of(tmp_path / "panda.jpg") == (64, 64)
 
 
 def test_serve_and_draw_are_two_commands_that_fit(tmp_path: Path):

@@ -555,3 +555,10 @@ def test_an_uncaught_error_tells_no_key(capsys: pytest.CaptureFixture[str]):
     told = capsys.readouterr().err
     assert "AuthenticationError" in told
     assert found_in(told) == []
+
+
+def test_a_client_that_was_not_made_can_be_shown():
+    with pytest.raises(InvalidRequest) as raised:
+        Client(KEY, base_url="ftp://x")
+    shown = traceback.TracebackException.from_exception(raised.value, capture_locals=True).format()
+    assert "Client(base_url=None)" in "".join(shown)

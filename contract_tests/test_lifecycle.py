@@ -109,8 +109,10 @@ def test_a_client_in_one_loop_outlives_the_end_of_another(peer: Peer):
 
 
 RUNS = """
-import asyncio, gc, sys, threading, trio
+import asyncio, gc, logging, sys, threading, trio
 from segmind_sd3 import AsyncClient, Client
+
+logging.getLogger("asyncio").setLevel("ERROR")  # below, it tells of a slow machine alone
 
 client = AsyncClient("SG_0123456789abcdef", base_url=sys.argv[1])
 

@@ -176,6 +176,12 @@ def test_a_base_url_that_the_key_must_not_go_to_is_refused(
     assert raised.value.billed is False
 
 
+def test_the_environment_s_base_url_is_judged_alike(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SEGMIND_BASE_URL", "http://api.segmind.com")
+    with pytest.raises(InvalidRequest, match="plain http"):
+        Client(MADE_UP_KEY)
+
+
 @pytest.mark.parametrize("base_url", [7, b"https://api.segmind.com", ["https://api.segmind.com"]], ids=repr)
 def test_a_base_url_is_text(base_url: Any):
     with pytest.raises(InvalidRequest, match="base URL"):

@@ -6,7 +6,6 @@ import ssl
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
-import trio as trio  # noqa: PLC0414 - loaded here, so that no measured call pays for it
 from segmind_sd3 import AsyncClient, Client, Generation, SegmindError
 
 from segmind_sd3_contract.reference import MADE_UP_KEY

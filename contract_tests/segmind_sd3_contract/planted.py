@@ -16,7 +16,6 @@ import argparse
 import importlib
 import multiprocessing
 import os
-import re
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, is_typeddict
 
 import pytest
+
+from segmind_sd3_contract.coverage_report import uses_the_sdk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,8 +47,6 @@ OPTIONS: Final = (
     *("-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-profile=planted"),
     *(option for plugin in PLUGINS for option in ("-p", plugin)),
 )
-
-USES_THE_SDK: Final = re.compile(r"^(from|import) segmind_sd3\b", re.MULTILINE)
 
 STARTS_PROCESSES: Final = ("test_readme.py", "test_regeneration.py", "test_typing.py")
 """Their processes have tables of their own, which no fault is planted in."""
@@ -225,7 +224,7 @@ def first_failure(run: Iterable[str]) -> str | None:
 
 def users_of_the_sdk() -> tuple[str, ...]:
     files = (file for file in sorted(TESTS.glob("test_*.py")) if file.name not in STARTS_PROCESSES)
-    return tuple(file.name for file in files if USES_THE_SDK.search(file.read_text("utf-8")))
+    return tuple(file.name for file in files if uses_the_sdk(file))
 
 
 def failing_as_it_is(nodes: list[str]) -> str | None:

@@ -67,10 +67,11 @@ class Plan:
     seeds: range
     faults: tuple[str, ...]
     losses: dict[int, type[Exception]]
-    options: dict[str, Any]
+    timeout: float
+    retry: Retry
 
 
-def planned(number: int, seed: int, *, unknown: bool = False) -> Plan:
+def planned(number: int, seed: int) -> Plan:
     """Draw the sequence of that number."""
     random = Random(f"{seed}:{number}")  # noqa: S311 - a test, not a secret
     lossy = {n: random.choice(_NEVER_LEFT if random.random() < 0.7 else _LOST) for n in range(15)}
@@ -78,15 +79,12 @@ def planned(number: int, seed: int, *, unknown: bool = False) -> Plan:
         seeds=range(10 * number, 10 * number + random.randint(1, 3)),
         faults=tuple(random.choice(random.choice(_KINDS)) for _ in range(random.randint(1, 6))),
         losses={n: loss for n, loss in lossy.items() if random.random() < 0.15},
-        options={
-            "timeout": random.choice((0.02, 0.05, 0.1, 0.3)),
-            "retry": Retry(
-                attempts=random.randint(1, 5),
-                backoff=random.choice((0.0, 0.001, 0.01)),
-                rate_limit_max=random.choice((0.0, 60.0)),
-                unknown=unknown,
-            ),
-        },
+        timeout=random.choice((0.02, 0.05, 0.1, 0.3)),
+        retry=Retry(
+            attempts=random.randint(1, 5),
+            backoff=random.choice((0.0, 0.001, 0.01)),
+            rate_limit_max=random.choice((0.0, 60.0)),
+        ),
     )
 
 
@@ -108,9 +106,9 @@ class Place:
         """Note what arrived since the ledger was read."""
         with self._lock:
             # By number, not by place: calls that came together are entered in the order in which they end.
-            new = [entry for entry in self.server.ledger if entry.n not in self._read]
-            self._read.update(entry.n for entry in new)
-            self.sendings.extend(map(Sending.of, new))
+            entries = self.server.ledger
+            self.sendings.extend(Sending.of(entry) for entry in entries if entry.n not in self._read)
+            self._read = {entry.n for entry in entries}
 
     def wrong(self) -> Iterator[str]:
         """Say what was sent in vain, and where a call says of money what the ledger does not."""
@@ -160,7 +158,7 @@ def _params(seed: int) -> Params:
 
 def _calls(place: Place, plan: Plan, **where: Any) -> None:
     place.prepare(plan)
-    with Client(MADE_UP_KEY, **where, **plan.options) as client:
+    with Client(MADE_UP_KEY, timeout=plan.timeout, retry=plan.retry, **where) as client:
         for seed in plan.seeds:
             try:
                 place.ends.append((seed, client.sd35_turbo_txt2img(**_params(seed))))
@@ -171,7 +169,7 @@ def _calls(place: Place, plan: Plan, **where: Any) -> None:
 
 async def _acalls(place: Place, plan: Plan, **where: Any) -> None:
     place.prepare(plan)
-    async with AsyncClient(MADE_UP_KEY, **where, **plan.options) as client:
+    async with AsyncClient(MADE_UP_KEY, timeout=plan.timeout, retry=plan.retry, **where) as client:
         for seed in plan.seeds:
             try:
                 place.ends.append((seed, await client.sd35_turbo_txt2img(**_params(seed))))

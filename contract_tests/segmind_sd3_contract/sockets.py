@@ -22,12 +22,12 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-import trustme
-
 from segmind_sd3_contract.reference.exchange import Request
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
+
+    import trustme
 
 PATIENCE: Final = 10.0
 """Seconds after which a test that waits for something here is told that it will not come."""
@@ -239,6 +239,8 @@ def never_accepting() -> Generator[str]:
 @cache
 def authority() -> trustme.CA:
     """Give an authority that nobody trusts who was not told to."""
+    import trustme  # noqa: PLC0415 - all but TLS does without it
+
     return trustme.CA()
 
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 import traceback
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -38,7 +38,7 @@ class Watch:
 
 
 @contextmanager
-def watching() -> Generator[Watch]:
+def watching(*, logs: bool = True) -> Generator[Watch]:
     """Watch what happens in a context. Not for use from several threads at once."""
     watch = Watch()
     before = open_files()
@@ -46,7 +46,7 @@ def watching() -> Generator[Watch]:
     gc.collect(1)
     gc.freeze()
     try:
-        with warnings.catch_warnings(record=True) as warned, _logged(watch.log):
+        with warnings.catch_warnings(record=True) as warned, _logged(watch.log) if logs else nullcontext():
             warnings.simplefilter("always")
             yield watch
             gc.collect()

@@ -116,7 +116,9 @@ class _Base(Generic[P]):
         return copy
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self._settings.base_url!r})"
+        # Whoever prints locals asks a client that was refused its options, too.
+        made: Settings | None = getattr(self, "_settings", None)
+        return f"{type(self).__name__}(base_url={made.base_url if made else None!r})"
 
 
 class _Pool:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .generation import Generation
     from .request import Prepared
 
+Fault = OSError | KeyboardInterrupt | None
+
 NO_KEY: Final = "SG_" + "0" * 16
 """Stands in where no key is needed: nothing is sent, or nothing leaves this process."""
 
@@ -68,13 +70,14 @@ def option_of(name: str) -> str:
 
 @dataclass(slots=True)
 class Drawing:
-    """One call. `billed` is what is known so far; `out` is where its picture goes, the suffix left open."""
+    """One call. `billed` is what is known so far, `out` where its picture goes, `saved` where it went."""
 
     operation: Operation
     given: Mapping[str, Any]
     asked: Asked
     billed: bool | None = False
     out: Path = field(default_factory=Path)
+    saved: Path | None = None
 
     def run(self) -> int:
         """Do the call, tell what came of it, and give the exit code."""
@@ -96,8 +99,10 @@ class Drawing:
             self.billed = False if self.asked.local else None
             with waiting(f"Drawing with {command_of(self.operation)}"):
                 drawn = client.send(prepared)
-        self.billed = not self.asked.local
-        files, fault = kept(lambda path: drawn.save(path, overwrite=self.asked.overwrite), self.out)
+                # Before anything else, even the end of the spinner, can go wrong.
+                self.billed = not self.asked.local
+                files, fault = kept(lambda path: drawn.save(path, overwrite=self.asked.overwrite), self.out)
+                self.saved = files[0]
         return self._tell(prepared, drawn, files, fault)
 
     def _client(self) -> Client:
@@ -175,10 +180,11 @@ class Drawing:
             click.echo(curl)
         return 0
 
-    def _tell(self, prepared: Prepared, drawn: Generation, files: list[Path], fault: OSError | None) -> int:
+    def _tell(self, prepared: Prepared, drawn: Generation, files: list[Path], fault: Fault) -> int:
         first, target = drawn.images[0], self._target(prepared)
         names = [click.format_filename(file) for file in files]
-        moved = f"{self.out} could not be written ({fault}); what was drawn is in {names[0]}" if fault else ""
+        reason = f"{self.out} could not be written ({type(fault).__name__}: {fault})"
+        moved = f"{reason}; what was drawn is in {names[0]}" if fault else ""
         if self.asked.as_json:
             reply = ("seed", "cost", "credits_remaining", "generation_time", "request_id")
             self._json(
@@ -211,12 +217,12 @@ class Drawing:
             case SegmindError():
                 code, message, billed = 1, str(error), error.billed
             case _:
-                code, message, billed = 1, f"{type(error).__name__}: {error}", self.billed
-        saved: Path | None = None
+                message = f"{type(error).__name__}: {error} (--traceback shows where)"
+                code, billed = 1, self.billed
         if isinstance(error, (UnusableReply, OutcomeUnknown)) and error.body:
             reply = error
             beside = self.out.with_name(f"{self.out.name}.reply")
-            [saved], _ = kept(lambda path: [reply.save(path)], beside)
+            [self.saved], _ = kept(lambda path: [reply.save(path)], beside)
         if self.asked.as_json:
             self._json(
                 error=type(error).__name__,
@@ -225,12 +231,12 @@ class Drawing:
                 status=getattr(error, "status", None),
                 request_id=getattr(error, "request_id", None),
                 problems=[asdict(problem) for problem in getattr(error, "problems", ())],
-                saved=saved and click.format_filename(saved),
+                saved=self.saved and click.format_filename(self.saved),
             )
             return code
         click.echo("Interrupted.", err=True) if code == 130 else warn(message)
         if code != 2:
-            click.echo(fate(billed, saved), err=True)
+            click.echo(fate(billed, self.saved), err=True)
         return code
 
     def _advice(self, error: InvalidRequest) -> str:
@@ -266,12 +272,13 @@ def warn(message: str) -> None:
     click.echo(f"{click.style('Error:', fg='red')} {message}", err=True)
 
 
-def kept(save: Callable[[Path], list[Path]], path: Path) -> tuple[list[Path], OSError | None]:
+def kept(save: Callable[[Path], list[Path]], path: Path) -> tuple[list[Path], Fault]:
     """Save, into a new temporary folder where the path can't be had, and give what stood in the way."""
     try:
         return save(path), None
-    except OSError as fault:
-        return save(Path(tempfile.mkdtemp(prefix="segmind-sd3-")) / path.name), fault
+    except (OSError, KeyboardInterrupt) as fault:
+        # A name that was too long is not tried again.
+        return save(Path(tempfile.mkdtemp(prefix="segmind-sd3-")) / path.name[-40:]), fault
 
 
 def local_transport() -> Any:
@@ -296,7 +303,8 @@ def waiting(task: str) -> Generator[None]:
     from rich.console import Console  # noqa: PLC0415 - takes 50 ms, and only a terminal needs it
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - as above
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    # In ASCII: rich fails where the terminal's encoding lacks a character.
+    columns = (SpinnerColumn("line"), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         progress.add_task(task, total=None)
         yield

@@ -217,7 +217,9 @@ def _keepalive() -> list[tuple[int, int, int]]:
 
 _OPTIONS: Final[dict[str, Any]] = {
     "socket_options": _keepalive(),
-    "limits": httpx.Limits(max_connections=100, max_keepalive_connections=64, keepalive_expiry=5.0),
+    # httpcore gives the same idle connection to all calls that wait, and looks through all of them each time:
+    # where many calls begin at once, many kept connections cost several times as much as new ones.
+    "limits": httpx.Limits(max_connections=100, max_keepalive_connections=16, keepalive_expiry=5.0),
 }
 
 
