@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from segmind_sd3.errors import ConnectionFailed, OutcomeTimedOut
 from segmind_sd3.progress import MAX_REPLY_BYTES
+from segmind_sd3_contract import faults
 from segmind_sd3_contract.drivers import DRIVERS, Driver
 from segmind_sd3_contract.fault_rows import ROWS, Row
 from segmind_sd3_contract.faults import tried
@@ -16,9 +17,8 @@ LARGE = [row for row in ROWS.values() if row.large]
 
 @pytest.fixture(scope="module")
 def listening() -> Iterator[tuple[ReferenceServer, str]]:
-    server = ReferenceServer(credits=1000)
-    with server.listening() as url:
-        yield server, url
+    with faults.listening() as server_and_url:
+        yield server_and_url
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

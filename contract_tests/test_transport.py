@@ -188,6 +188,12 @@ def test_a_base_url_is_text(base_url: Any):
         Client(MADE_UP_KEY, base_url=base_url)
 
 
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_base_url_is_refused_and_not_taken_for_the_live_one(empty: str):
+    with pytest.raises(InvalidRequest, match="base URL"):
+        Client(MADE_UP_KEY, base_url=empty)
+
+
 @pytest.mark.parametrize(
     "base_url", ["http://localhost:1", "http://127.9.9.9:1", "http://[::1]:1", "http://a.localhost"]
 )

@@ -27,6 +27,7 @@ from rich.table import Table
 from segmind_sd3 import AsyncClient, Client, Generation, Retry, SegmindError
 from segmind_sd3.progress import MAX_REPLY_BYTES
 
+from segmind_sd3_contract.drivers import DRIVERS, Driver
 from segmind_sd3_contract.fault_rows import ONE, ROWS
 from segmind_sd3_contract.reference import SPOILS, Answer, ReferenceServer, example_request
 from segmind_sd3_contract.traces import places_of, watching
@@ -34,7 +35,6 @@ from segmind_sd3_contract.traces import places_of, watching
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-    from segmind_sd3_contract.drivers import Driver
     from segmind_sd3_contract.fault_rows import Row
     from segmind_sd3_contract.traces import Watch
 
@@ -229,10 +229,19 @@ def _honest(params: str) -> Answer:
     return server.answer(example_request(turbo, **prepared.body))
 
 
-def trials(rows: Iterable[Row], drivers: Iterable[Driver]) -> Iterator[Trial]:
-    """Try rows in each way, one after the other."""
+@contextmanager
+def listening() -> Generator[tuple[ReferenceServer, str]]:
+    """Give a server to try faults on, and its URL; what only the first calls have to wait for is done."""
     server = ReferenceServer(credits=1000)
     with server.listening() as url:
+        for driver in DRIVERS:
+            tried(ROWS["several-images:list"], driver, server, url)
+        yield server, url
+
+
+def trials(rows: Iterable[Row], drivers: Iterable[Driver]) -> Iterator[Trial]:
+    """Try rows in each way, one after the other."""
+    with listening() as (server, url):
         for row in rows:
             for driver in drivers:
                 yield tried(row, driver, server, url)
@@ -260,7 +269,7 @@ def main() -> None:
     asked = parser.parse_args()
     if unknown := [fault for fault in asked.faults if fault not in ROWS]:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(ROWS)}")
-    drivers: tuple[Driver, ...] = ("sync", "asyncio", "trio") if asked.trio else ("sync", "asyncio")
+    drivers: list[Driver] = [driver for driver in DRIVERS if asked.trio or driver != "trio"]
     rows = [ROWS[fault] for fault in asked.faults] or list(ROWS.values())
     # A name that is cut short is none; where there is no terminal, rich takes it to be a narrow one.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)

@@ -130,7 +130,7 @@ def _value(known: Parameter, value: Any) -> object:
             try:
                 return images.encoded(value)
             except images.NotAnImage as wrong:
-                raise Wrong(f"got {wrong}", wrong.advice) from None
+                raise Wrong(str(wrong), wrong.advice) from None
 
 
 def _has(value: object, method: str) -> bool:

@@ -74,7 +74,10 @@ def settings(
 ) -> Settings:
     if key is None:
         raise InvalidRequest("there is no usable API key: pass api_key=, or set SEGMIND_API_KEY")
-    origin = origin_of(base_url or os.environ.get("SEGMIND_BASE_URL") or BASE_URL)
+    # An empty variable is none; an empty argument is somebody's mistake, and must not reach the live service.
+    if base_url is None:
+        base_url = os.environ.get("SEGMIND_BASE_URL") or BASE_URL
+    origin = origin_of(base_url)
     return Settings(key, origin, seconds_of(timeout), retry, proxy, verify, allow_private_image_urls)
 
 
