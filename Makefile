@@ -25,8 +25,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## draw one picture from each endpoint into out/, by the reference server
 	$(BIN)/python -m segmind_sd3_contract.demo --out out
 
-test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest -n 2 -q
+test: $(READY)  ## run the tests, and print what they reach of the SDK
+	$(BIN)/python -m pytest -n 2 -q --cov --cov-report= -p segmind_sd3_contract.coverage_report
+	$(BIN)/python -m segmind_sd3_contract.coverage_report
 
 check: $(READY)  ## lint, types, floors, generated files, README: writes nothing
 	$(BIN)/ruff check .

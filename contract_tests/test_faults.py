@@ -10,7 +10,8 @@ from segmind_sd3_contract import faults
 from segmind_sd3_contract.drivers import DRIVERS, Driver
 from segmind_sd3_contract.fault_rows import ROWS, Row
 from segmind_sd3_contract.faults import tried
-from segmind_sd3_contract.reference import PROVOCATIONS, ReferenceServer
+from segmind_sd3_contract.reference import PROVOCATIONS, Answer, ReferenceServer
+from segmind_sd3_contract.reference.deliveries import DELIVERIES
 
 LARGE = [row for row in ROWS.values() if row.large]
 
@@ -43,6 +44,7 @@ def test_a_reply_without_an_end_is_cut_off_and_takes_little_more_than_its_limit(
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_bomb_does_not_outlast_the_deadline(driver: Driver, listening: tuple[ReferenceServer, str]):
+    DELIVERIES["gzip:bomb"](Answer(200, {}, b""))  # to make it takes the server longer than it has here
     in_time = replace(ROWS["gzip:bomb"], error=OutcomeTimedOut, deadline=0.1)
     assert tried(in_time, driver, *listening).deviations == ()
 

@@ -391,7 +391,7 @@ def test_no_image_url_tells_the_key(driver: Driver, capfd: pytest.CaptureFixture
         for allowed in (True, False):
             params = {"prompt": "x", "image": host.url}
             outcome = outcome_of(
-                driver, url, params, operation="sd3_medium_tile", allow_private_image_urls=allowed
+                driver, url, params, operation="sd3_medium_tile", allow_private_image_urls=allowed, timeout=5
             )
             assert isinstance(outcome, InvalidRequest)
             assert_nothing_is_told(outcome, heard, capfd)

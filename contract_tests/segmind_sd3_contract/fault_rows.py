@@ -42,7 +42,10 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.sockets import Script
 
 DEADLINE: Final = 0.3
-"""Seconds that a call has."""
+"""Seconds that a call has which is to end by its deadline."""
+
+TIME_ENOUGH: Final = 1.5
+"""Seconds that any other has: a busy machine must not make another fault of it."""
 
 Address = AbstractContextManager[tuple[str, Sequence[object]]]
 Params = dict[str, Any]
@@ -72,7 +75,7 @@ class Row:
     billed: bool | None
     posts: int = 1
     params: Params = field(default_factory=ONE.copy)
-    deadline: float = DEADLINE
+    deadline: float = TIME_ENOUGH
     large: bool = False
     address: Callable[[], Address] | None = None
 
@@ -111,6 +114,9 @@ _HEADERS: Final = " ".join(
         *(f"odd-header:{name}:{value}" for name in _NUMBERS for value in ("plenty", "nan", "inf", "empty")),
     ]
 )
+
+_TIMED_OUT: Final = (ConnectionTimedOut, OutcomeTimedOut)
+_IN_TIME: Final = {"deadline": DEADLINE}
 
 _Group = tuple[str, type[SegmindError] | None, bool | None, int, dict[str, Any]]
 
@@ -188,7 +194,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
 )
 
 ROWS: Final[Mapping[str, Row]] = {
-    fault: Row(fault, error, billed, posts, **more)
+    fault: Row(fault, error, billed, posts, **(_IN_TIME if error in _TIMED_OUT else {}), **more)
     for faults, error, billed, posts, more in _TABLE
     for fault in faults.split()
 }

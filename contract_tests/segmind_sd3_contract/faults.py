@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 GRACE: Final = 0.25
 """Seconds after its deadline by which a call must have ended."""
 
+PATIENCE: Final = 5.0
+"""Seconds that the honest call has."""
+
 KEY: Final = "SG_badc0ffee0ddf00d"
 """A key that can be told from everything else."""
 
@@ -93,10 +96,8 @@ class _Meeting:
         if self.row.large:
             tracemalloc.start()
         begun = time.perf_counter()
-        try:
+        with self.caught("ended"):
             yield
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of the call
-            self.ended = error
         self.seconds = time.perf_counter() - begun
         if self.row.large:
             self.peak = tracemalloc.get_traced_memory()[1]
@@ -107,27 +108,29 @@ class _Meeting:
         self._server.calm()
 
     @contextmanager
-    def honest(self) -> Generator[None]:
+    def caught(self, name: str) -> Generator[None]:
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - as above
-            self.after = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of the call
+            setattr(self, name, error)
 
     def call(self, **options: Any) -> None:
         with Client(KEY, **options) as client:
             with self.fault():
                 self.ended = client.sd35_turbo_txt2img(**self.row.params)
-            with self.honest():
-                self.after = self.row.address or client.sd35_turbo_txt2img(**ONE)
+            with self.caught("after"):
+                patient = client.with_options(timeout=PATIENCE)
+                self.after = self.row.address or patient.sd35_turbo_txt2img(**ONE)
 
     async def acall(self, options: Mapping[str, Any]) -> None:
         before = {task.id for task in anyio.get_running_tasks()}
         async with AsyncClient(KEY, **options) as client:
             with self.fault():
                 self.ended = await client.sd35_turbo_txt2img(**self.row.params)
-            with self.honest():
-                self.after = self.row.address or await client.sd35_turbo_txt2img(**ONE)
-        self.tasks = [f"{task.name}" for task in anyio.get_running_tasks() if task.id not in before]
+            with self.caught("after"):
+                patient = client.with_options(timeout=PATIENCE)
+                self.after = self.row.address or await patient.sd35_turbo_txt2img(**ONE)
+        self.tasks = [str(task.name) for task in anyio.get_running_tasks() if task.id not in before]
 
 
 def tried(row: Row, driver: Driver, server: ReferenceServer, url: str) -> Trial:
@@ -289,7 +292,8 @@ def main() -> None:
                     f"of a reply that may have {MAX_REPLY_BYTES / 1024**2:.0f}"
                 )
         for trial in wrong:
-            console.print(f"[red]{trial.fault}, {trial.driver}[/]: {'; '.join(trial.deviations)}")
+            told = f"{trial.fault}, {trial.driver}: {'; '.join(trial.deviations)}"
+            console.print(told, style="red", markup=False)
         console.print(
             f"{len(done)} trials of {len(rows)} faults in {time.perf_counter() - begun:.0f} s, "
             f"{len(wrong)} deviate"

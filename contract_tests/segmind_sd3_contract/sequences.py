@@ -285,7 +285,7 @@ def main() -> None:
         )
         console.print(", ".join(f"{count} {name}" for name, count in tally.ended.most_common()))
         for each in tally.wrong[:50]:
-            console.print(f"[red]{each}[/]")
+            console.print(each, style="red", markup=False)
         console.print(f"{len(tally.wrong)} were sent in vain or told wrong")
     sys.exit(bool(tally.wrong))
 

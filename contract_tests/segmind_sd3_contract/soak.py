@@ -181,7 +181,7 @@ def main() -> None:
             f"{_megabytes(soak.memory_at_the_end)} at the end"
         )
         for each in islice(soak.wrong, 50):
-            console.print(f"[red]{each}[/]")
+            console.print(each, style="red", markup=False)
         console.print(f"{len(soak.wrong)} things that must not be")
     sys.exit(bool(soak.wrong))
 

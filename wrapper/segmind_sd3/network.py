@@ -10,12 +10,13 @@ the user's own is bounded by httpx's timeouts, each operation for itself.
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 import urllib.request
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
+from functools import cache, partial
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final
 
@@ -236,12 +237,26 @@ def _options_named() -> Generator[None]:
         raise InvalidRequest(f"the proxy (proxy=, or the environment's) is unusable: {error}") from None
 
 
+def _trusting(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:
+    if verify is not True:
+        return verify
+    return _default_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _default_context(*_variables: str | None) -> ssl.SSLContext:
+    """Load the trusted certificates, once for all: it takes 30 ms, and a call may have a short deadline."""
+    return httpx.create_ssl_context()
+
+
 class Transport(httpx.HTTPTransport):
     """httpx's pool, whose sockets keep the deadline of the call they serve."""
 
-    def __init__(self, *, public_only: bool = False, **options: Any) -> None:
+    def __init__(
+        self, *, public_only: bool = False, verify: ssl.SSLContext | bool = True, **options: Any
+    ) -> None:
         with _options_named():
-            super().__init__(**_OPTIONS, **options)
+            super().__init__(verify=_trusting(verify), **_OPTIONS, **options)
         # httpx has no argument for it. A test that drips notices if this ever stops working.
         pool: Any = self._pool
         pool._network_backend = _Backend(public_only=public_only)  # noqa: SLF001
@@ -250,9 +265,11 @@ class Transport(httpx.HTTPTransport):
 class AsyncTransport(httpx.AsyncHTTPTransport):
     """httpx's pool; with `public_only`, it connects to no address that is not on the public internet."""
 
-    def __init__(self, *, public_only: bool = False, **options: Any) -> None:
+    def __init__(
+        self, *, public_only: bool = False, verify: ssl.SSLContext | bool = True, **options: Any
+    ) -> None:
         with _options_named():
-            super().__init__(**_OPTIONS, **options)
+            super().__init__(verify=_trusting(verify), **_OPTIONS, **options)
         pool: Any = self._pool
         pool._network_backend = _AsyncBackend(pool._network_backend, public_only=public_only)  # noqa: SLF001 - as above
 
