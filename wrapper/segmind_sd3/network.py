@@ -237,7 +237,7 @@ def _options_named() -> Generator[None]:
         raise InvalidRequest(f"the proxy (proxy=, or the environment's) is unusable: {error}") from None
 
 
-def _trusting(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:
+def _trusting(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:  # noqa: FBT001 - httpx's own value
     if verify is not True:
         return verify
     return _default_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
