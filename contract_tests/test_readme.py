@@ -7,9 +7,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
@@ -28,7 +32,7 @@ def block(mark: str) -> str:
 
 
 @pytest.fixture
-def env(monkeypatch, tmp_path):
+def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A clean folder, a made-up key, and a reference server on a socket as the target."""
     with ReferenceServer(credits=10).listening() as url:
         monkeypatch.chdir(tmp_path)
@@ -52,19 +56,19 @@ def test_the_six_lines_print_what_stands_below_them():
 
 
 @pytest.mark.usefixtures("env")
-def test_the_six_lines_write_the_picture(tmp_path):
+def test_the_six_lines_write_the_picture(tmp_path: Path):
     python("-c", block("neon market"))
     assert (tmp_path / "panda.jpg").read_bytes().startswith(b"\xff\xd8\xff")
 
 
-def test_the_lines_of_the_reference_server_run(tmp_path, monkeypatch):
+def test_the_lines_of_the_reference_server_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     python("-c", block("server.provoke"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.usefixtures("env")
-def test_each_command_line_runs(command, tmp_path):
+def test_each_command_line_runs(command: str, tmp_path: Path):
     words = shlex.split(command)[1:]
     if "panda.jpg" in words and "--image" in words:
         python("-c", block("neon market"))

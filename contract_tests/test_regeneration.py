@@ -18,7 +18,7 @@ OPERATION, PARAMETER, OLD, NEW = "sd35_turbo_txt2img", "guidance_scale", 15, 16
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory):
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy in which the maximum of one parameter was raised in its spec, and the client made anew."""
     folder = tmp_path_factory.mktemp("copy")
     for name in FOLDERS:
@@ -51,7 +51,7 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_no_file_outside_the_generated_client_changes(copy):
+def test_no_file_outside_the_generated_client_changes(copy: Path):
     edited = {
         str(file.relative_to(copy))
         for name in FOLDERS
@@ -64,7 +64,7 @@ def test_no_file_outside_the_generated_client_changes(copy):
     assert {name for name in edited if not name.startswith("generated_client/")} == {SPEC}
 
 
-def test_the_check_of_the_sdk_follows(copy):
+def test_the_check_of_the_sdk_follows(copy: Path):
     code = f"""
 from segmind_sd3 import Client, InvalidRequest
 client = Client("SG_0123456789abcdef")
@@ -79,17 +79,17 @@ except InvalidRequest as error:
     assert f"from 1 to {NEW}" in said[-1]
 
 
-def test_the_documentation_of_the_method_follows(copy):
+def test_the_documentation_of_the_method_follows(copy: Path):
     code = f"from segmind_sd3 import Client; print(Client.{OPERATION}.__doc__)"
     assert re.search(rf"{PARAMETER}: .*\b1 to {NEW}\b", run(copy, "-c", code))
 
 
-def test_the_help_of_the_command_follows(copy):
+def test_the_help_of_the_command_follows(copy: Path):
     said = run(copy, "-m", "segmind_sd3", OPERATION.replace("_", "-"), "--help")
     assert f"1 to {NEW}" in " ".join(said.split())
 
 
-def test_the_boundary_tests_follow(copy):
+def test_the_boundary_tests_follow(copy: Path):
     case = f"{OPERATION} and {PARAMETER}"
     said = run(
         copy, "-m", "pytest", "contract_tests/test_bounds.py", "-k", case, "-v", "-p", "no:cacheprovider"
@@ -98,7 +98,7 @@ def test_the_boundary_tests_follow(copy):
     assert str(NEW) in said
 
 
-def test_the_same_edit_without_the_command_is_noticed(copy, tmp_path):
+def test_the_same_edit_without_the_command_is_noticed(copy: Path, tmp_path: Path):
     shutil.copytree(copy / "openapi", tmp_path / "openapi")
     shutil.copytree(ROOT / "generated_client", tmp_path / "generated_client")
     checked = subprocess.run(

@@ -54,8 +54,9 @@ class Body:
     PIECE: Final = 1024 * 1024
 
     def __init__(self, encoding: str) -> None:
-        self._came = BytesIO()
-        self._decoded = BytesIO()
+        self._came: list[bytes] = []
+        self._decoded = BytesIO()  # no list: to join the pieces of a bomb takes its size twice
+        self._size = 0
         packed = encoding.strip().lower() in ("gzip", "x-gzip", "deflate")
         self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed else None
 
@@ -65,7 +66,8 @@ class Body:
         Raises:
             zlib.error: it can't be decoded; what came is kept as it came.
         """
-        self._came.write(chunk)
+        self._came.append(chunk)
+        self._size += len(chunk)
         if self._decoder is None:
             yield False
         while self._decoder is not None and chunk:
@@ -79,10 +81,10 @@ class Body:
 
     @property
     def data(self) -> bytes:
-        return (self._came if self._decoder is None else self._decoded).getvalue()
+        return b"".join(self._came) if self._decoder is None else self._decoded.getvalue()
 
     def __len__(self) -> int:
-        return (self._came if self._decoder is None else self._decoded).tell()
+        return self._size if self._decoder is None else self._decoded.tell()
 
 
 def json_of(body: bytes) -> Any:
