@@ -259,7 +259,7 @@ def _printed(done: Sequence[Trial], drivers: Sequence[Driver]) -> Table:
             for values in zip(*((each.ended, each.billed, each.posts) for each in ways), strict=True)
         ]
         wrong = any(trial.deviations for trial in ways)
-        seconds = [f"{trial.seconds:.2f}" for trial in ways]
+        seconds = [f"{trial.seconds:.3f}" for trial in ways]
         table.add_row(fault, *told, *seconds, style="red" if wrong else None)
     return table
 
