@@ -3,9 +3,12 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/ready
+# What takes as long again as all the other tests together.
+SUITE := boundaries cassettes coverage_report faults oracle planted reference_deliveries schemathesis \
+	sequences soak traces
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage check format generate readme record faults sequences soak planted bench spectral pins try-generator clean
+.PHONY: help setup demo test suite coverage check format generate readme record faults sequences soak planted bench spectral pins try-generator clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +28,13 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## draw one picture from each endpoint into out/, by the reference server
 	$(BIN)/python -m segmind_sd3_contract.demo --out out
 
-test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest -n 2 -q
+test: $(READY)  ## run the tests of the specs, the client, the SDK, the reference server and the command line
+	$(BIN)/python -m pytest -n 2 -q $(SUITE:%=--ignore=contract_tests/test_%.py)
 
-coverage: $(READY)  ## run the tests, and print what they reach of the SDK; fails on a gap without a reason
+suite: $(READY)  ## run the rest: boundaries, schemathesis, faults, cassettes, planted faults
+	$(BIN)/python -m pytest -n 2 -q $(SUITE:%=contract_tests/test_%.py)
+
+coverage: $(READY)  ## run both, and print what they reach of the SDK; fails on a gap without a reason
 	$(BIN)/python -m pytest -n 2 -q --cov --cov-report= -p segmind_sd3_contract.coverage_report
 	$(BIN)/python -m segmind_sd3_contract.coverage_report
 
