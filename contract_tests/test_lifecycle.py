@@ -296,14 +296,16 @@ def test_a_cancelled_call_leaves_no_task_and_no_connection(script: Script, schem
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_after_a_cancelled_call_the_client_goes_on(loop: str, drawn: bytes):
-    async def calls(url: str) -> None:
-        async with AsyncClient(MADE_UP_KEY, base_url=url) as client:
-            with anyio.move_on_after(0.05):
-                await a_call(client)
+    async def calls(peer: Peer) -> None:
+        async with AsyncClient(MADE_UP_KEY, base_url=peer.url) as client:
+            async with anyio.create_task_group() as group:
+                group.start_soon(a_call, client)
+                await anyio.to_thread.run_sync(peer.arrived.wait)
+                group.cancel_scope.cancel()
             assert (await a_call(client)).images
 
     with serving(stalling(), answering(drawn)) as peer:
-        anyio.run(calls, peer.url, backend=loop)
+        anyio.run(calls, peer, backend=loop)
         assert len(peer.requests) == 2
 
 
