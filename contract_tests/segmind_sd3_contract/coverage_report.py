@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from coverage import Coverage
+from coverage.exceptions import NoDataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -163,7 +164,10 @@ def measured_files() -> Mapping[str, Any]:
     coverage.load()
     with TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
-        coverage.json_report(outfile=str(report))
+        try:
+            coverage.json_report(outfile=str(report))
+        except NoDataError:
+            sys.exit("Nothing was measured: the tests have to run to their end first, by make test.")
         return json.loads(report.read_text("utf-8"))["files"]
 
 

@@ -51,8 +51,18 @@ class _Deaf(asyncio.Protocol):
 async def misdelivered(answer: Answer, scope: Scope, receive: Receive) -> None:
     """Deliver an answer as its `Delivery` says, and wait until the connection is closed by either side."""
     front: Front = scope[_CONNECTION]
+    front.transport.set_protocol(_Deaf(front))
+    try:
+        await _misdelivered(answer, front)
+        # uvicorn would answer a 500 for an app that returns without an answer while the client is there.
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    finally:
+        front.transport.abort()  # the server ends before the client does
+
+
+async def _misdelivered(answer: Answer, front: Front) -> None:
     transport, delivery = front.transport, answer.delivery
-    transport.set_protocol(_Deaf(front))
     at_once, rest = parted(answer)
     transport.write(at_once)
     match delivery and delivery.then:
@@ -76,6 +86,3 @@ async def misdelivered(answer: Answer, scope: Scope, receive: Receive) -> None:
                 await asyncio.sleep(0)
         case _:
             pass
-    # uvicorn would answer a 500 for an app that returns without an answer while the client is there.
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,0 +1,253 @@
+"""Claims about corners of the SDK that no other file comes by."""
+
+import logging
+import os
+import pickle
+import socket
+import sys
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpcore
+import httpx
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner, Result
+from segmind_sd3 import AsyncClient, Client, ConnectionFailed, InvalidRequest, UnusableReply
+from segmind_sd3.checks import range_of, shown
+from segmind_sd3.cli import commands
+from segmind_sd3.drawing import command_of
+from segmind_sd3.network import Deadline, _AsyncBackend, _left  # pyright: ignore[reportPrivateUsage] - seen from inside alone
+from segmind_sd3.pictures import whole
+from segmind_sd3.wire import Key
+from segmind_sd3_api.parameters import OPERATIONS, Parameter
+from segmind_sd3_contract.reference import MADE_UP_KEY, Answer, ReferenceServer, Request
+
+Least = Callable[..., dict[str, Any]]
+
+
+# -- Checks -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"),
+    [
+        ({"minimum": 1}, " of at least 1"),
+        ({"maximum": 9}, " of at most 9"),
+        ({"minimum": 0, "multiple_of": 8}, " of at least 0 in multiples of 8"),
+    ],
+)
+def test_a_bound_that_a_page_sets_on_one_side_alone_is_told(bounds: dict[str, int], text: str):
+    assert range_of(Parameter("steps", "integer", "", **bounds)) == text  # pyright: ignore[reportArgumentType]
+
+
+def test_a_value_that_can_not_be_shown_is_told_all_the_same():
+    def lost(_: object) -> int:
+        raise RuntimeError
+
+    # reprlib goes by the name of the type.
+    endless = type("list", (list,), {"__len__": lost})
+
+    assert shown(endless()) == "a value whose own repr fails"
+
+
+def test_a_path_that_the_system_can_not_look_up_is_refused(client: Client):
+    with pytest.raises(InvalidRequest, match="can't be read"):
+        client.prepare("sd3_medium_tile", prompt="x", image=Path("a" * 5000))
+
+
+def test_a_key_is_not_pickled():
+    with pytest.raises(TypeError, match="never pickled"):
+        pickle.dumps(Key(MADE_UP_KEY))
+
+
+# -- Pictures ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [b"\xff\xe0\x00\x02no marker", b"\xff\xe0\x00\x01\x00\x00"],
+    ids=["no segment follows", "a segment is shorter than its own length"],
+)
+def test_a_jpeg_whose_segments_lead_nowhere_is_not_whole(segments: bytes):
+    assert whole(b"\xff\xd8" + segments) is None
+
+
+# -- The wire ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_the_async_client_sends_what_it_has_prepared(async_client: AsyncClient, least: Least):
+    prepared = await async_client.prepare("sd35_turbo_txt2img", **least("sd35_turbo_txt2img"))
+
+    assert (await async_client.send(prepared)).seed == prepared.body["seed"]
+
+
+@pytest.mark.parametrize("fault", [httpx.UnsupportedProtocol, httpx.LocalProtocolError])
+def test_what_is_sure_to_fail_again_is_tried_once(fault: type[httpx.TransportError]):
+    class Unable(httpx.BaseTransport):
+        tried = 0
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            self.tried += 1
+            raise fault("not like this", request=request)
+
+    with Client(MADE_UP_KEY, transport=(unable := Unable())) as client, pytest.raises(Exception) as caught:
+        client.sd35_turbo_txt2img(prompt="a lighthouse")
+
+    assert isinstance(caught.value, ConnectionFailed)
+    assert unable.tried == 1
+
+
+def test_a_bug_of_a_transport_of_ones_own_is_raised_as_it_is_and_shows_where_it_is():
+    class Broken(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            raise LookupError(request.url.path)
+
+    with Client(MADE_UP_KEY, transport=Broken()) as client, pytest.raises(LookupError) as caught:
+        client.sd35_turbo_txt2img(prompt="a lighthouse")
+
+    assert caught.traceback[-1].name == "handle_request"
+    assert caught.traceback[-1].path == Path(__file__)
+
+
+def test_a_picture_that_is_no_text_is_no_picture(least: Least):
+    class Numbers(ReferenceServer):
+        def answer(self, request: Request) -> Answer:
+            return super().answer(request).with_json({"image": [7]})
+
+    with Client(MADE_UP_KEY, transport=Numbers().transport()) as client, pytest.raises(UnusableReply):
+        client.sd35_turbo_txt2img(**least("sd35_turbo_txt2img"))
+
+
+def test_a_socket_outside_of_a_call_keeps_its_own_timeout_and_within_has_what_is_left():
+    with Deadline(0).applied(), pytest.raises(httpcore.ReadTimeout, match="deadline"):
+        _left(httpcore.ReadTimeout, 5.0)
+
+    assert _left(httpcore.ReadTimeout, 5.0) == 5.0
+
+
+def test_what_httpcore_logs_outside_of_a_call_is_left_as_it_is(caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("httpcore.http11").debug("a reply of %s", "another client")
+
+    assert caplog.messages == ["a reply of another client"]
+
+
+class Addresses(httpcore.AsyncNetworkBackend):
+    """A network on which some addresses are reached."""
+
+    def __init__(self, *reached: str) -> None:
+        self.reached = reached
+        self.tried: list[str] = []
+
+    async def connect_tcp(self, host: str, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        self.tried.append(host)
+        if host not in self.reached:
+            raise httpcore.ConnectError(f"{host} is down")
+        return httpcore.AsyncMockStream([])
+
+
+@pytest.fixture
+def two_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def found(*_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (peer, 443)) for peer in ("1.1.1.1", "8.8.8.8")]
+
+    monkeypatch.setattr(anyio, "getaddrinfo", found)
+
+
+@pytest.mark.usefixtures("two_addresses")
+@pytest.mark.anyio
+async def test_an_image_is_fetched_from_the_first_address_of_its_host_that_is_reached():
+    network = Addresses("8.8.8.8")
+
+    await _AsyncBackend(network, public_only=True).connect_tcp("images.example", 443)
+
+    assert network.tried == ["1.1.1.1", "8.8.8.8"]
+
+
+@pytest.mark.usefixtures("two_addresses")
+@pytest.mark.anyio
+async def test_an_image_whose_host_is_reached_nowhere_fails_by_the_last_address():
+    with pytest.raises(httpcore.ConnectError, match=r"8\.8\.8\.8 is down"):
+        await _AsyncBackend(Addresses(), public_only=True).connect_tcp("images.example", 443)
+
+
+# -- The command line -------------------------------------------------------------------------------------
+
+
+def completions(words: list[str], begun: str) -> list[tuple[str, str]]:
+    completing = ShellComplete(commands, {}, "segmind-sd3", "_SEGMIND_SD3_COMPLETE")
+    return [(each.type, each.value) for each in completing.get_completions(words, begun)]
+
+
+def test_completion_offers_every_command():
+    offered = {value for _, value in completions([], "")}
+
+    assert {*map(command_of, OPERATIONS.values()), "serve"} <= offered
+
+
+def test_completion_of_an_image_is_of_files():
+    assert completions(["sd3-medium-tile", "--image"], "pho") == [("file", "pho")]
+
+
+def test_the_help_has_no_part_for_other_packages_where_there_are_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("segmind_sd3.cli.brought", dict[str, Any])
+
+    assert "Other commands" not in CliRunner().invoke(commands, ["--help"]).stdout
+
+
+def drawn_locally(*words: str) -> Result:
+    size = ("--width", "64", "--height", "64")
+    return CliRunner().invoke(commands, ["sd35-turbo-txt2img", "--prompt", "x", *size, "--local", *words])
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "Interrupted."),
+        (RuntimeError("of nobody"), 1, "RuntimeError: of nobody (--traceback shows where)"),
+    ],
+    ids=["interruption", "error of nobody's"],
+)
+def test_whatever_ends_a_call_is_told_in_a_sentence(
+    fault: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch
+):
+    def end(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(Client, "send", end)
+    result = drawn_locally()
+
+    assert (result.exit_code, said in result.stderr) == (code, True)
+    assert "Not billed." in result.stderr
+
+
+def test_a_folder_that_can_not_be_written_to_is_refused_unpaid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def forbidden(*_: object) -> bool:
+        return False
+
+    # Whoever may write everywhere can't have such a folder.
+    monkeypatch.setattr(os, "access", forbidden)
+    result = drawn_locally("--out", str(tmp_path / "panda.jpg"))
+
+    assert (result.exit_code, "can't be written to" in result.stderr) == (2, True)
+
+
+def test_a_terminal_for_standard_input_is_no_picture(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    with pytest.raises(SystemExit) as ended:
+        commands(["sd3-medium-tile", "--prompt", "x", "--image", "-", "--local"], prog_name="segmind-sd3")
+
+    assert (ended.value.code, "send a picture into it" in capsys.readouterr().err) == (2, True)
