@@ -22,8 +22,16 @@ def listening() -> Iterator[tuple[ReferenceServer, str]]:
         yield server_and_url
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
-@pytest.mark.parametrize("row", [row for row in ROWS.values() if not row.large], ids=lambda row: row.fault)
+# What happens to a connection is another matter on trio; what is said over it is not. `make faults` tries all.
+TRIALS = [
+    pytest.param(row, driver, id=f"{row.fault}-{driver}")
+    for row in ROWS.values()
+    for driver in DRIVERS
+    if not row.large and (driver != "trio" or row.address or row.fault in DELIVERIES)
+]
+
+
+@pytest.mark.parametrize(("row", "driver"), TRIALS)
 def test_a_fault_ends_as_it_must_in_time_and_without_a_trace(
     row: Row, driver: Driver, listening: tuple[ReferenceServer, str]
 ):

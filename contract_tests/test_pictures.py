@@ -71,6 +71,12 @@ def test_format_and_size_are_what_pillow_says(name: str):
     assert whole(data) == Picture(media_type, 37, 23)
 
 
+def test_a_gif_with_a_block_of_no_known_kind_is_not_whole():
+    without_a_table = b"GIF89a" + bytes([37, 0, 23, 0, 0, 0, 0])
+    assert whole(without_a_table + b"\x3b") == Picture("image/gif", 37, 23)
+    assert whole(without_a_table + b"\x2d\x3b") is None
+
+
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "WEBP"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (4000, 2), (2048, 2048)], ids=str)
 def test_every_size_is_read(file_format: str, size: tuple[int, int]):
