@@ -13,7 +13,7 @@ from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 # No deadline: the first example pays for imports and fonts, and a busy machine for everything else.
-settings.register_profile("suite", deadline=None, max_examples=40, print_blob=True)
+settings.register_profile("suite", deadline=None, max_examples=25, print_blob=True)
 settings.load_profile("suite")
 
 

@@ -22,7 +22,7 @@ def listening() -> Iterator[tuple[ReferenceServer, str]]:
         yield server_and_url
 
 
-# What happens to a connection is another matter on trio; what is said over it is not. `make faults` tries all.
+# Only what happens to a connection is another matter on trio. The command tries all three.
 TRIALS = [
     pytest.param(row, driver, id=f"{row.fault}-{driver}")
     for row in ROWS.values()

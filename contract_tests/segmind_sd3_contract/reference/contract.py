@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 from jsonschema import Draft202012Validator
@@ -73,8 +74,16 @@ def operations(profile: Profile, document: Mapping[str, Any] | None = None) -> M
     """
     if profile not in PROFILES:
         raise ValueError(f"There is no profile {profile!r}: it is {' or '.join(PROFILES)}.")
-    bundle: Any = document if document is not None else _packaged(profile)
-    bundle = as_observed(bundle) if profile == "observed" else bundle
+    return _packaged_operations(profile) if document is None else _operations(profile, document)
+
+
+@cache
+def _packaged_operations(profile: Profile) -> Mapping[str, Operation]:
+    return MappingProxyType(_operations(profile, _packaged(profile)))
+
+
+def _operations(profile: Profile, document: Any) -> dict[str, Operation]:
+    bundle: Any = as_observed(document) if profile == "observed" else document
     return {
         path: _operation(bundle, path, item["post"])
         for path, item in bundle["paths"].items()

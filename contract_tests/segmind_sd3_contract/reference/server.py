@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
     import httpx
 
+GALLERY: Final = Gallery()
+"""Shared by all servers of a process: a file's name says all that it is made of."""
+
 CREDITS_PATH: Final = "/v1/get-user-credits"
 DEEPEST: Final = 64
 
@@ -94,7 +97,6 @@ class ReferenceServer:
         self._numbers = itertools.count(1)
         self._account = Account(credits, rate_limit, clock)
         self._provocations = Queue()
-        self._gallery = Gallery()
         self._prices = price_list((each.slug for each in self.operations.values()), prices or {})
 
     @property
@@ -248,7 +250,7 @@ class ReferenceServer:
         """Draw what will be seen: with binary replies that is the first picture alone."""
         sketches = [order.sketch(n) for n in range(order.pictures if order.base64 else 1)]
         return [
-            self._gallery.file(
+            GALLERY.file(
                 (sketch.digest, order.file_format, order.quality),
                 lambda sketch=sketch: encoded(drawn(sketch), order.file_format, order.quality),
             )
