@@ -28,7 +28,7 @@ demo: $(READY)  ## draw one picture from each endpoint into out/, by the referen
 	$(BIN)/python -m segmind_sd3_contract.demo --out out
 
 test: $(READY)  ## run all tests, and print what they reach of the SDK; a gap without a reason fails
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q --cov --cov-report= -p segmind_sd3_contract.coverage_report
+	$(BIN)/python -m pytest -n 3 --dist loadfile -q --cov --cov-report= -p segmind_sd3_contract.coverage_report
 	$(BIN)/python -m segmind_sd3_contract.coverage_report
 
 check: $(READY)  ## lint, types, floors, generated files, README: writes nothing
