@@ -15,6 +15,7 @@ import binascii
 import json
 import math
 import re
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -65,24 +66,80 @@ class Finding:
         return f"{self.clause} ({self.layer}): expected {self.expected}; came {self.came}"
 
 
-def findings(exchange: Exchange) -> list[Finding]:
-    """List the clauses that a reply breaks; none if it is as the contract says."""
-    promised = _operation("observed", exchange.operation)["responses"]
+class Contract:
+    """What replies are judged by: a pair of bundles, read as one of two profiles.
+
+    What was observed beside the pages always counts. Where it disagrees with a page, the profile `observed`
+    goes by what was observed, and `documented` by the page.
+    """
+
+    def __init__(self, documented: Any, observed: Any, profile: Profile) -> None:
+        self.profile: Final = profile
+        self.documented: Final = documented
+        self.bundle: Final = with_observations(deepcopy(observed)) if profile == "observed" else observed
+        self._promises = _by_operation(self.bundle)
+        self._pages = _by_operation(documented)
+        self._judges: dict[str, Any] = {}
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The ids of all operations, the balance among them."""
+        return tuple(self._promises)
+
+    def path(self, operation: str) -> str:
+        return self._promises[operation][0]
+
+    def schema(self, operation: str) -> Any:
+        """Give the schema of an operation's body, or None where it takes none."""
+        _, spec = self._promises.get(operation, ("", {}))
+        body = spec.get("requestBody")
+        return body and self.resolved(body["content"]["application/json"]["schema"])
+
+    def replies(self, operation: str) -> Mapping[str, Any]:
+        """Give what is promised of each status that an operation may answer with."""
+        _, spec = self._promises.get(operation, ("", {}))
+        return {status: self.resolved(reply) for status, reply in spec.get("responses", {}).items()}
+
+    def layer(self, exchange: Exchange, member: str, name: str) -> Layer:
+        """Say which layer promises a header, or a kind of content, of the status that came."""
+        _, spec = self._pages.get(exchange.operation, ("", {}))
+        promised = _followed(self.documented, spec.get("responses", {}).get(str(exchange.status), {}))
+        return "documented" if name in promised.get(member, {}) else "observed"
+
+    def resolved(self, node: Any) -> Any:
+        return _followed(self.bundle, node)
+
+    def judge(self, operation: str) -> Any:
+        """Give the validator of an operation's body."""
+        if operation not in self._judges:
+            self._judges[operation] = Draft202012Validator(self.schema(operation))
+        return self._judges[operation]
+
+
+@cache
+def packaged(profile: Profile) -> Contract:
+    """Give the contract that this package carries."""
+    return Contract(_carried("documented"), _carried("observed"), profile)
+
+
+def findings(exchange: Exchange, contract: Contract | None = None) -> list[Finding]:
+    """List the clauses of a contract (the packaged one, as observed) that a reply breaks; none if it keeps it."""
+    contract = contract or packaged("observed")
+    promised = contract.replies(exchange.operation)
     status = str(exchange.status)
     if status not in promised:
         return [Finding("status", "observed", f"one of {', '.join(sorted(promised))}", status)]
-    reply = _resolved("observed", promised[status])
-    found = [*_headers(exchange, reply), *_body(exchange, reply)]
-    if exchange.status == 200 and not found and request_schema("observed", exchange.operation):
-        found += _drawing(exchange)
+    reply = promised[status]
+    found = [*_headers(contract, exchange, reply), *_body(contract, exchange, reply)]
+    if exchange.status == 200 and not found and contract.schema(exchange.operation):
+        found += _drawing(contract, exchange)
     return found
 
 
 @cache
 def document(profile: Profile) -> Any:
     """Give the bundle as a profile holds it: as the pages say, or with the observations that count."""
-    bundle = json.loads(files("segmind_sd3_api").joinpath(f"{profile}.json").read_text("utf-8"))
-    return with_observations(bundle) if profile == "observed" else bundle
+    return packaged("observed").bundle if profile == "observed" else _carried("documented")
 
 
 def with_observations(bundle: Any) -> Any:
@@ -96,24 +153,26 @@ def with_observations(bundle: Any) -> Any:
 
 
 def request_schema(profile: Profile, operation: str) -> Any:
-    """Give the schema of an operation's body, or None where it takes none."""
-    body = _operation(profile, operation).get("requestBody")
-    return body and _resolved(profile, body["content"]["application/json"]["schema"])
+    """Give the schema of an operation's body as a profile holds it."""
+    return packaged(profile).schema(operation)
 
 
-def _operation(profile: Profile, operation: str) -> Any:
-    known = {
-        each["operationId"]: each
-        for path in document(profile)["paths"].values()
-        for method, each in path.items()
+def _carried(profile: Profile) -> Any:
+    return json.loads(files("segmind_sd3_api").joinpath(f"{profile}.json").read_text("utf-8"))
+
+
+def _by_operation(bundle: Any) -> dict[str, tuple[str, Any]]:
+    return {
+        each["operationId"]: (path, each)
+        for path, item in bundle["paths"].items()
+        for method, each in item.items()
         if method in ("get", "post")
     }
-    return known.get(operation, {"responses": {}})
 
 
-def _resolved(profile: Profile, node: Any) -> Any:
+def _followed(bundle: Any, node: Any) -> Any:
     while "$ref" in node:
-        node, reference = document(profile), node["$ref"]
+        node, reference = bundle, node["$ref"]
         for part in reference.removeprefix("#/").split("/"):
             node = node[part]
     return node
@@ -122,16 +181,10 @@ def _resolved(profile: Profile, node: Any) -> Any:
 # -- What every reply promises ----------------------------------------------------------------------------
 
 
-def _layer(exchange: Exchange, member: str, name: str) -> Layer:
-    """Say which layer promises a header, or a kind of content, of this status."""
-    promised = _operation("documented", exchange.operation)["responses"].get(str(exchange.status), {})
-    return "documented" if name in _resolved("documented", promised).get(member, {}) else "observed"
-
-
-def _headers(exchange: Exchange, reply: Any) -> Iterator[Finding]:
+def _headers(contract: Contract, exchange: Exchange, reply: Any) -> Iterator[Finding]:
     for name, header in reply.get("headers", {}).items():
-        header = _resolved("observed", header)  # noqa: PLW2901 - the same one, where it stands
-        layer, text = _layer(exchange, "headers", name), exchange.headers.get(name)
+        header = contract.resolved(header)  # noqa: PLW2901 - the same one, where it stands
+        layer, text = contract.layer(exchange, "headers", name), exchange.headers.get(name)
         kind = header["schema"].get("type", "string")
         if text is None and header.get("required"):
             yield Finding(f"header:{name}", layer, f"a {kind}", "none")
@@ -152,10 +205,10 @@ def media_type(exchange: Exchange) -> str:
     return exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _body(exchange: Exchange, reply: Any) -> Iterator[Finding]:
+def _body(contract: Contract, exchange: Exchange, reply: Any) -> Iterator[Finding]:
     content, named = reply.get("content", {}), media_type(exchange)
     if content and named not in content:
-        layer = _layer(exchange, "content", next(iter(content)))
+        layer = contract.layer(exchange, "content", next(iter(content)))
         yield Finding("media-type", layer, " or ".join(content), repr(named))
         return
     schema = content.get(named, {}).get("schema")
@@ -167,7 +220,7 @@ def _body(exchange: Exchange, reply: Any) -> Iterator[Finding]:
         yield Finding("json", "observed", "JSON", f"{len(exchange.body)} bytes that are none")
         return
     # The components stand beside the schema, so that a reference inside it resolves.
-    judge: Any = Draft202012Validator({"allOf": [schema], "components": document("observed")["components"]})
+    judge: Any = Draft202012Validator({"allOf": [schema], "components": contract.bundle["components"]})
     for error in judge.iter_errors(value):
         yield Finding("json", "observed", "JSON as its schema says", str(error.message)[:200])
 
@@ -192,10 +245,9 @@ class _Order:
         return any("maximum" in self.schema["properties"].get(name, {}) for name in names)
 
 
-def _drawing(exchange: Exchange) -> Iterator[Finding]:
-    schema = request_schema("observed", exchange.operation)
-    judge: Any = Draft202012Validator(schema)
-    if wrong := next(judge.iter_errors(exchange.sent), None):
+def _drawing(contract: Contract, exchange: Exchange) -> Iterator[Finding]:
+    schema = contract.schema(exchange.operation)
+    if wrong := next(contract.judge(exchange.operation).iter_errors(exchange.sent), None):
         yield Finding("refusal", "documented", f"a refusal of a body where {str(wrong.message)[:120]}", "200")
         return
     order = _Order(schema, exchange.sent)

@@ -1,0 +1,6 @@
+"""The contract suite as a product: the whole contract, tried on a running API, and told.
+
+    contract -> cases -> plan (prices, tiers) -> run (budget, journal) -> verdicts -> report
+
+It knows nothing of a server but its URL and a key: no module here but the command imports the reference server.
+"""
