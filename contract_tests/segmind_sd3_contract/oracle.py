@@ -123,7 +123,7 @@ def packaged(profile: Profile) -> Contract:
 
 
 def findings(exchange: Exchange, contract: Contract | None = None) -> list[Finding]:
-    """List the clauses of a contract (the packaged one, as observed) that a reply breaks; none if it keeps it."""
+    """List the clauses of a contract (the packaged one, as observed) that a reply breaks."""
     contract = contract or packaged("observed")
     promised = contract.replies(exchange.operation)
     status = str(exchange.status)

@@ -2,5 +2,5 @@
 
     contract -> cases -> plan (prices, tiers) -> run (budget, journal) -> verdicts -> report
 
-It knows nothing of a server but its URL and a key: no module here but the command imports the reference server.
+It knows nothing of a server but its URL and a key: only the command imports the reference server.
 """

@@ -5,9 +5,11 @@ Law: no I/O. The key is in none of them: whoever makes an `Exchange` leaves it o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Verdict = Literal["held", "broken", "known deviation", "open", "inconclusive", "not run"]
 """What a case ended as.
