@@ -26,13 +26,20 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 Layer = Literal["documented", "observed", "assumed"]
-Profile = Literal["documented", "observed"]
+Profile = Literal["documented", "observed", "reported"]
 
 COUNTING_GRADES: Final = ("vendor", "client")
 """Below these, an observation is open, and what the page says stays what is expected."""
+
+GRADES: Final[Mapping[Profile, tuple[str, ...]]] = {
+    "documented": (),
+    "observed": COUNTING_GRADES,
+    "reported": (*COUNTING_GRADES, "reported", "inferred"),
+}
+"""Which observations stand above a page that says otherwise, for each way to read the contract."""
 
 SIZES: Final = (("width", "height"), ("img_width", "img_height"))
 FORMATS: Final = ("image_format", "output_format")
@@ -67,16 +74,16 @@ class Finding:
 
 
 class Contract:
-    """What replies are judged by: a pair of bundles, read as one of two profiles.
+    """What replies are judged by: a pair of bundles, read as one of three profiles.
 
-    What was observed beside the pages always counts. Where it disagrees with a page, the profile `observed`
-    goes by what was observed, and `documented` by the page.
+    What was observed beside the pages always counts. Where it disagrees with a page, `documented` goes by the
+    page, `observed` by what was observed at a grade that counts, and `reported` at any grade.
     """
 
     def __init__(self, documented: Any, observed: Any, profile: Profile) -> None:
         self.profile: Final = profile
         self.documented: Final = documented
-        self.bundle: Final = with_observations(deepcopy(observed)) if profile == "observed" else observed
+        self.bundle: Final = with_observations(deepcopy(observed), GRADES[profile])
         self._promises = _by_operation(self.bundle)
         self._pages = _by_operation(documented)
         self._judges: dict[str, Any] = {}
@@ -119,7 +126,7 @@ class Contract:
 @cache
 def packaged(profile: Profile) -> Contract:
     """Give the contract that this package carries."""
-    return Contract(_carried("documented"), _carried("observed"), profile)
+    return Contract(carried("documented"), carried("observed"), profile)
 
 
 def findings(exchange: Exchange, contract: Contract | None = None) -> list[Finding]:
@@ -139,15 +146,15 @@ def findings(exchange: Exchange, contract: Contract | None = None) -> list[Findi
 @cache
 def document(profile: Profile) -> Any:
     """Give the bundle as a profile holds it: as the pages say, or with the observations that count."""
-    return packaged("observed").bundle if profile == "observed" else _carried("documented")
+    return packaged("observed").bundle if profile == "observed" else carried("documented")
 
 
-def with_observations(bundle: Any) -> Any:
-    """Put each observation that counts over what the page says of the same schema or property; in place."""
+def with_observations(bundle: Any, grades: Collection[str] = COUNTING_GRADES) -> Any:
+    """Put each observation of some grades over what the page says of the same schema or property; in place."""
     for schema in bundle["components"]["schemas"].values():
         for node in (schema, *schema.get("properties", {}).values()):
             seen = node.get("x-observed", {})
-            if seen.get("x-grade") in COUNTING_GRADES:
+            if seen.get("x-grade") in grades:
                 node |= {name: value for name, value in seen.items() if name in node}
     return bundle
 
@@ -157,7 +164,8 @@ def request_schema(profile: Profile, operation: str) -> Any:
     return packaged(profile).schema(operation)
 
 
-def _carried(profile: Profile) -> Any:
+def carried(profile: Literal["documented", "observed"]) -> Any:
+    """Give one of the two bundles that this package carries."""
     return json.loads(files("segmind_sd3_api").joinpath(f"{profile}.json").read_text("utf-8"))
 
 
@@ -256,13 +264,11 @@ def _drawing(contract: Contract, exchange: Exchange) -> Iterator[Finding]:
         kinds = {True: "JSON with base64 text", False: "the picture itself"}
         yield Finding("base64", "observed", kinds[asked], kinds[is_json])
         return
-    pictures: list[bytes] = [] if is_json else [exchange.body]
-    for text in _texts(exchange.body) if is_json else ():
-        try:
-            pictures.append(base64.b64decode(text, validate=True))
-        except (binascii.Error, ValueError):
-            yield Finding("base64", "observed", "plain base64 text", repr(text[:40]))
-            return
+    try:
+        pictures = pictures_in(exchange)
+    except (binascii.Error, ValueError):
+        yield Finding("base64", "observed", "plain base64 text", repr(exchange.body[:60]))
+        return
     count = order.value(COUNTS, 1)
     if not pictures:
         yield Finding("picture", "documented", "a picture", "JSON without one")
@@ -272,10 +278,16 @@ def _drawing(contract: Contract, exchange: Exchange) -> Iterator[Finding]:
         yield from _picture(order, None if is_json else media_type(exchange), data)
 
 
-def _texts(body: bytes) -> list[str]:
-    reply = json.loads(body)
+def pictures_in(exchange: Exchange) -> list[bytes]:
+    """Give the bytes of each picture that a 200 carries; raises ValueError where its JSON is of another shape."""
+    if not media_type(exchange).endswith("json"):
+        return [exchange.body]
+    reply = json.loads(exchange.body)
+    if not isinstance(reply, dict):
+        raise ValueError("The reply is no JSON object.")  # noqa: TRY004 - one error for every other shape
     image: Any = reply.get("image") or reply.get("images") or []
-    return [image] if isinstance(image, str) else image
+    texts: list[str] = [image] if isinstance(image, str) else image
+    return [base64.b64decode(text, validate=True) for text in texts]
 
 
 def _picture(order: _Order, named: str | None, data: bytes) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def price_list(slugs: Iterable[str], changes: Mapping[str, float]) -> Mapping[st
     slugs = tuple(slugs)
     if unknown := changes.keys() - set(slugs):
         raise ValueError(f"There is no {', '.join(sorted(unknown))} to price: there are {', '.join(slugs)}.")
-    listed = json.loads(files("segmind_sd3_contract.reference").joinpath("prices.json").read_text("utf-8"))
+    listed = json.loads(files("segmind_sd3_contract").joinpath("prices.json").read_text("utf-8"))
     known = {**listed["per_picture"], **changes}
     return {slug: Decimal(str(known.get(slug, listed["unlisted"]))) for slug in slugs}
 

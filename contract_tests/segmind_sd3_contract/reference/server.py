@@ -80,6 +80,7 @@ class ReferenceServer:
         credits: float = 10.0,  # noqa: A002  the service's own word
         *,
         keys: Collection[str] | None = None,
+        penniless: Collection[str] = (),
         prices: Mapping[str, float] | None = None,
         rate_limit: int | None = None,
         clock: Callable[[], float] = time.time,
@@ -89,7 +90,8 @@ class ReferenceServer:
         self.profile: Final = profile
         self.operations: Final = operations(profile, document)
         self._refusal: Final = 406 if profile == "documented" else 400
-        self._keys = None if keys is None else frozenset(keys)
+        self._keys = None if keys is None else frozenset((*keys, *penniless))
+        self._penniless = frozenset(penniless)
         self._well_formed = key_pattern()
         self._clock = clock
         self._seed = seed
@@ -156,7 +158,8 @@ class ReferenceServer:
         path = request.path.partition("?")[0]
         operation = self.operations.get(path)
         request_id = str(uuid.UUID(bytes=hashlib.sha256(f"{self._seed}:{n}".encode()).digest()[:16]))
-        balance = self._account.balance
+        key = request.headers.get("x-api-key")
+        balance = Decimal(0) if key in self._penniless else self._account.balance
         blank = Answer(
             200,
             {
@@ -177,7 +180,6 @@ class ReferenceServer:
         except _RefusalError as refused:
             refusal = failed(blank, refused.status, refused.body, refused.media_type, **refused.headers)
             settled = _Settled(refusal, balance)
-        key = request.headers.get("x-api-key")
         self._account.record(
             Entry(
                 n=n,

@@ -1,0 +1,102 @@
+"""Whose key it is, how the address is called, and what has no credits: the cases that say nothing of a picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from segmind_sd3_contract.conformance.calls import JSON, NO_SUCH_MODEL
+from segmind_sd3_contract.conformance.case import Case
+from segmind_sd3_contract.conformance.judging import all_refused, answered, sound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from segmind_sd3_contract.conformance.bodies import Endpoint
+
+GROUP: Final = "(account)"
+ADDRESS: Final = "(address)"
+BODY: Final = "(body)"
+
+
+def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
+    good = endpoint.call()
+
+    def case(group: str, place: str, claim: str, call: Any, check: Any, **more: Any) -> Case:
+        return Case(endpoint.operation, group, place, claim, (call,), check, **{"tier": "smoke", **more})
+
+    for auth, place, claim in (
+        ("none", "no-key", "A call without a key is refused with 401."),
+        ("unknown", "unknown-key", "A key that nobody has is refused with 401."),
+        ("malformed", "malformed-key", "What is no key is refused with 401."),
+    ):
+        yield case(GROUP, place, claim, replace(good, auth=auth), answered(401))
+    yield case(
+        GROUP,
+        "bearer",
+        "The key as a bearer token is refused with 401.",
+        replace(good, auth="bearer"),
+        answered(401),
+        layer="observed",
+        tier="boundary",
+    )
+    yield case(
+        GROUP,
+        "no-credits",
+        "A call without credits is refused with 406, and the text says so.",
+        replace(good, auth="penniless"),
+        answered(406, about="credit|balance"),
+        tier="boundary",
+    )
+    for method in ("GET", "PUT", "DELETE"):
+        yield case(
+            ADDRESS,
+            f"method:{method}",
+            f"{method} is answered with 405.",
+            replace(good, method=method, body=None, content_type=None),
+            answered(405),
+        )
+    yield case(
+        ADDRESS,
+        "unknown-path",
+        "An address that nobody serves is answered with 404.",
+        replace(good, path=good.path + NO_SUCH_MODEL),
+        answered(404),
+    )
+    yield case(
+        BODY,
+        "content-type",
+        "A body that is not named JSON is refused with 406, and the text says so.",
+        replace(good, content_type="text/plain"),
+        answered(406, about="content.?type"),
+        layer="observed",
+        tier="boundary",
+    )
+    for place, raw in (("malformed", '{"prompt": "a lighthouse"'), ("empty", ""), ("list", "[]"), ("text", '"a"')):
+        yield case(
+            BODY,
+            place,
+            "A body that is no JSON object is refused.",
+            replace(good, body=None, raw=raw),
+            all_refused,
+            layer="assumed",
+        )
+    yield case(
+        BODY,
+        "unknown-field",
+        "No page says what becomes of a field that it does not have.",
+        endpoint.call(no_such_parameter="x"),
+        sound,
+        tier="full",
+        is_open=True,
+    )
+    yield case(
+        BODY,
+        "charset",
+        "The content type of JSON may name its charset.",
+        replace(good, content_type=f"{JSON}; charset=utf-8"),
+        sound,
+        layer="assumed",
+        tier="full",
+        is_open=True,
+    )

@@ -1,0 +1,127 @@
+"""Good bodies: the smallest and cheapest that an endpoint draws, made from its schema alone.
+
+Law: no value here is a bound. Prompts are from a fixed, harmless list; the input picture is made here.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+from PIL import Image
+
+from segmind_sd3_contract.conformance.calls import Call
+from segmind_sd3_contract.oracle import COUNTS, SIZES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from segmind_sd3_contract.oracle import Contract
+
+PROMPTS: Final = ("a lighthouse at dawn", "a bowl of oranges on a table")
+
+SIDE: Final = 512
+"""Pixels of a side that no page bounds."""
+
+SEED: Final = 20261
+"""The seed of every call that is not about seeds."""
+
+
+@cache
+def picture(tone: str = "teal") -> str:
+    """Give the base64 text of a PNG of 64 x 64 pixels: one half in a tone, the other grey."""
+    image = Image.linear_gradient("L").resize((64, 64)).convert("RGB")  # pyright: ignore[reportUnknownMemberType] - its types name numpy
+    image.paste(tone, (0, 0, 32, 64))
+    file = BytesIO()
+    image.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def is_picture(schema: Mapping[str, Any]) -> bool:
+    return schema.get("x-documented-type") == "image"
+
+
+def known_values(schema: Mapping[str, Any]) -> list[str]:
+    """List the values that a page, or an observation, names for an open list of values."""
+    named = [*schema.get("examples", ()), *schema.get("enum", ())]
+    for each in schema.get("anyOf", ()):
+        named += each.get("enum", ())
+    return list(dict.fromkeys(named))
+
+
+def sides(properties: Mapping[str, Any]) -> Iterator[str]:
+    return (name for names in SIZES for name in names if name in properties)
+
+
+def default_of(schema: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Give the documented default, in a tuple; an empty one where there is none.
+
+    A page that shows `1` or `None` for a text means that text.
+    """
+    for key in ("default", "x-documented-default"):
+        if key in schema:
+            value = schema[key]
+            return (str(value),) if schema.get("type") == "string" else (value,)
+    return ()
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One endpoint as the suite calls it."""
+
+    operation: str
+    path: str
+    schema: Any
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        return self.schema["properties"]
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        return tuple(self.schema.get("required", ()))
+
+    @property
+    def has_seed(self) -> bool:
+        return "seed" in self.properties
+
+    @property
+    def count(self) -> str | None:
+        """The name of the parameter that counts pictures."""
+        return next((name for name in COUNTS if name in self.properties), None)
+
+    def base(self) -> dict[str, Any]:
+        """Give the body that every case changes in one place: the least, small, binary, with a fixed seed."""
+        body: dict[str, Any] = {}
+        for name, schema in self.properties.items():
+            if is_picture(schema):
+                body[name] = picture()
+            elif name == "prompt":
+                body[name] = PROMPTS[0]
+            elif name == "seed":
+                body[name] = SEED
+            elif name == "base64":
+                body[name] = False
+            elif name in self.required:
+                body[name] = next(iter(known_values(schema)), schema.get("minimum", PROMPTS[0]))
+        smallest = {name: self.properties[name].get("minimum", SIDE) for name in sides(self.properties)}
+        return body | smallest
+
+    def call(self, **changes: Any) -> Call:
+        return Call(self.operation, self.path, {**self.base(), **changes})
+
+    def without(self, name: str, **changes: Any) -> Call:
+        body = {key: value for key, value in self.base().items() if key != name}
+        return Call(self.operation, self.path, {**body, **changes})
+
+
+def endpoints(contract: Contract) -> list[Endpoint]:
+    """List the endpoints that take a body."""
+    return [
+        Endpoint(operation, contract.path(operation), contract.schema(operation))
+        for operation in contract.operations
+        if contract.schema(operation)
+    ]

@@ -1,0 +1,255 @@
+"""Every case of the contract, made from the contract.
+
+Law: no bound, default or name of a parameter stands here that the contract has. A case's id says where it
+stands (`sd35_turbo_txt2img::steps::max+1`), and stays the same as long as the parameter does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from allpairspy import AllPairs
+
+from segmind_sd3_contract.conformance.account import about_the_account
+from segmind_sd3_contract.conformance.bodies import endpoints, is_picture, known_values, picture, sides
+from segmind_sd3_contract.conformance.case import Case
+from segmind_sd3_contract.conformance.judging import all_drawn, all_refused, as_the_schema_says, sound
+from segmind_sd3_contract.conformance.relations import relations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from segmind_sd3_contract.conformance.bodies import Endpoint
+    from segmind_sd3_contract.conformance.judging import Readings
+
+DEVIATIONS: Final[Mapping[tuple[str, str], str]] = {
+    ("sd35_turbo_txt2img", "steps"): "steps-default-below-minimum",
+    ("sd35_turbo_txt2img", "sampler"): "sampler-required-no-values",
+    ("sd35_turbo_txt2img", "scheduler"): "sampler-required-no-values",
+    ("*", "base64"): "base64-default-true",
+    ("*", "seed"): "fixed-seed-default",
+    ("*", "image"): "tob64-url-as-file",
+}
+"""By endpoint and parameter, the row of the quirk table that knows of what was observed beside it."""
+
+
+def cases(readings: Readings) -> list[Case]:
+    """List the cases of all endpoints."""
+    return [
+        case
+        for endpoint in endpoints(readings.pages)
+        for part in (
+            [good(endpoint)],
+            about_the_account(endpoint),
+            *(about_a_parameter(endpoint, name, readings) for name in endpoint.properties),
+            relations(endpoint),
+            pairs(endpoint),
+        )
+        for case in part
+    ]
+
+
+def good(endpoint: Endpoint) -> Case:
+    return Case(
+        endpoint.operation,
+        "(call)",
+        "good",
+        "The least that the page asks for is drawn.",
+        (endpoint.call(),),
+        all_drawn,
+        tier="smoke",
+    )
+
+
+def about_a_parameter(endpoint: Endpoint, name: str, readings: Readings) -> Iterator[Case]:
+    schema = endpoint.properties[name]
+    yield from bounds(endpoint, name, readings)
+    yield from types(endpoint, name)
+    if name in endpoint.required:
+        yield Case(
+            endpoint.operation,
+            name,
+            "missing",
+            f"A call without `{name}` is refused: it is required.",
+            (endpoint.without(name),),
+            as_the_schema_says,
+            tier="boundary",
+            deviation=deviation(endpoint, name),
+        )
+    if schema.get("type") == "string" and not is_picture(schema):
+        yield from values(endpoint, name)
+
+
+def deviation(endpoint: Endpoint, name: str) -> str | None:
+    return DEVIATIONS.get((endpoint.operation, name)) or DEVIATIONS.get(("*", name))
+
+
+# -- Bounds -----------------------------------------------------------------------------------------------
+
+
+def bounds(endpoint: Endpoint, name: str, readings: Readings) -> Iterator[Case]:
+    """At each bound, and a step beside it on either side; where another bound was observed, there too."""
+    schema = endpoint.properties[name]
+    observed = readings.observed.schema(endpoint.operation)["properties"].get(name, schema)
+    seen: set[float] = set()
+    for prefix, held in (("", schema), ("observed-", observed)):
+        for place, value in beside(held):
+            if value not in seen:
+                yield Case(
+                    endpoint.operation,
+                    name,
+                    prefix + place,
+                    f"`{name}` is {range_of(schema)}: {value:g} is {drawn_or_refused(schema, value)}.",
+                    (endpoint.call(**{name: value}, **counted(endpoint, name)),),
+                    as_the_schema_says,
+                    layer="observed" if prefix else "documented",
+                    tier="boundary",
+                    deviation=deviation(endpoint, name),
+                )
+            seen.add(value)
+
+
+def counted(endpoint: Endpoint, name: str) -> dict[str, Any]:
+    """A count of pictures is seen in a JSON reply alone."""
+    return {"base64": True} if name == endpoint.count and "base64" in endpoint.properties else {}
+
+
+def beside(schema: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    multiple = schema.get("multipleOf")
+    step = multiple or (1 if schema.get("type") == "integer" else 0.01)
+    for bound, inwards in (("min", 1), ("max", -1)):
+        edge = schema.get(f"{bound}imum")
+        if edge is None:
+            continue
+        for steps in (-1, 0, 1):
+            # Rounded, since 0.1 - 0.01 is not 0.09 in binary.
+            yield bound + (f"{steps:+}" if steps else ""), _plain(round(edge + steps * step, 2))
+        if multiple:
+            yield f"{bound}-unaligned", edge + inwards * (multiple - 1)
+            yield f"{bound}-half-aligned", edge + inwards * multiple // 2
+
+
+def _plain(value: float) -> float:
+    return int(value) if value == int(value) else value
+
+
+def range_of(schema: Mapping[str, Any]) -> str:
+    low, high, multiple = (schema.get(key) for key in ("minimum", "maximum", "multipleOf"))
+    text = f"from {low if low is not None else 'anything'} to {high if high is not None else 'anything'}"
+    return text + (f" in multiples of {multiple}" if multiple else "")
+
+
+def drawn_or_refused(schema: Mapping[str, Any], value: float) -> str:
+    inside = schema.get("minimum", value) <= value <= schema.get("maximum", value)
+    return "drawn" if inside and value % schema.get("multipleOf", 1 if value == int(value) else value) == 0 else "refused"
+
+
+# -- Types ------------------------------------------------------------------------------------------------
+
+WRONG: Final[Mapping[str, Mapping[str, Any]]] = {
+    "integer": {"text": "many", "true": True, "list": [1], "object": {}},
+    "number": {"text": "many", "true": True, "list": [1], "object": {}},
+    "string": {"number": 7, "true": True, "list": ["a"], "object": {}},
+    "boolean": {"text": "yes", "list": [True], "object": {}},
+}
+"""Values that are none of a type, by what they are called in a case's id."""
+
+LOOSE: Final[Mapping[str, Mapping[str, Any]]] = {
+    "integer": {"digits": "20"},
+    "number": {"digits": "2"},
+    "string": {},
+    "boolean": {"one": 1},
+}
+"""Values that a lenient service may take: no page says whether it does."""
+
+
+def types(endpoint: Endpoint, name: str) -> Iterator[Case]:
+    schema = endpoint.properties[name]
+    kind = schema.get("type", "string")
+
+    def case(place: str, claim: str, value: Any, check: Any = as_the_schema_says, **more: Any) -> Case:
+        call = endpoint.call(**{name: value})
+        return Case(
+            endpoint.operation, name, place, claim, (call,), check, tier="boundary", deviation=deviation(endpoint, name), **more
+        )
+
+    for called, value in WRONG.get(kind, {}).items():
+        yield case(f"type:{called}", f"`{name}` is of type {kind}: {value!r} is refused.", value)
+    for called, value in {**LOOSE.get(kind, {}), "null": None}.items():
+        yield case(f"type:{called}", f"No page says what {value!r} for `{name}` means.", value, sound, is_open=True)
+    if kind == "integer":
+        inside = within(schema)
+        yield case("type:fraction", f"`{name}` is whole: {inside + 0.5} is refused.", inside + 0.5)
+        yield case("type:integral", f"`{name}` is whole, and {float(inside)} is.", float(inside))
+    if kind == "number":
+        low = schema.get("minimum", 0)
+        yield case("type:fraction", f"`{name}` may have decimals: {low + 0.25} is drawn.", low + 0.25)
+    if is_picture(schema):
+        for called, text in (("words", "no picture"), ("code", "toB64('https://example.com/a.png')"), ("cut", half_a_picture())):
+            yield case(
+                f"content:{called}", "What is no picture is refused.", text, all_refused, layer="observed"
+            )
+
+
+def within(schema: Mapping[str, Any]) -> int:
+    """Give a whole number that has another one above it, within bounds, and is aligned."""
+    low = schema.get("minimum", 1)
+    return int(low) if low >= 0 else 1
+
+
+def half_a_picture() -> str:
+    return picture()[: len(picture()) // 8 * 4]
+
+
+# -- Values of open lists ---------------------------------------------------------------------------------
+
+
+def values(endpoint: Endpoint, name: str) -> Iterator[Case]:
+    """The values that are known for an open list: sampled, and none of them is promised."""
+    for value in known_values(endpoint.properties[name]):
+        yield Case(
+            endpoint.operation,
+            name,
+            f"value:{value}",
+            f"`{name}` is known to take {value!r}, and no page lists what it takes.",
+            (endpoint.call(**{name: value}),),
+            sound,
+            layer="observed",
+            is_open=True,
+        )
+
+
+# -- Pairs of options -------------------------------------------------------------------------------------
+
+
+def pairs(endpoint: Endpoint) -> Iterator[Case]:
+    """Calls that have every two values of every two options together at least once."""
+    options = {name: choices(endpoint, name) for name in endpoint.properties}
+    options = {name: values for name, values in options.items() if len(values) > 1}
+    for number, chosen in enumerate(AllPairs(list(options.values())), 1):
+        call = endpoint.call(**dict(zip(options, chosen, strict=True)))
+        yield Case(
+            endpoint.operation,
+            "(pairs)",
+            f"pair-{number:02}",
+            "Good values of all parameters are drawn in any combination.",
+            (call,),
+            as_the_schema_says,
+        )
+
+
+def choices(endpoint: Endpoint, name: str) -> list[Any]:
+    schema = endpoint.properties[name]
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if name == endpoint.count:
+        return [1, 2]
+    if name in sides(endpoint.properties):
+        step = schema.get("multipleOf", 8)
+        return [low, low + step] if low is not None else []
+    if schema.get("type") == "boolean":
+        return [False, True]
+    if low is not None and high is not None and name != "seed":
+        return [low, high]
+    if schema.get("type") == "string" and not is_picture(schema):
+        return known_values(schema)[:3]
+    return []

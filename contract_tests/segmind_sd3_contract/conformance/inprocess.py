@@ -1,0 +1,55 @@
+"""The whole suite without a socket or a file: for the mutation score, and for tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from segmind_sd3_contract.conformance.journal import Journal
+from segmind_sd3_contract.conformance.judging import Readings
+from segmind_sd3_contract.conformance.prices import Prices
+from segmind_sd3_contract.conformance.running import Plan, Progress, money, planned, tried
+from segmind_sd3_contract.conformance.sending import Sender
+
+if TYPE_CHECKING:
+    import httpx
+
+    from segmind_sd3_contract.conformance.results import Outcome
+
+NOBODY_PAYS: Final = "http://conformance.invalid"
+KEY: Final = "SG_0123456789abcdef"
+PENNILESS: Final = "SG_00000000000000ff"
+"""The key that a server of the suite's own gives no credits."""
+
+
+def first_broken(
+    transport: httpx.BaseTransport,
+    *,
+    documented: Any,
+    observed: Any,
+    strict: bool = True,
+    likely: tuple[str, str] | None = None,
+    exact: bool = True,
+) -> Outcome | None:
+    """Run the whole suite against what a transport answers, until a case is broken.
+
+    `documented` and `observed` are the bundles that it is judged by. `likely` is an endpoint and a group: its
+    cases come first, then those of the endpoint. None means that no case is broken.
+    """
+    readings = Readings.of(documented, observed, exact=exact)
+    with Journal() as journal:
+        sender = Sender(NOBODY_PAYS, KEY, journal, transport, penniless=PENNILESS)
+        plan = planned(readings, Prices.read(), tier="full", live=False, can_send=sender.can_send, only=lambda _: True)
+        if likely:
+            operation, group = likely
+            order = sorted(plan.cases, key=lambda case: (case.operation != operation, case.group != group))
+            plan = Plan(tuple(order), plan.left_out, plan.worst)
+        progress = Progress()
+        for case in plan.cases:
+            outcome = tried(case, plan, sender, readings, strict=strict, progress=progress)
+            if outcome.verdict == "broken":
+                return outcome
+            progress.outcomes.append(outcome)
+            for name in outcome.calls:
+                if sender.money.get(name):
+                    return money(case.operation, {name: sender.money[name]})
+        return None

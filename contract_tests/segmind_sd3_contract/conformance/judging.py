@@ -1,0 +1,246 @@
+"""What a case ends as: its check asked of each reading of the contract, from the pages to the rumours.
+
+Law: a check yields what is wrong by one reading, and knows nothing of verdicts. The pages come first: what
+they say is held, or it is not. Where it is not, what was observed at a grade that counts makes it a known
+deviation, and at a lower one leaves it open; strictly, the pages alone count.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+from PIL import Image, ImageChops, ImageStat
+
+from segmind_sd3_contract import oracle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from segmind_sd3_contract.conformance.cases import Case
+    from segmind_sd3_contract.conformance.results import Exchange, Verdict
+    from segmind_sd3_contract.oracle import Contract
+
+REFUSALS: Final = (400, 406, 422)
+"""The statuses that may refuse a bad value: no page says which. A 406 must not speak of credits."""
+
+PASSING: Final = (408, 429, 499, 502, 503, 504, 520, 521, 522, 523, 524)
+"""The statuses that say nothing of the contract: a limit, or somebody between us and the service."""
+
+ALIKE: Final = 4.0
+"""How far two pictures may lie apart, on average of 255 steps, and still be the same one where it is not exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """The contract as the pages say it, as it was observed, and as it was seen or guessed at any grade.
+
+    `exact`: whether the same picture means the same bytes.
+    """
+
+    pages: Contract
+    observed: Contract
+    reported: Contract
+    exact: bool
+
+    @classmethod
+    def of(cls, documented: Any, observed: Any, *, exact: bool) -> Readings:
+        profiles: tuple[oracle.Profile, ...] = ("documented", "observed", "reported")
+        return cls(*(oracle.Contract(documented, observed, profile) for profile in profiles), exact=exact)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    deviation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An exchange beside the reading that it is judged by."""
+
+    contract: Contract
+    exchange: Exchange
+    operation: str
+    exact: bool
+
+    @property
+    def status(self) -> int:
+        return self.exchange.status or 0
+
+    @property
+    def seen(self) -> oracle.Exchange:
+        """The exchange as the oracle takes it."""
+        sent = self.exchange
+        return oracle.Exchange(self.operation, sent.sent, self.status, sent.received, sent.body)
+
+    @property
+    def is_json(self) -> bool:
+        return oracle.media_type(self.seen).endswith("json")
+
+    def findings(self) -> Iterator[str]:
+        return (str(finding) for finding in oracle.findings(self.seen, self.contract))
+
+    def pictures(self) -> list[bytes]:
+        return oracle.pictures_in(self.seen)
+
+    def text(self) -> str:
+        """Give what the reply says, in one short line."""
+        if oracle.media_type(self.seen).startswith("image/"):
+            return f"{len(self.exchange.body)} bytes of {oracle.media_type(self.seen)}"
+        content = self.exchange.body[:2000].decode("utf-8", "replace")
+        try:
+            value = json.loads(content)
+        except ValueError:
+            value = None
+        if isinstance(value, dict):
+            for name in ("error_description", "error", "message", "detail"):
+                if value.get(name):
+                    return str(value[name])[:160]
+        return re.sub(r"\s+", " ", content)[:160]
+
+
+# -- Checks -----------------------------------------------------------------------------------------------
+
+
+def draws(reply: Reply) -> Iterator[str]:
+    """A good call is drawn, as the contract says."""
+    if reply.status != 200:
+        yield f"a good call was answered with {reply.status}: {reply.text()!r}"
+    yield from reply.findings()
+
+
+def refuses(reply: Reply) -> Iterator[str]:
+    """A bad call is refused, with a status that may mean it, and the reply is as the contract says."""
+    if reply.status == 200:
+        yield "a bad call was drawn, not refused"
+    elif reply.status not in REFUSALS:
+        yield f"a bad call was answered with {reply.status}, not one of {REFUSALS}: {reply.text()!r}"
+    elif reply.status == 406 and speaks_of_credits(reply.text()):
+        yield f"a bad call was answered with a 406 about credits: {reply.text()!r}"
+    if reply.status != 200:
+        yield from reply.findings()
+
+
+def as_the_schema_says(replies: Sequence[Reply]) -> Iterator[str]:
+    for reply in replies:
+        valid = reply.contract.judge(reply.operation).is_valid(reply.exchange.sent)
+        yield from draws(reply) if valid else refuses(reply)
+
+
+def all_drawn(replies: Sequence[Reply]) -> Iterator[str]:
+    for reply in replies:
+        yield from draws(reply)
+
+
+def all_refused(replies: Sequence[Reply]) -> Iterator[str]:
+    for reply in replies:
+        yield from refuses(reply)
+
+
+def sound(replies: Sequence[Reply]) -> Iterator[str]:
+    """Whatever the answer is, it is one that the contract knows, and whole."""
+    for reply in replies:
+        yield from reply.findings()
+
+
+def answered(*statuses: int, about: str = "") -> Callable[[Sequence[Reply]], Iterator[str]]:
+    """The answer has one of some statuses, and its text speaks of something."""
+
+    def check(replies: Sequence[Reply]) -> Iterator[str]:
+        for reply in replies:
+            if reply.status not in statuses:
+                wanted = " or ".join(map(str, statuses))
+                yield f"expected {wanted}, came {reply.status}: {reply.text()!r}"
+            elif about and not re.search(about, reply.text(), re.IGNORECASE):
+                yield f"the {reply.status} says {reply.text()!r}, which is not about {about.replace('|', ' or ')}"
+            yield from reply.findings()
+
+    return check
+
+
+def same_picture(replies: Sequence[Reply]) -> Iterator[str]:
+    yield from all_drawn(replies)
+    if all(reply.status == 200 for reply in replies):
+        yield from _compared(replies, alike=True)
+
+
+def another_picture(replies: Sequence[Reply]) -> Iterator[str]:
+    yield from all_drawn(replies)
+    if all(reply.status == 200 for reply in replies):
+        yield from _compared(replies, alike=False)
+
+
+def _compared(replies: Sequence[Reply], *, alike: bool) -> Iterator[str]:
+    first, other = (_pictures(reply) for reply in replies)
+    if len(first) != len(other):
+        yield f"{len(first)} and {len(other)} pictures came"
+    elif first and all(map(_alike(replies[0].exact), first, other)) is not alike:
+        yield "the pictures differ" if alike else "the pictures are the same"
+
+
+def _pictures(reply: Reply) -> list[bytes]:
+    try:
+        return reply.pictures()
+    except ValueError:
+        return []  # a finding says so
+
+
+def _alike(exact: bool) -> Callable[[bytes, bytes], bool]:  # noqa: FBT001 - given by its meaning above
+    return bytes.__eq__ if exact else _look_alike
+
+
+def _look_alike(one: bytes, other: bytes) -> bool:
+    try:
+        first, second = (Image.open(BytesIO(each)).convert("RGB") for each in (one, other))
+    except OSError:
+        return False
+    if first.size != second.size:
+        return False
+    return max(ImageStat.Stat(ImageChops.difference(first, second)).mean) <= ALIKE
+
+
+def speaks_of_credits(text: str) -> bool:
+    return re.search(r"credit|balance|spend\w*\W+limit", text, re.IGNORECASE) is not None
+
+
+# -- Verdicts ---------------------------------------------------------------------------------------------
+
+
+def judged(case: Case, exchanges: Sequence[Exchange], readings: Readings, *, strict: bool) -> Judgement:
+    """Judge a case by all that was sent for it."""
+    if passing := tuple(_passing(exchanges)):
+        return Judgement("inconclusive", passing)
+
+    def wrong(contract: Contract) -> tuple[str, ...]:
+        replies = [Reply(contract, each, case.operation, readings.exact) for each in exchanges]
+        return tuple(case.check(replies))
+
+    reasons = wrong(readings.pages)
+    if not reasons:
+        return Judgement("open", tuple(_told(exchanges))) if case.is_open else Judgement("held")
+    if not strict:
+        if case.deviation and not wrong(readings.observed):
+            return Judgement("known deviation", reasons, case.deviation)
+        if not wrong(readings.reported):
+            return Judgement("open", reasons, case.deviation)
+    return Judgement("broken", reasons)
+
+
+def _passing(exchanges: Sequence[Exchange]) -> Iterator[str]:
+    for each in exchanges:
+        if each.status is None:
+            yield each.failure or "no answer was kept"
+        elif each.status in PASSING:
+            yield f"a {each.status} says nothing of the contract"
+        elif each.failure:
+            yield f"the reply is not whole: {each.failure}"
+
+
+def _told(exchanges: Sequence[Exchange]) -> Iterator[str]:
+    answers = ", ".join(str(each.status) for each in exchanges)
+    yield f"the contract leaves this open; the answer was {answers}"

@@ -1,0 +1,189 @@
+"""A run: what is tried, in which order, and what each case ends as.
+
+Law: cheapest first, and what costs nothing before all else. A case that is not run says why. An endpoint that is gone
+is one finding, and ends there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from segmind_sd3_contract.conformance.calls import Call
+from segmind_sd3_contract.conformance.cases import cases
+from segmind_sd3_contract.conformance.judging import judged
+from segmind_sd3_contract.conformance.prices import pictures
+from segmind_sd3_contract.conformance.results import TIERS, Exchange, Outcome
+from segmind_sd3_contract.conformance.sending import Sender, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from segmind_sd3_contract.conformance.case import Case
+    from segmind_sd3_contract.conformance.judging import Readings
+    from segmind_sd3_contract.conformance.prices import Prices
+    from segmind_sd3_contract.conformance.results import Tier, Verdict
+
+MOST_PICTURES_LIVE: Final = 2
+"""Pictures that one call asks a live service for at most."""
+
+SMOKE_PAID: Final = 5
+"""Calls of the smallest run that may be paid for at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run tries, in its order; what it leaves out, with the reason; and the worst price of each call."""
+
+    cases: tuple[Case, ...]
+    left_out: tuple[tuple[Case, str], ...]
+    worst: dict[str, float] = field(repr=False)
+
+    def calls(self) -> dict[str, Call]:
+        """Give every call, once, in the order of sending."""
+        return {call.name: call for case in self.cases for call in case.calls}
+
+    @property
+    def price(self) -> float:
+        return sum(self.worst[name] for name in self.calls())
+
+
+def planned(
+    readings: Readings, prices: Prices, *, tier: Tier, live: bool, can_send: Callable[[Call], bool], only: Callable[[str], bool]
+) -> Plan:
+    """Plan a run: the cases of a tier, without those that cost too many pictures or a key that is not there."""
+    worst: dict[str, float] = {}
+    chosen: list[Case] = []
+    left_out: list[tuple[Case, str]] = []
+    for case in cases(readings):
+        if not only(case.id):
+            continue
+        for call in case.calls:
+            worst[call.name] = prices.worst(call, readings.pages)
+        if TIERS.index(case.tier) > TIERS.index(tier):
+            left_out.append((case, f"it is of the tier {case.tier}"))
+        elif not all(map(can_send, case.calls)):
+            left_out.append((case, "it needs a second key, of an account without credits"))
+        elif live and any(pictures(call) > MOST_PICTURES_LIVE for call in case.calls):
+            left_out.append((case, f"it asks for more than {MOST_PICTURES_LIVE} pictures a call"))
+        else:
+            chosen.append(case)
+    # Stable: cases of one price stay in the page's order.
+    chosen.sort(key=lambda case: sum(worst[call.name] for call in case.calls))
+    return Plan(tuple(chosen), tuple(left_out), worst)
+
+
+@dataclass
+class Progress:
+    """What has come out so far, and why the run stopped, if it did."""
+
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    exchanges: dict[str, Exchange] = field(default_factory=dict[str, Exchange])
+    stopped: str | None = None
+    gone: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def run(
+    plan: Plan, sender: Sender, readings: Readings, *, strict: bool, tell: Callable[[Outcome], None], progress: Progress
+) -> Progress:
+    """Try the plan; what comes out is put into `progress` at once, so that an interruption loses nothing."""
+    for case in plan.cases:
+        outcome = tried(case, plan, sender, readings, strict=strict, progress=progress)
+        progress.outcomes.append(outcome)
+        tell(outcome)
+    for outcome in about_money(progress, sender, strict=strict):
+        progress.outcomes.append(outcome)
+        tell(outcome)
+    progress.outcomes.extend(ended(case, "not run", (why,)) for case, why in plan.left_out)
+    return progress
+
+
+def tried(
+    case: Case, plan: Plan, sender: Sender, readings: Readings, *, strict: bool, progress: Progress
+) -> Outcome:
+    """Send what a case needs and was not sent yet, and judge it."""
+    if progress.stopped or case.operation in progress.gone:
+        return _left_out(case, progress)
+    sent: list[Exchange] = []
+    for call in case.calls:
+        exchange = progress.exchanges.get(call.name)
+        if exchange is None:
+            try:
+                exchange = sender.answer(call, plan.worst[call.name])
+            except Stopped as stop:
+                progress.stopped = str(stop)
+                exchange = sender.kept(call)
+                if exchange is None:
+                    return _left_out(case, progress)
+            progress.exchanges[call.name] = exchange
+            if exchange.status in (404, 410) and call.may_draw:
+                progress.gone[case.operation] = f"the endpoint is gone: a good address was answered with {exchange.status}"
+        sent.append(exchange)
+        if progress.stopped or case.operation in progress.gone:
+            break
+    if len(sent) < len(case.calls):
+        whole = [*sent, *[sent[-1]] * (len(case.calls) - len(sent))]
+        judgement = judged(case, whole, readings, strict=strict)
+        if judgement.verdict != "broken":
+            return _left_out(case, progress)
+    else:
+        judgement = judged(case, sent, readings, strict=strict)
+    return ended(case, judgement.verdict, judgement.reasons, judgement.deviation, tuple(each.call for each in sent))
+
+
+def _left_out(case: Case, progress: Progress) -> Outcome:
+    return ended(case, "not run", (progress.gone.get(case.operation) or progress.stopped or "",))
+
+
+def ended(
+    case: Case,
+    verdict: Verdict,
+    reasons: Sequence[str],
+    deviation: str | None = None,
+    calls: tuple[str, ...] = (),
+) -> Outcome:
+    distinct = tuple(dict.fromkeys(reasons))
+    return Outcome(
+        case.id, case.operation, case.group, case.place, case.layer, case.claim, verdict, distinct, deviation, calls
+    )
+
+
+# -- Money ------------------------------------------------------------------------------------------------
+
+
+def about_money(progress: Progress, sender: Sender, *, strict: bool) -> Iterator[Outcome]:
+    """Judge for each endpoint what all its calls cost: a 200 what it says, and nothing else anything."""
+    operations = dict.fromkeys(outcome.operation for outcome in progress.outcomes)
+    for operation in operations:
+        judged_calls = {
+            name: reasons for name, reasons in sender.money.items() if name.startswith(f"{operation}:")
+        }
+        yield money(operation, judged_calls)
+
+
+def money(operation: str, calls: dict[str, tuple[str, ...]]) -> Outcome:
+    wrong = {name: reasons for name, reasons in calls.items() if reasons}
+    verdict: Verdict = "broken" if wrong else "held" if calls else "not run"
+    reasons = [f"{reason} ({name})" for name, each in wrong.items() for reason in each]
+    claim = "A 200 costs what its x-cost says, the balance falls by that, and nothing else costs anything."
+    return Outcome(
+        f"{operation}::(account)::x-cost=fall",
+        operation,
+        "(account)",
+        "x-cost=fall",
+        "observed",
+        claim,
+        verdict,
+        tuple(reasons[:5]) or (("no reply told the balance",) if not calls else ()),
+        calls=tuple(wrong)[:5],
+    )
+
+
+def exit_code(outcomes: Sequence[Outcome], stopped: str | None) -> int:
+    """0 nothing broken; 1 broken; 3 incomplete."""
+    verdicts = {outcome.verdict for outcome in outcomes}
+    if "broken" in verdicts:
+        return 1
+    return 3 if stopped or "inconclusive" in verdicts else 0
+
+

@@ -1,0 +1,281 @@
+"""Sending: each call once, within the budget, at the pace asked for, and kept before anything is made of it.
+
+Law: what leaves goes through `Purse`, which lets nothing through that the budget does not cover at the worst.
+No POST is ever repeated. The key goes to the target alone, and into no exchange.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from segmind_sd3_contract.conformance.judging import speaks_of_credits
+from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from segmind_sd3_contract.conformance.calls import Auth, Call
+    from segmind_sd3_contract.conformance.journal import Journal
+
+PATIENCE: Final = 180.0
+"""Seconds without a byte after which a call is given up."""
+
+LARGEST: Final = 64_000_000
+"""Bytes of a reply that are read at most."""
+
+WORST: Final = "segmind-sd3.worst"
+"""The extension of a request that says what it costs at the worst."""
+
+NOBODYS: Final[Mapping[Auth, str]] = {"unknown": "SG_0000000000000000", "malformed": "no-key"}
+
+CENT: Final = 1e-6
+"""What two sums in USD may differ by and still be the same."""
+
+
+class Stopped(Exception):
+    """No further call may be sent; the text says why."""
+
+
+class Purse(httpx.BaseTransport):
+    """Lets a request through where what it costs at the worst is left, and keeps that aside until it is settled.
+
+    `budget` is in USD; None is no limit.
+    """
+
+    def __init__(self, inner: httpx.BaseTransport, budget: float | None, spent: float = 0.0) -> None:
+        self._inner = inner
+        self.budget: Final = math.inf if budget is None else budget
+        self.spent = spent
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        worst = float(request.extensions[WORST])
+        if self.spent + worst > self.budget + CENT / 2:
+            raise Stopped(
+                f"the budget of {self.budget:g} credits is used up: {self.spent:.4f} are spent or may be, "
+                f"and the next call may cost {worst:.4f}"
+            )
+        self.spent += worst
+        return self._inner.handle_request(request)
+
+    def settle(self, worst: float, debit: float) -> None:
+        """Put back what was kept aside for a call, less what it cost."""
+        self.spent += debit - worst
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@dataclass
+class Pace:
+    """At most so many calls a minute, evenly; None is as fast as they go."""
+
+    a_minute: float | None = None
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    _next: float = field(default=-math.inf, init=False)
+
+    def wait(self) -> None:
+        if self.a_minute:
+            self.sleep(max(0.0, self._next - self.clock()))
+            self._next = max(self._next, self.clock()) + 60 / self.a_minute
+
+
+class Sender:
+    """Gives the answer to a call: the kept one, or that of sending it now."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        journal: Journal,
+        transport: httpx.BaseTransport,
+        *,
+        budget: float | None = None,
+        penniless: str | None = None,
+        pace: Pace | None = None,
+        headers: Mapping[str, str] | None = None,
+        live: bool = False,
+        shared_account: bool = False,
+    ) -> None:
+        self._keys: dict[str, str] = {"key": key, **NOBODYS}
+        if penniless:
+            self._keys["penniless"] = penniless
+        self._journal = journal
+        self._purse = Purse(transport, budget, journal.spent() + journal.reserved())
+        self._client = httpx.Client(
+            base_url=base_url, transport=self._purse, timeout=PATIENCE, headers=dict(headers or {}), trust_env=False
+        )
+        self._pace = pace or Pace()
+        self._live = live
+        self._shared = shared_account
+        self._balance: float | None = None
+        self.money: dict[str, tuple[str, ...]] = {}
+        """By call, what is wrong with what it cost."""
+
+    def can_send(self, call: Call) -> bool:
+        """Whether there is a key for it."""
+        return call.auth in ("none", "bearer") or call.auth in self._keys
+
+    def close(self) -> None:
+        self._client.close()
+
+    def answer(self, call: Call, worst: float) -> Exchange:
+        """Give what came of a call, which is sent if it never was.
+
+        Raises:
+            Stopped: it was not sent, or what came of it forbids any further call.
+        """
+        if self._journal.has(call.name):
+            return self._journal.answer(call.name) or self._unanswered(call)
+        self._pace.wait()
+        request = self._request(call, worst)
+        if self._purse.spent + worst > self._purse.budget + CENT / 2:
+            self._purse.handle_request(request)  # raises, with nothing sent or written down
+        self._journal.begin(call.name, worst)
+        exchange = self._sent(call, request)
+        debit = self._debit(call, exchange, worst)
+        self._journal.end(exchange, debit)
+        self._purse.settle(worst, debit)
+        if stop := self._stop(call, exchange, worst, debit):
+            raise Stopped(stop)
+        return exchange
+
+    def kept(self, call: Call) -> Exchange | None:
+        """Give what came of a call, where it was sent."""
+        return self._journal.answer(call.name)
+
+    def _unanswered(self, call: Call) -> Exchange:
+        why = "it was sent, and the run ended before its answer was kept; it is never sent again"
+        return Exchange(call.name, call.method, call.path, {}, call.body, None, {}, b"", failure=why)
+
+    def _request(self, call: Call, worst: float) -> httpx.Request:
+        headers = {"content-type": call.content_type} if call.content_type else {}
+        if call.auth == "bearer":
+            headers["authorization"] = f"Bearer {self._keys['key']}"
+        elif call.auth != "none":
+            headers["x-api-key"] = self._keys[call.auth]
+        return self._client.build_request(
+            call.method, call.path, headers=headers, content=call.content, extensions={WORST: worst, **self._timeouts()}
+        )
+
+    def _timeouts(self) -> dict[str, Any]:
+        return {"timeout": self._client.timeout.as_dict()}
+
+    def _sent(self, call: Call, request: httpx.Request) -> Exchange:
+        status: int | None = None
+        received: dict[str, str] = {}
+        body, failure = bytearray(), None
+        began = time.perf_counter()
+        try:
+            response = self._client.send(request, stream=True)
+            status, received = response.status_code, {name.lower(): value for name, value in response.headers.items()}
+            with closing(response):
+                for piece in response.iter_bytes():
+                    body += piece
+                    if len(body) > LARGEST:
+                        failure = f"it has more than {LARGEST} bytes"
+                        break
+        except httpx.HTTPError as error:
+            failure = f"{type(error).__name__}: {error}"
+        return Exchange(
+            call.name,
+            call.method,
+            call.path,
+            self._shown(request.headers),
+            _json(call.content) if call.raw is not None else call.body,
+            status,
+            received,
+            bytes(body),
+            round(time.perf_counter() - began, 4),
+            failure,
+            self._live,
+        )
+
+    def _shown(self, headers: httpx.Headers) -> dict[str, str]:
+        """Give a request's headers without any key, and without what differs from run to run."""
+        shown: dict[str, str] = {}
+        for name, value in headers.items():
+            if name in ("content-type", "x-api-key", "authorization"):
+                for key in self._keys.values():
+                    value = value.replace(key, KEY_SHOWN_AS)  # noqa: PLW2901 - the same one, without the key
+                shown[name] = value
+        return shown
+
+    def _debit(self, call: Call, exchange: Exchange, worst: float) -> float:
+        """Say what a call cost: by its own word, by the fall of the balance, or at the worst."""
+        if call.auth == "penniless":
+            # Whose balance such a reply tells is not known.
+            self._balance = None
+            return worst if exchange.status in (None, 200) else 0.0
+        if call.auth not in ("key", "bearer"):
+            return 0.0
+        cost = number(exchange.received.get("x-cost"))
+        balance, before = balance_of(exchange), self._balance
+        fall = None if balance is None or before is None else round(before - balance, 9)
+        if balance is not None:
+            self._balance = balance
+        if exchange.status is None or exchange.failure:
+            self._balance = None
+            return worst
+        if not self._shared:
+            self.money[exchange.call] = tuple(_wrong(exchange, cost, fall))
+        if cost is None and fall is None:
+            return worst if exchange.status == 200 else 0.0
+        return max(0.0, cost or 0.0, 0.0 if self._shared else fall or 0.0)
+
+    def _stop(self, call: Call, exchange: Exchange, worst: float, debit: float) -> str | None:
+        if debit > worst + CENT:
+            return f"{call.name} cost {debit:.4f} credits, more than the {worst:.4f} that it was to cost at the worst"
+        if call.auth != "key" or not call.may_draw:
+            return None
+        if exchange.status == 401:
+            return "the key was refused with 401"
+        text = exchange.body[:2000].decode("utf-8", "replace")
+        if exchange.status in (402, 406) and speaks_of_credits(text):
+            return f"the account has no credits: {exchange.status}"
+        if exchange.status is None and exchange.failure and exchange.failure.startswith("Connect"):
+            return f"the target can't be reached: {exchange.failure}"
+        return None
+
+
+def _wrong(exchange: Exchange, cost: float | None, fall: float | None) -> Any:
+    if exchange.status == 200 and exchange.method == "POST":
+        if cost is None:
+            yield "a 200 names no x-cost"
+        elif fall is not None and abs(fall - cost) > CENT:
+            yield f"x-cost is {cost:g}, and the balance fell by {fall:g}"
+        elif cost <= 0:
+            yield f"x-cost is {cost:g}"
+    elif fall is not None and abs(fall) > CENT:
+        yield f"the balance fell by {fall:g} with a {exchange.status}"
+
+
+def number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def balance_of(exchange: Exchange) -> float | None:
+    """Read the balance that a reply tells: in its header, or as the answer to the question for it."""
+    told = _json(exchange.body) if exchange.method == "GET" and exchange.status == 200 else None
+    if isinstance(told, dict) and "credits" in told:
+        parts = [told.get("credits"), told.get("free-credits", 0)]
+        return sum(parts) if all(isinstance(part, int | float) for part in parts) else None
+    return number(exchange.received.get("x-remaining-credits"))
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return content.decode("utf-8", "replace")
