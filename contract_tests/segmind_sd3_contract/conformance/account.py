@@ -1,4 +1,4 @@
-"""Whose key it is, how the address is called, and what has no credits: the cases that say nothing of a picture."""
+"""Whose key it is, how an address is called, and what a body is: the cases that say nothing of a picture."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from segmind_sd3_contract.conformance.bodies import Endpoint
+    from segmind_sd3_contract.conformance.calls import Call
+    from segmind_sd3_contract.conformance.results import Tier
 
 GROUP: Final = "(account)"
 ADDRESS: Final = "(address)"
@@ -22,8 +24,10 @@ BODY: Final = "(body)"
 def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
     good = endpoint.call()
 
-    def case(group: str, place: str, claim: str, call: Any, check: Any, **more: Any) -> Case:
-        return Case(endpoint.operation, group, place, claim, (call,), check, **{"tier": "smoke", **more})
+    def case(  # noqa: PLR0917 - as they stand in a case
+        group: str, place: str, claim: str, call: Call, check: Any, tier: Tier = "smoke", **more: Any
+    ) -> Case:
+        return Case(endpoint.operation, group, place, claim, (call,), check, tier=tier, **more)
 
     for auth, place, claim in (
         ("none", "no-key", "A call without a key is refused with 401."),
@@ -72,7 +76,12 @@ def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
         layer="observed",
         tier="boundary",
     )
-    for place, raw in (("malformed", '{"prompt": "a lighthouse"'), ("empty", ""), ("list", "[]"), ("text", '"a"')):
+    for place, raw in (
+        ("malformed", '{"prompt": "a lighthouse"'),
+        ("empty", ""),
+        ("list", "[]"),
+        ("text", '"a"'),
+    ):
         yield case(
             BODY,
             place,

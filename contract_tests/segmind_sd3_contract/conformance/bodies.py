@@ -26,8 +26,8 @@ PROMPTS: Final = ("a lighthouse at dawn", "a bowl of oranges on a table")
 SIDE: Final = 512
 """Pixels of a side that no page bounds."""
 
-SEED: Final = 20261
-"""The seed of every call that is not about seeds."""
+FIRST_SEED: Final = 20261
+"""The seed of the calls of run 0; run n has the n-th after it."""
 
 
 @cache
@@ -75,6 +75,7 @@ class Endpoint:
     operation: str
     path: str
     schema: Any
+    seed: int = FIRST_SEED
 
     @property
     def properties(self) -> Mapping[str, Any]:
@@ -102,7 +103,7 @@ class Endpoint:
             elif name == "prompt":
                 body[name] = PROMPTS[0]
             elif name == "seed":
-                body[name] = SEED
+                body[name] = self.seed
             elif name == "base64":
                 body[name] = False
             elif name in self.required:
@@ -118,10 +119,10 @@ class Endpoint:
         return Call(self.operation, self.path, {**body, **changes})
 
 
-def endpoints(contract: Contract) -> list[Endpoint]:
-    """List the endpoints that take a body."""
+def endpoints(contract: Contract, seed: int = 0) -> list[Endpoint]:
+    """List the endpoints that take a body; `seed` is the number of the run."""
     return [
-        Endpoint(operation, contract.path(operation), contract.schema(operation))
+        Endpoint(operation, contract.path(operation), contract.schema(operation), FIRST_SEED + seed)
         for operation in contract.operations
         if contract.schema(operation)
     ]

@@ -57,7 +57,12 @@ class Call:
     def may_draw(self) -> bool:
         """Whether a lax server would draw it: a well-formed POST with a key that is let in."""
         known_path = not self.path.endswith(NO_SUCH_MODEL)
-        return self.method == "POST" and self.auth in ("key", "bearer", "penniless") and known_path and self.is_json
+        return (
+            self.method == "POST"
+            and self.auth in ("key", "bearer", "penniless")
+            and known_path
+            and self.is_json
+        )
 
     @property
     def is_json(self) -> bool:

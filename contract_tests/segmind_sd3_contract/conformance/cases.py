@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from allpairspy import AllPairs
+from allpairspy import AllPairs  # pyright: ignore[reportMissingTypeStubs] - it has none
 
 from segmind_sd3_contract.conformance.account import about_the_account
 from segmind_sd3_contract.conformance.bodies import endpoints, is_picture, known_values, picture, sides
+from segmind_sd3_contract.conformance.calls import Call
 from segmind_sd3_contract.conformance.case import Case
 from segmind_sd3_contract.conformance.judging import all_drawn, all_refused, as_the_schema_says, sound
 from segmind_sd3_contract.conformance.relations import relations
@@ -33,11 +34,33 @@ DEVIATIONS: Final[Mapping[tuple[str, str], str]] = {
 """By endpoint and parameter, the row of the quirk table that knows of what was observed beside it."""
 
 
-def cases(readings: Readings) -> list[Case]:
-    """List the cases of all endpoints."""
+def cases(readings: Readings, seed: int = 0) -> list[Case]:
+    """List the cases of all endpoints, the balance first. `seed` is the number of the run."""
+    return [
+        *balance(readings),
+        *(case for endpoint in endpoints(readings.pages, seed) for case in about(endpoint, readings)),
+    ]
+
+
+def balance(readings: Readings) -> Iterator[Case]:
+    for operation in readings.pages.operations:
+        if readings.pages.schema(operation) is None:
+            path = readings.pages.path(operation)
+            yield Case(
+                operation,
+                "(call)",
+                "good",
+                "The balance is told, and costs nothing.",
+                (Call(operation, path, method="GET", content_type=None),),
+                all_drawn,
+                layer="observed",
+                tier="smoke",
+            )
+
+
+def about(endpoint: Endpoint, readings: Readings) -> list[Case]:
     return [
         case
-        for endpoint in endpoints(readings.pages)
         for part in (
             [good(endpoint)],
             about_the_account(endpoint),
@@ -141,7 +164,11 @@ def range_of(schema: Mapping[str, Any]) -> str:
 
 def drawn_or_refused(schema: Mapping[str, Any], value: float) -> str:
     inside = schema.get("minimum", value) <= value <= schema.get("maximum", value)
-    return "drawn" if inside and value % schema.get("multipleOf", 1 if value == int(value) else value) == 0 else "refused"
+    return (
+        "drawn"
+        if inside and value % schema.get("multipleOf", 1 if value == int(value) else value) == 0
+        else "refused"
+    )
 
 
 # -- Types ------------------------------------------------------------------------------------------------
@@ -170,13 +197,23 @@ def types(endpoint: Endpoint, name: str) -> Iterator[Case]:
     def case(place: str, claim: str, value: Any, check: Any = as_the_schema_says, **more: Any) -> Case:
         call = endpoint.call(**{name: value})
         return Case(
-            endpoint.operation, name, place, claim, (call,), check, tier="boundary", deviation=deviation(endpoint, name), **more
+            endpoint.operation,
+            name,
+            place,
+            claim,
+            (call,),
+            check,
+            tier="boundary",
+            deviation=deviation(endpoint, name),
+            **more,
         )
 
     for called, value in WRONG.get(kind, {}).items():
         yield case(f"type:{called}", f"`{name}` is of type {kind}: {value!r} is refused.", value)
     for called, value in {**LOOSE.get(kind, {}), "null": None}.items():
-        yield case(f"type:{called}", f"No page says what {value!r} for `{name}` means.", value, sound, is_open=True)
+        yield case(
+            f"type:{called}", f"No page says what {value!r} for `{name}` means.", value, sound, is_open=True
+        )
     if kind == "integer":
         inside = within(schema)
         yield case("type:fraction", f"`{name}` is whole: {inside + 0.5} is refused.", inside + 0.5)
@@ -185,7 +222,11 @@ def types(endpoint: Endpoint, name: str) -> Iterator[Case]:
         low = schema.get("minimum", 0)
         yield case("type:fraction", f"`{name}` may have decimals: {low + 0.25} is drawn.", low + 0.25)
     if is_picture(schema):
-        for called, text in (("words", "no picture"), ("code", "toB64('https://example.com/a.png')"), ("cut", half_a_picture())):
+        for called, text in (
+            ("words", "no picture"),
+            ("code", "toB64('https://example.com/a.png')"),
+            ("cut", half_a_picture()),
+        ):
             yield case(
                 f"content:{called}", "What is no picture is refused.", text, all_refused, layer="observed"
             )
@@ -226,7 +267,7 @@ def pairs(endpoint: Endpoint) -> Iterator[Case]:
     """Calls that have every two values of every two options together at least once."""
     options = {name: choices(endpoint, name) for name in endpoint.properties}
     options = {name: values for name, values in options.items() if len(values) > 1}
-    for number, chosen in enumerate(AllPairs(list(options.values())), 1):
+    for number, chosen in enumerate(combined(list(options.values())), 1):
         call = endpoint.call(**dict(zip(options, chosen, strict=True)))
         yield Case(
             endpoint.operation,
@@ -236,6 +277,10 @@ def pairs(endpoint: Endpoint) -> Iterator[Case]:
             (call,),
             as_the_schema_says,
         )
+
+
+def combined(options: list[list[Any]]) -> list[list[Any]]:
+    return [list(chosen) for chosen in AllPairs(options)]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - it has no types
 
 
 def choices(endpoint: Endpoint, name: str) -> list[Any]:

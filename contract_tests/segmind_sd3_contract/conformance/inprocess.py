@@ -38,7 +38,7 @@ def first_broken(
     readings = Readings.of(documented, observed, exact=exact)
     with Journal() as journal:
         sender = Sender(NOBODY_PAYS, KEY, journal, transport, penniless=PENNILESS)
-        plan = planned(readings, Prices.read(), tier="full", live=False, can_send=sender.can_send, only=lambda _: True)
+        plan = planned(readings, Prices.read(), can_send=sender.can_send)
         if likely:
             operation, group = likely
             order = sorted(plan.cases, key=lambda case: (case.operation != operation, case.group != group))

@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from PIL import Image, ImageChops, ImageStat
 
@@ -31,7 +31,7 @@ PASSING: Final = (408, 429, 499, 502, 503, 504, 520, 521, 522, 523, 524)
 """The statuses that say nothing of the contract: a limit, or somebody between us and the service."""
 
 ALIKE: Final = 4.0
-"""How far two pictures may lie apart, on average of 255 steps, and still be the same one where it is not exact."""
+"""How far two pictures may lie apart and still be the same, in steps of 255, where bytes may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,10 @@ class Reply:
         except ValueError:
             value = None
         if isinstance(value, dict):
+            members = cast("dict[str, Any]", value)
             for name in ("error_description", "error", "message", "detail"):
-                if value.get(name):
-                    return str(value[name])[:160]
+                if members.get(name):
+                    return str(members[name])[:160]
         return re.sub(r"\s+", " ", content)[:160]
 
 
@@ -157,7 +158,8 @@ def answered(*statuses: int, about: str = "") -> Callable[[Sequence[Reply]], Ite
                 wanted = " or ".join(map(str, statuses))
                 yield f"expected {wanted}, came {reply.status}: {reply.text()!r}"
             elif about and not re.search(about, reply.text(), re.IGNORECASE):
-                yield f"the {reply.status} says {reply.text()!r}, which is not about {about.replace('|', ' or ')}"
+                subject = about.replace("|", " or ")
+                yield f"the {reply.status} says {reply.text()!r}, which is not about {subject}"
             yield from reply.findings()
 
     return check

@@ -1,8 +1,8 @@
 """What a call costs at the worst: an estimate, made before it is sent.
 
 Law: a listed price is the average of one picture at default settings. A call is taken to cost that for each
-picture, as many times as it has more steps and more pixels than the defaults. Every call that a lax server would draw
-has a price, those that are to be refused included.
+picture, as many times as it has more steps and more pixels than the defaults. Every call that a lax server
+would draw has a price, those that are to be refused included.
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ class Prices:
 
         Raises ValueError where it is none, OSError where it can't be read.
         """
-        text = file.read_text("utf-8") if file else files("segmind_sd3_contract").joinpath("prices.json").read_text("utf-8")
+        text = (
+            file.read_text("utf-8")
+            if file
+            else files("segmind_sd3_contract").joinpath("prices.json").read_text("utf-8")
+        )
         try:
             listed = cast("dict[str, Any]", json.loads(text))
             prices = {str(slug): float(price) for slug, price in listed["per_picture"].items()}

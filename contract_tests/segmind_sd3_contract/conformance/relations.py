@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 
-from segmind_sd3_contract.conformance.bodies import PROMPTS, SEED, default_of, is_picture, picture
+from segmind_sd3_contract.conformance.bodies import PROMPTS, default_of, is_picture, picture
 from segmind_sd3_contract.conformance.case import Case
 from segmind_sd3_contract.conformance.judging import all_drawn, another_picture, draws, same_picture, sound
 from segmind_sd3_contract.oracle import FORMATS
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.conformance.bodies import Endpoint
     from segmind_sd3_contract.conformance.calls import Call
     from segmind_sd3_contract.conformance.judging import Reply
+    from segmind_sd3_contract.conformance.results import Layer
 
 QUALITIES: Final = ("image_quality",)
 QUALITY_TOLERANCE: Final = 3
-"""Steps of quality that an encoder's rounding may take; where pictures are not exact, any encoder is right."""
+"""Steps of quality that rounding may take; where pictures need not be exact, any encoder is right."""
 
 
 def relations(endpoint: Endpoint) -> Iterator[Case]:
@@ -38,16 +39,17 @@ def relations(endpoint: Endpoint) -> Iterator[Case]:
     yield from about_files(endpoint)
 
 
-def _case(
+def _case(  # noqa: PLR0917 - as they stand in a case
     endpoint: Endpoint,
     group: str,
     place: str,
     claim: str,
     calls: tuple[Call, ...],
     check: Any,
+    layer: Layer = "assumed",
     **more: Any,
 ) -> Case:
-    return Case(endpoint.operation, group, place, claim, calls, check, **{"layer": "assumed", **more})
+    return Case(endpoint.operation, group, place, claim, calls, check, layer, **more)
 
 
 def about_seeds(endpoint: Endpoint) -> Iterator[Case]:
@@ -68,7 +70,7 @@ def about_seeds(endpoint: Endpoint) -> Iterator[Case]:
         "seed",
         "another",
         "Another seed draws another picture.",
-        (base, endpoint.call(seed=SEED + 1)),
+        (base, endpoint.call(seed=endpoint.seed + 1)),
         another_picture,
     )
     yield _case(
@@ -108,8 +110,10 @@ def about_a_default(endpoint: Endpoint, name: str) -> Iterator[Case]:
     claim = f"An omitted `{name}` means its default, {value!r}."
     if name == "base64":
         # Whether JSON or the picture itself comes is the oracle's to judge, by the default of each reading.
-        known = {"layer": "documented", "deviation": "base64-default-true"}
-        yield _case(endpoint, name, "omitted=default", claim, (omitted,), all_drawn, **known)
+        known = "base64-default-true"
+        yield _case(
+            endpoint, name, "omitted=default", claim, (omitted,), all_drawn, "documented", deviation=known
+        )
     elif schema.get("x-observed", {}).get("random") == value:
         yield _case(
             endpoint,
@@ -121,7 +125,13 @@ def about_a_default(endpoint: Endpoint, name: str) -> Iterator[Case]:
             layer="observed",
         )
         yield _case(
-            endpoint, name, "random", f"`{name}` {value} is a random one.", (explicit, explicit.again()), another_picture, layer="observed"
+            endpoint,
+            name,
+            "random",
+            f"`{name}` {value} is a random one.",
+            (explicit, explicit.again()),
+            another_picture,
+            layer="observed",
         )
     elif name == endpoint.count:
         both = {"base64": True}

@@ -1,15 +1,14 @@
 """A run: what is tried, in which order, and what each case ends as.
 
-Law: cheapest first, and what costs nothing before all else. A case that is not run says why. An endpoint that is gone
-is one finding, and ends there.
+Law: cheapest first, and what costs nothing before all else. A case that is not run says why. An endpoint that
+is gone is one finding, and ends there.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from segmind_sd3_contract.conformance.calls import Call
 from segmind_sd3_contract.conformance.cases import cases
 from segmind_sd3_contract.conformance.judging import judged
 from segmind_sd3_contract.conformance.prices import pictures
@@ -19,6 +18,7 @@ from segmind_sd3_contract.conformance.sending import Sender, Stopped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from segmind_sd3_contract.conformance.calls import Call
     from segmind_sd3_contract.conformance.case import Case
     from segmind_sd3_contract.conformance.judging import Readings
     from segmind_sd3_contract.conformance.prices import Prices
@@ -33,7 +33,7 @@ SMOKE_PAID: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run tries, in its order; what it leaves out, with the reason; and the worst price of each call."""
+    """What a run tries, in its order; what it leaves out, and why; and what each call costs at the worst."""
 
     cases: tuple[Case, ...]
     left_out: tuple[tuple[Case, str], ...]
@@ -49,17 +49,23 @@ class Plan:
 
 
 def planned(
-    readings: Readings, prices: Prices, *, tier: Tier, live: bool, can_send: Callable[[Call], bool], only: Callable[[str], bool]
+    readings: Readings,
+    prices: Prices,
+    *,
+    can_send: Callable[[Call], bool],
+    tier: Tier = "full",
+    live: bool = False,
+    only: Callable[[str], bool] = lambda _: True,
+    seed: int = 0,
 ) -> Plan:
-    """Plan a run: the cases of a tier, without those that cost too many pictures or a key that is not there."""
+    """Plan a run: the cases of a tier, without those of too many pictures or without a key."""
     worst: dict[str, float] = {}
     chosen: list[Case] = []
     left_out: list[tuple[Case, str]] = []
-    for case in cases(readings):
+    for case in cases(readings, seed):
         if not only(case.id):
             continue
-        for call in case.calls:
-            worst[call.name] = prices.worst(call, readings.pages)
+        worst |= {call.name: prices.worst(call, readings.pages) for call in case.calls}
         if TIERS.index(case.tier) > TIERS.index(tier):
             left_out.append((case, f"it is of the tier {case.tier}"))
         elif not all(map(can_send, case.calls)):
@@ -84,14 +90,20 @@ class Progress:
 
 
 def run(
-    plan: Plan, sender: Sender, readings: Readings, *, strict: bool, tell: Callable[[Outcome], None], progress: Progress
+    plan: Plan,
+    sender: Sender,
+    readings: Readings,
+    *,
+    strict: bool,
+    tell: Callable[[Outcome], None],
+    progress: Progress,
 ) -> Progress:
     """Try the plan; what comes out is put into `progress` at once, so that an interruption loses nothing."""
     for case in plan.cases:
         outcome = tried(case, plan, sender, readings, strict=strict, progress=progress)
         progress.outcomes.append(outcome)
         tell(outcome)
-    for outcome in about_money(progress, sender, strict=strict):
+    for outcome in about_money(progress, sender):
         progress.outcomes.append(outcome)
         tell(outcome)
     progress.outcomes.extend(ended(case, "not run", (why,)) for case, why in plan.left_out)
@@ -117,7 +129,7 @@ def tried(
                     return _left_out(case, progress)
             progress.exchanges[call.name] = exchange
             if exchange.status in (404, 410) and call.may_draw:
-                progress.gone[case.operation] = f"the endpoint is gone: a good address was answered with {exchange.status}"
+                progress.gone[case.operation] = f"the endpoint is gone: a good address gave {exchange.status}"
         sent.append(exchange)
         if progress.stopped or case.operation in progress.gone:
             break
@@ -128,7 +140,9 @@ def tried(
             return _left_out(case, progress)
     else:
         judgement = judged(case, sent, readings, strict=strict)
-    return ended(case, judgement.verdict, judgement.reasons, judgement.deviation, tuple(each.call for each in sent))
+    return ended(
+        case, judgement.verdict, judgement.reasons, judgement.deviation, tuple(each.call for each in sent)
+    )
 
 
 def _left_out(case: Case, progress: Progress) -> Outcome:
@@ -144,14 +158,23 @@ def ended(
 ) -> Outcome:
     distinct = tuple(dict.fromkeys(reasons))
     return Outcome(
-        case.id, case.operation, case.group, case.place, case.layer, case.claim, verdict, distinct, deviation, calls
+        case.id,
+        case.operation,
+        case.group,
+        case.place,
+        case.layer,
+        case.claim,
+        verdict,
+        distinct,
+        deviation,
+        calls,
     )
 
 
 # -- Money ------------------------------------------------------------------------------------------------
 
 
-def about_money(progress: Progress, sender: Sender, *, strict: bool) -> Iterator[Outcome]:
+def about_money(progress: Progress, sender: Sender) -> Iterator[Outcome]:
     """Judge for each endpoint what all its calls cost: a 200 what it says, and nothing else anything."""
     operations = dict.fromkeys(outcome.operation for outcome in progress.outcomes)
     for operation in operations:
@@ -185,5 +208,3 @@ def exit_code(outcomes: Sequence[Outcome], stopped: str | None) -> int:
     if "broken" in verdicts:
         return 1
     return 3 if stopped or "inconclusive" in verdicts else 0
-
-

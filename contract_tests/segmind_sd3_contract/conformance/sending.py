@@ -11,7 +11,7 @@ import math
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import httpx
 
@@ -19,7 +19,8 @@ from segmind_sd3_contract.conformance.judging import speaks_of_credits
 from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
 
     from segmind_sd3_contract.conformance.calls import Auth, Call
     from segmind_sd3_contract.conformance.journal import Journal
@@ -44,7 +45,7 @@ class Stopped(Exception):
 
 
 class Purse(httpx.BaseTransport):
-    """Lets a request through where what it costs at the worst is left, and keeps that aside until it is settled.
+    """Lets a request through where its worst price is left, and keeps that aside until it is settled.
 
     `budget` is in USD; None is no limit.
     """
@@ -110,7 +111,11 @@ class Sender:
         self._journal = journal
         self._purse = Purse(transport, budget, journal.spent() + journal.reserved())
         self._client = httpx.Client(
-            base_url=base_url, transport=self._purse, timeout=PATIENCE, headers=dict(headers or {}), trust_env=False
+            base_url=base_url,
+            transport=self._purse,
+            timeout=PATIENCE,
+            headers=dict(headers or {}),
+            trust_env=False,
         )
         self._pace = pace or Pace()
         self._live = live
@@ -123,7 +128,12 @@ class Sender:
         """Whether there is a key for it."""
         return call.auth in ("none", "bearer") or call.auth in self._keys
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self._client.close()
 
     def answer(self, call: Call, worst: float) -> Exchange:
@@ -162,7 +172,11 @@ class Sender:
         elif call.auth != "none":
             headers["x-api-key"] = self._keys[call.auth]
         return self._client.build_request(
-            call.method, call.path, headers=headers, content=call.content, extensions={WORST: worst, **self._timeouts()}
+            call.method,
+            call.path,
+            headers=headers,
+            content=call.content,
+            extensions={WORST: worst, **self._timeouts()},
         )
 
     def _timeouts(self) -> dict[str, Any]:
@@ -175,7 +189,10 @@ class Sender:
         began = time.perf_counter()
         try:
             response = self._client.send(request, stream=True)
-            status, received = response.status_code, {name.lower(): value for name, value in response.headers.items()}
+            status, received = (
+                response.status_code,
+                {name.lower(): value for name, value in response.headers.items()},
+            )
             with closing(response):
                 for piece in response.iter_bytes():
                     body += piece
@@ -232,7 +249,7 @@ class Sender:
 
     def _stop(self, call: Call, exchange: Exchange, worst: float, debit: float) -> str | None:
         if debit > worst + CENT:
-            return f"{call.name} cost {debit:.4f} credits, more than the {worst:.4f} that it was to cost at the worst"
+            return f"{call.name} cost {debit:.4f} credits, more than its worst price of {worst:.4f}"
         if call.auth != "key" or not call.may_draw:
             return None
         if exchange.status == 401:
@@ -245,7 +262,7 @@ class Sender:
         return None
 
 
-def _wrong(exchange: Exchange, cost: float | None, fall: float | None) -> Any:
+def _wrong(exchange: Exchange, cost: float | None, fall: float | None) -> Iterator[str]:
     if exchange.status == 200 and exchange.method == "POST":
         if cost is None:
             yield "a 200 names no x-cost"
@@ -269,8 +286,11 @@ def balance_of(exchange: Exchange) -> float | None:
     """Read the balance that a reply tells: in its header, or as the answer to the question for it."""
     told = _json(exchange.body) if exchange.method == "GET" and exchange.status == 200 else None
     if isinstance(told, dict) and "credits" in told:
-        parts = [told.get("credits"), told.get("free-credits", 0)]
-        return sum(parts) if all(isinstance(part, int | float) for part in parts) else None
+        parts = cast("dict[str, Any]", told)
+        try:
+            return float(parts["credits"]) + float(parts.get("free-credits", 0))
+        except (TypeError, ValueError):
+            return None
     return number(exchange.received.get("x-remaining-credits"))
 
 

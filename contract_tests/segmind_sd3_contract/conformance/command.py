@@ -1,0 +1,310 @@
+"""`segmind-sd3 conformance`: the whole contract, tried on a running API, within a budget, and told."""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from segmind_sd3_contract.cassettes.recording import keep
+from segmind_sd3_contract.conformance import report
+from segmind_sd3_contract.conformance.prices import Prices
+from segmind_sd3_contract.conformance.results import TIERS, Outcome, Run, Tier
+from segmind_sd3_contract.conformance.sending import Pace
+from segmind_sd3_contract.conformance.session import CouldNotRun, Session, Settings
+from segmind_sd3_contract.conformance.target import Target, header, is_local, keys, origin
+from segmind_sd3_contract.reference import MADE_UP_KEY, PROFILES, Profile, ReferenceServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from segmind_sd3_contract.conformance.running import Plan
+
+FREE_PLAN: Final = 5.0
+"""Calls a minute that the service lets through on its free plan."""
+
+MADE_UP_PENNILESS: Final = "SG_00000000000000ff"
+REFERENCE_CREDITS: Final = 10_000.0
+
+
+class Failed(click.ClickException):
+    """Nothing could be tried."""
+
+    exit_code = 2
+
+
+@click.command()
+@click.option(
+    "--target", default="reference", show_default=True, metavar="reference|URL", help="What to try."
+)
+@click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    default="observed",
+    show_default=True,
+    help="Of the reference server.",
+)
+@click.option(
+    "--tier", type=click.Choice(TIERS), help="How much to try: full on the reference server, smoke elsewhere."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 1_000_000),
+    default=0,
+    show_default=True,
+    help="Other pictures in each run.",
+)
+@click.option("--only", default="*", metavar="GLOB", help="Only cases with such an id: '*::steps::*'.")
+@click.option("--strict", is_flag=True, help="A known deviation is broken.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A report.json: fail on what changed since.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    metavar="CREDITS",
+    help="A hard stop, in USD; else the plan's worst price.",
+)
+@click.option(
+    "--prices",
+    "price_list",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Another price list.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Calls a minute: 5 unless told, as fast as they go on loopback.",
+)
+@click.option("--shared-account", is_flag=True, help="Others use the balance: don't judge its fall.")
+@click.option("--yes", is_flag=True, help="Send without asking.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and its price, and send nothing.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where the report goes: a new folder in out/ unless told.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="FOLDER",
+    help="Go on with an interrupted run.",
+)
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Keep each exchange as a cassette.",
+)
+@click.option(
+    "--ca",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Authorities to trust beside the system's.",
+)
+@click.option(
+    "--header",
+    "extra_headers",
+    multiple=True,
+    metavar="NAME:VALUE",
+    help="Sent with every call; may be repeated.",
+)
+@click.option("--proxy", metavar="URL", help="A proxy to go through.")
+@click.option(
+    "--allow-http", is_flag=True, help="Plain http to a host that is not loopback: the key goes in the clear."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON, for scripts.")
+def conformance(  # noqa: PLR0917 - one for each option
+    target: str,
+    profile: Profile,
+    tier: Tier | None,
+    seed: int,
+    only: str,
+    strict: bool,  # noqa: FBT001 - click's own way
+    baseline: Path | None,
+    budget: float | None,
+    price_list: Path | None,
+    rate: float | None,
+    shared_account: bool,  # noqa: FBT001 - as above
+    yes: bool,  # noqa: FBT001 - as above
+    dry_run: bool,  # noqa: FBT001 - as above
+    out: Path | None,
+    resume: Path | None,
+    record: Path | None,
+    ca: Path | None,
+    extra_headers: tuple[str, ...],
+    proxy: str | None,
+    allow_http: bool,  # noqa: FBT001 - as above
+    as_json: bool,  # noqa: FBT001 - as above
+) -> None:
+    """Try the whole contract on a running API, and tell what it keeps.
+
+    Exit code: 0 nothing is broken, 1 something is (with --baseline: changed), 2 it could not run, 3 it is
+    incomplete. The key is read from SEGMIND_API_KEY; SEGMIND_API_KEY_WITHOUT_CREDITS may hold a second one,
+    of an account without credits.
+    """
+    console = Console(stderr=True, highlight=False)
+    is_reference = target == "reference"
+    try:
+        earlier = report.read(baseline) if baseline else None
+        prices = Prices.read(price_list)
+        reached = (
+            Target(target, MADE_UP_KEY, MADE_UP_PENNILESS)
+            if is_reference
+            else Target(
+                origin(target, allow_http=allow_http), *keys(), dict(map(header, extra_headers)), proxy, ca
+            )
+        )
+    except (ValueError, OSError) as wrong:
+        raise Failed(str(wrong)) from None
+    settings = Settings(
+        target=reached.url,
+        profile=profile,
+        tier=tier or ("full" if is_reference else "smoke"),
+        seed=seed,
+        strict=strict,
+        only=only,
+        shared_account=shared_account,
+    )
+    pace = Pace(rate or (None if is_reference or is_local(reached.url) else FREE_PLAN))
+    folder = resume or out or Path("out") / f"conformance-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    try:
+        with ExitStack() as stack:
+            if is_reference:
+                server = ReferenceServer(
+                    profile, REFERENCE_CREDITS, keys=[MADE_UP_KEY], penniless=[MADE_UP_PENNILESS]
+                )
+                reached = Target(stack.enter_context(server.listening()), MADE_UP_KEY, MADE_UP_PENNILESS)
+            session = stack.enter_context(
+                Session(
+                    reached,
+                    settings,
+                    prices,
+                    folder=None if dry_run else folder,
+                    resumed=bool(resume),
+                    budget=budget,
+                )
+            )
+            _show_plan(session, pace, console)
+            if dry_run:
+                return
+            if not (yes or is_reference) and session.price:
+                click.confirm(f"Send these calls to {reached.url}?", abort=True, err=True)
+            with _watched(session, console) as tell, _interruptible(session):
+                found = session.run(pace, tell, earlier)
+    except (CouldNotRun, OSError, ValueError) as wrong:
+        raise Failed(str(wrong)) from None
+
+    written = report.write(found, folder)
+    if record:
+        for exchange in found.exchanges.values():
+            target_name = "live" if exchange.live else "reference" if found.reference else settings.target
+            keep(
+                exchange,
+                case=exchange.call,
+                target=target_name,
+                folder=record,
+                profile=profile if is_reference else None,
+            )
+    report.summary(found, console)
+    console.print("The report: " + ", ".join(map(str, written)))
+    if as_json:
+        click.echo(json.dumps(_counted(found)))
+    click.get_current_context().exit(found.exit_code)
+
+
+def _counted(found: Run) -> dict[str, Any]:
+    return {
+        "target": found.target,
+        "reference": found.reference,
+        "verdicts": found.counts(),
+        "broken": [outcome.id for outcome in found.outcomes if outcome.verdict == "broken"],
+        "requests": len(found.exchanges),
+        "spent": found.spent,
+        "stopped": found.stopped,
+        "exit_code": found.exit_code,
+    }
+
+
+def _show_plan(session: Session, pace: Pace, console: Console) -> None:
+    plan = session.plan
+    paid = [name for name in plan.calls() if plan.worst[name] and not session.journal.has(name)]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in ("endpoint", "cases", "calls", "may be paid", "worst price"):
+        table.add_column(name, justify="left" if name == "endpoint" else "right")
+    for operation, (cases, calls, may_cost, price) in _by_endpoint(plan).items():
+        table.add_row(operation, str(cases), str(calls), str(may_cost), f"{price:.4f}")
+    console.print(f"[bold]{session.settings.target}[/bold], tier {session.settings.tier}:")
+    console.print(table)
+    minutes = len(plan.calls()) / pace.a_minute if pace.a_minute else 0
+    console.print(
+        f"{len(plan.cases)} cases by {len(plan.calls())} calls, {len(paid)} of which may still be paid for: "
+        f"at the worst {session.price:.4f} credits (USD), an ESTIMATE from listed averages; "
+        f"hard stop at {session.budget:.4f}."
+        + (f" At {pace.a_minute:g} a minute they take {minutes:.0f} minutes." if minutes else "")
+    )
+    if plan.left_out:
+        console.print(f"{len(plan.left_out)} cases are left out; the report says why.")
+
+
+def _by_endpoint(plan: Plan) -> dict[str, tuple[int, int, int, float]]:
+    found: dict[str, tuple[int, int, int, float]] = {}
+    for operation in dict.fromkeys(case.operation for case in plan.cases):
+        cases = [case for case in plan.cases if case.operation == operation]
+        calls = {call.name for case in cases for call in case.calls}
+        prices = [plan.worst[name] for name in calls]
+        found[operation] = (len(cases), len(calls), sum(map(bool, prices)), sum(prices))
+    return found
+
+
+@contextmanager
+def _watched(session: Session, console: Console) -> Generator[Callable[[Outcome], None]]:
+    """Show a bar of cases, failures and credits while a run goes on."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[broken]} broken, {task.fields[spent]:.4f} credits"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Trying", total=len(session.plan.cases), broken=0, spent=0.0)
+        broken = 0
+
+        def tell(outcome: Outcome) -> None:
+            nonlocal broken
+            broken += outcome.verdict == "broken"
+            bar.update(task, advance=1, broken=broken, spent=session.journal.spent())
+
+        yield tell
+
+
+@contextmanager
+def _interruptible(session: Session) -> Generator[None]:
+    """Let the first Ctrl-C end the run after the call that is on its way, which may be paid for."""
+
+    def stop(number: int, _: object) -> None:
+        session.progress.stopped = session.progress.stopped or "it was interrupted"
+        signal.signal(number, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
