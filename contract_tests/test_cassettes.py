@@ -691,9 +691,9 @@ def test_list_tells_fresh_from_stale(command: Command, tmp_path: Path):
 
     rows = json.loads(command("list", "--json").output)
 
-    assert {(row["case"], row["target"], row["spec"]) for row in rows} == {
-        ("sd3_medium_tile::strength::min", "reference", "stale"),
-        ("sd3_medium_tile::strength::max", "reference", "fresh"),
+    assert {(row["case"], row["target"], row["stale"]) for row in rows} == {
+        ("sd3_medium_tile::strength::min", "reference", "recorded under another spec"),
+        ("sd3_medium_tile::strength::max", "reference", None),
     }
     assert "2 cassettes, 1 stale, 0 live." in command("list").output
 

@@ -1,13 +1,16 @@
-"""`record` and `list`: recording cassettes anew, and saying what is there."""
+"""`record` and `list`: recording cassettes anew, and saying what is there and what it is worth."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections import Counter
+from dataclasses import asdict
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -19,15 +22,29 @@ from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes import live, recording
 from segmind_sd3_contract.cassettes.cases import Case, body_of, cases, least, live_cases
-from segmind_sd3_contract.cassettes.library import FOLDER, LIVE, recorded
+from segmind_sd3_contract.cassettes.judging import MAX_AGE_DAYS, VERDICTS, Judged, judged_in
+from segmind_sd3_contract.cassettes.library import FOLDER, LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-@click.group()
+class ListedUnlessTold(click.Group):
+    """Goes on with `list` where no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        asks_for_help = args[:1] and args[0] in ctx.help_option_names
+        if not asks_for_help and (not args or args[0].startswith("-")):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=ListedUnlessTold)
 def cassettes() -> None:
-    """Recorded exchanges, in the folder `cassettes` of the repository that this is called in."""
+    """Recorded exchanges, in the folder `cassettes` of the repository that this is called in.
+
+    Without a command: list.
+    """
 
 
 @cassettes.command()
@@ -158,32 +175,54 @@ def _sends(case: Case) -> str:
 
 @cassettes.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def listed(as_json: bool) -> None:  # noqa: FBT001 - click's own way
-    """List what is recorded: from where, when, and whether the spec still says the same."""
-    folders = [FOLDER, *sorted(each for each in FOLDER.glob("*") if each.is_dir())]
-    found = [each for folder in folders for each in recorded(folder).values()]
+@click.option("--strict", is_flag=True, help="Fail for a stale one too.")
+@click.option(
+    "--max-age",
+    type=click.IntRange(min=0),
+    metavar="DAYS",
+    help=f"Any older one is stale. Unless told: {MAX_AGE_DAYS}, and never for the reference server's.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=FOLDER,
+    show_default=True,
+    help="Where they are.",
+)
+@click.pass_context
+def listed(context: click.Context, folder: Path, max_age: int | None, *, as_json: bool, strict: bool) -> None:
+    """List what is recorded, each judged by today's contract: where and when it came, and what it is worth.
+
+    Exit code 1 where one is broken.
+    """
+    found = list(judged_in(folder, max_age=max_age))
     if not found:
-        raise click.ClickException(f"There is no cassette in {FOLDER.absolute()}: make record.")
-    rows = [
-        {
-            "case": each.case,
-            "target": each.target,
-            "status": each.status,
-            "date": each.date,
-            "spec": "fresh" if each.fresh else "stale",
-            "file": str(each.file),
-        }
-        for each in found
-    ]
+        raise click.ClickException(f"There is no cassette in {folder.absolute()}: make record.")
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
-        return
-    shown = ("case", "target", "status", "date", "spec")
-    table = _table(*shown)
-    for row in rows:
-        table.add_row(*(str(row[name]) for name in shown))
-    console = Console(soft_wrap=True)
+        click.echo(json.dumps([_row(each) for each in found], indent=2))
+    else:
+        _tell(found)
+    if any(each.verdict == "broken" or (strict and each.stale) for each in found):
+        context.exit(1)
+
+
+def _row(each: Judged) -> dict[str, Any]:
+    row = {"case" if name == "name" else name: value for name, value in asdict(each).items()}
+    return {**row, "file": str(each.file)}
+
+
+def _tell(found: list[Judged]) -> None:
+    table = _table("case", "source", "date", "status", "verdict")
+    for each in found:
+        table.add_row(each.name, each.target or "?", each.date or "?", str(each.status or "?"), each.told)
+    # A pipe has no width: what is searched there stands in one line each.
+    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     console.print(table)
-    stale = sum(row["spec"] == "stale" for row in rows)
-    live_count = sum(row["target"] == LIVE for row in rows)
-    console.print(f"{len(rows)} cassettes, {stale} stale, {live_count} live.")
+    for each in found:
+        if each.verdict == "broken":
+            console.print(f"{each.name} is broken:", *each.reasons, sep="\n  ", markup=False)
+    stale = sum(each.stale is not None for each in found)
+    from_live = sum(each.target == LIVE for each in found)
+    sound, known, broken = (sum(each.verdict == verdict for each in found) for verdict in VERDICTS)
+    console.print(f"{len(found)} cassettes, {stale} stale, {from_live} live.")
+    console.print(f"{sound} sound, {known} known deviations, {broken} broken.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -16,8 +16,9 @@ from segmind_sd3.quirks import QUIRKS, Quirk
 from segmind_sd3.wire import Reply, json_of
 from segmind_sd3_api.parameters import OPERATIONS
 
-from segmind_sd3_contract.cassettes.cases import Case, quirk_of
+from segmind_sd3_contract.cassettes.cases import quirk_of
 from segmind_sd3_contract.cassettes.storage import read
+from segmind_sd3_contract.oracle import carried, packaged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +48,9 @@ class Recorded:
         versions: of what decides the bytes, by distribution.
         profile: the reference server's; None elsewhere.
         provocation: what the reference server was made to do wrong.
-        method, url: of the request; `sent` is its JSON body.
+        method, url: of the request; `sent` is its JSON body, None where that is no JSON.
         status, headers, body: of the reply; header names are in lower case.
+        call: its name within the conformance run that kept it, where a case may have several calls.
     """
 
     case: str
@@ -65,11 +67,17 @@ class Recorded:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    call: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What no other cassette of its folder is called."""
+        return self.case if self.call is None else f"{self.case} {self.call}"
 
     @property
     def operation(self) -> str:
         """The endpoint's name."""
-        return self.case.partition("::")[0]
+        return operation_of(self.case)
 
     @property
     def fresh(self) -> bool:
@@ -81,29 +89,40 @@ class Recorded:
         return Reply(self.status, self.headers, self.body)
 
 
-def provenance(case: Case, *, target: str, date: str, profile: str | None) -> dict[str, Any]:
+def provenance(case: str, *, target: str, profile: str | None, provocation: str | None) -> dict[str, Any]:
     """Give what a cassette says of itself. It is stored beside the exchange, in the same file."""
     return {
-        "case": case.id,
+        "case": case,
         "target": target,
-        "date": date,
-        "spec": spec_digest(case.operation),
+        "date": today().isoformat(),
+        "spec": spec_digest(operation_of(case)),
         "versions": {name: version(name) for name in DISTRIBUTIONS},
         "profile": profile,
-        "provocation": case.provocation,
+        "provocation": provocation,
     }
+
+
+def today() -> date:
+    """Give the day in UTC, by which cassettes are dated."""
+    return datetime.now(UTC).date()
+
+
+def operation_of(case: str) -> str:
+    """Give the endpoint's name, with which the id of every case begins."""
+    return case.partition("::")[0]
 
 
 @cache
 def spec_digest(operation_id: str) -> str | None:
     """Digest what the pages say of one endpoint, so that an edit to another leaves its cassettes fresh.
 
-    None where there is no such endpoint any more.
+    None where there is no such endpoint any more. The balance is on no page: of it, the overlay counts.
     """
-    if operation_id not in OPERATIONS:
-        return None
-    documented = files("segmind_sd3_api").joinpath("documented.json").read_text(encoding="utf-8")
-    return digest_of(json.loads(documented), OPERATIONS[operation_id].path)
+    if operation_id in OPERATIONS:
+        return digest_of(carried("documented"), OPERATIONS[operation_id].path)
+    if operation_id in (known := packaged("observed")).operations:
+        return digest_of(carried("observed"), known.path(operation_id))
+    return None
 
 
 def digest_of(bundle: Any, path: str) -> str:
@@ -136,6 +155,7 @@ def load(file: Path) -> Recorded:
 
     Raises:
         ValueError: it is no cassette of ours, or a blob of it was changed.
+        OSError: it is not there, or a blob of it is not.
     """
     request, response, known = read(file)
     try:
@@ -144,7 +164,7 @@ def load(file: Path) -> Recorded:
             file=file,
             method=request.method,
             url=request.uri,
-            sent=json_of(request.body),
+            sent=json_of(request.body or b""),
             status=response["status"]["code"],
             headers={name.lower(): ", ".join(values) for name, values in response["headers"].items()},
             body=response["body"]["string"],
@@ -154,9 +174,11 @@ def load(file: Path) -> Recorded:
 
 
 def recorded(folder: Path = FOLDER) -> Mapping[str, Recorded]:
-    """Read the cassettes of a folder, by the ids of their cases; none of those in `folder / LIVE`."""
+    """Read the cassettes of a folder, by the ids of their cases, and of their calls where a conformance run
+    kept them; none of those in `folder / LIVE`.
+    """
     found = (load(file) for file in sorted(folder.glob("*/*.yaml")))
-    return {each.case: each for each in found}
+    return {each.name: each for each in found}
 
 
 def sources(folder: Path = FOLDER) -> Mapping[str, set[Source]]:

@@ -21,7 +21,7 @@ from segmind_sd3.settings import BASE_URL
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes.library import LIVE, provenance
-from segmind_sd3_contract.cassettes.recording import send, today
+from segmind_sd3_contract.cassettes.recording import send
 from segmind_sd3_contract.cassettes.storage import recording
 from segmind_sd3_contract.reference.account import price_list
 
@@ -69,7 +69,7 @@ def record(case: Case, target: Target, folder: Path) -> int:
     Raises:
         Stopped: nothing came, nobody knows what came of it, or the answer is about the account.
     """
-    known = provenance(case, target=target.name, date=today(), profile=None)
+    known = provenance(case.id, target=target.name, profile=None, provocation=None)
     fault: Exception | None = None
     with recording(folder / case.file, known, target.key) as recorder:
         try:

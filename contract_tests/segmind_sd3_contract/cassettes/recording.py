@@ -1,7 +1,8 @@
-"""Making the one call of a case, and keeping the exchange."""
+"""Making the one call of a case, and keeping the exchange; or keeping one that a conformance run has made."""
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 from segmind_sd3 import Client, Retry, SegmindError
+from segmind_sd3.settings import BASE_URL
+from segmind_sd3.wire import Reply
 from segmind_sd3_api.calls import CALLS
 from segmind_sd3_api.client import AuthenticatedClient
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes.cases import REFERENCE_URL, body_of, cases
-from segmind_sd3_contract.cassettes.library import provenance
-from segmind_sd3_contract.cassettes.storage import recording
+from segmind_sd3_contract.cassettes.library import LIVE, operation_of, provenance
+from segmind_sd3_contract.cassettes.storage import KEY_SHOWN_AS, Sent, recording, write
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from segmind_sd3_contract.cassettes.cases import Case
     from segmind_sd3_contract.cassettes.storage import Recorder
+    from segmind_sd3_contract.conformance.results import Exchange
     from segmind_sd3_contract.reference import Profile
 
 PROFILE: Final[Profile] = "documented"
@@ -32,6 +36,12 @@ MOMENT: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 """The reference server's clock stands still, so that recording twice gives the same bytes."""
 
 ONCE: Final = Retry(attempts=1)
+
+KEY: Final = re.compile(rb"\bSG_[0-9a-fA-F]{16}\b")
+"""What the vendor's keys look like."""
+
+AS_IT_TRAVELLED: Final = ("content-encoding", "transfer-encoding", "content-length")
+"""Headers that say how a body travelled: a kept one is whole and unpacked."""
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -47,10 +57,6 @@ class AnotherAnswer(Exception):
     """The reference server answers as no case expects: the contract and the server are at odds."""
 
 
-def today() -> str:
-    return datetime.now(UTC).date().isoformat()
-
-
 def record(case: Case, folder: Path) -> Recorder:
     """Record a case from the reference server. Each gets a server of its own, so no case depends on another.
 
@@ -62,7 +68,7 @@ def record(case: Case, folder: Path) -> Recorder:
         server.provoke(case.provocation)
     # httpx's own transport of this name is one that vcrpy watches; what it leads to is the server itself.
     transport = httpx.MockTransport(server.transport().handle_request)
-    known = provenance(case, target="reference", date=today(), profile=PROFILE)
+    known = provenance(case.id, target="reference", profile=PROFILE, provocation=case.provocation)
     with recording(folder / case.file, known, MADE_UP_KEY) as recorder, suppress(SegmindError):
         send(case, REFERENCE_URL, MADE_UP_KEY, transport)
     if recorder.status != case.expects:
@@ -92,6 +98,59 @@ def send(case: Case, base_url: str, key: str, transport: httpx.BaseTransport | N
                     bare.get(path)
                 else:
                     bare.post(f"{path}-no-such-model", json=body_of(case))
+
+
+def keep(
+    exchange: Exchange,
+    *,
+    case: str,
+    target: str,
+    folder: Path,
+    profile: str | None,
+    content: bytes | None = None,
+) -> Path | None:
+    """Keep an exchange of a conformance run as a cassette, with a file for each call; give the file.
+
+    Whatever looks like a key is blotted out, and no cookie is kept. `content` is the request's body as it was
+    sent: an exchange no longer tells the JSON of a text from the text itself, and goes for the latter.
+
+    None where no whole reply came: there is nothing to keep.
+    """
+    if exchange.status is None or exchange.failure is not None:
+        return None
+    operation = operation_of(case)
+    slug = OPERATIONS[operation].slug if operation in OPERATIONS else operation
+    name = re.sub(r"[^\w.-]+", "-", exchange.call.rpartition(":")[2])
+    file = folder / slug / f"{name}.yaml"
+    origin = {"reference": REFERENCE_URL, LIVE: BASE_URL}.get(target, target).rstrip("/")
+    body = _content(exchange.sent) if content is None else content
+    received = {
+        name: _blotted(value.encode()).decode()
+        for name, value in exchange.received.items()
+        if name not in AS_IT_TRAVELLED
+    }
+    known = provenance(case, target=target, profile=profile, provocation=None)
+    write(
+        file,
+        Sent(exchange.method, origin + exchange.path, exchange.headers, _blotted(body)),
+        Reply(exchange.status, received, _blotted(exchange.body)),
+        {**known, "call": exchange.call},
+    )
+    return file
+
+
+def _content(sent: Any) -> bytes:
+    match sent:
+        case None:
+            return b""
+        case str():
+            return sent.encode()
+        case _:
+            return json.dumps(sent).encode()
+
+
+def _blotted(text: bytes) -> bytes:
+    return KEY.sub(KEY_SHOWN_AS.encode(), text)
 
 
 def generated_client(base_url: str, key: str, **options: Any) -> AuthenticatedClient:

@@ -3,9 +3,9 @@
 """How a cassette is kept: vcrpy's YAML, with large bodies beside it, and nothing of who sent it.
 
 Law: of a request the method, the address, the content type and the body are kept; no key, host header,
-cookie or user agent. A request matches by method, path and JSON body, each reply is played once, and what
-is not on the cassette is never sent. A body over 2 KB is a file in `blobs`, named by its SHA-256, which is
-checked whenever it is read.
+cookie or user agent. A request matches by method, path and body (as JSON, where it is JSON), each reply is
+played once, and what is not on the cassette is never sent. A body over 2 KB is a file in `blobs`, named by
+its SHA-256, which is checked whenever it is read.
 """
 
 from __future__ import annotations
@@ -15,18 +15,23 @@ import json
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import responses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import vcr
+import yaml
 from segmind_sd3.generation import write_whole
 from vcr.patch import PATCHER_NAMES
 from vcr.persisters.filesystem import CassetteNotFoundError
+from vcr.request import Request
 from vcr.serialize import deserialize, serialize
 from vcr.serializers import yamlserializer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+
+    from segmind_sd3.wire import Reply
 
 LARGEST_INLINE: Final = 2048
 """Bytes of a body that still stands in the cassette itself."""
@@ -52,7 +57,10 @@ def json_body(one: Any, other: Any) -> None:
 
 
 def _written(body: bytes | None) -> str:
-    return json.dumps(json.loads(body or b"null"), sort_keys=True)
+    try:
+        return json.dumps(json.loads(body or b"null"), sort_keys=True)
+    except (ValueError, RecursionError):
+        return repr(body)
 
 
 _VCR: Final = vcr.VCR(
@@ -125,6 +133,16 @@ class Recorder(Shelf):
             write_whole(text.encode(), path, overwrite=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as it left; `body` is None where it had none."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
 def _undated(text: str) -> str:
     return re.sub(r"^  date: .*$", "", text, flags=re.MULTILINE)
 
@@ -158,6 +176,18 @@ def recording(path: Path, provenance: Mapping[str, Any], key: str) -> Generator[
                     cassette.get_metadata(name, value)
 
 
+def write(path: Path, sent: Sent, came: Reply, provenance: Mapping[str, Any]) -> None:
+    """Write the cassette of an exchange that was made elsewhere, in the form that `recording` gives it."""
+    response = {
+        "status": {"code": came.status, "message": responses.get(came.status, "")},
+        "headers": {name: [value] for name, value in came.headers.items()},
+        "body": {"string": came.body},
+    }
+    request = Request(sent.method, sent.url, sent.body, dict(sent.headers))
+    kept = {"requests": [_bare(request)], "responses": [_without_cookies(response)]}
+    Recorder().save_cassette(str(path), {**kept, "metadata": dict(provenance)}, yamlserializer)
+
+
 @contextmanager
 def replaying(path: Path) -> Generator[None]:
     """Answer what httpx sends in this context from a cassette, each exchange once, and send nothing.
@@ -175,8 +205,13 @@ def read(path: Path) -> tuple[Any, Any, dict[str, Any]]:
 
     Raises:
         ValueError: it is no cassette of ours, or a blob was changed.
+        OSError: the file, or a blob, is not there.
     """
-    match Shelf().load_cassette(str(path), yamlserializer):
+    try:
+        kept = Shelf().load_cassette(str(path), yamlserializer)
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as odd:
+        raise ValueError(f"{path} is no cassette: {type(odd).__name__}") from odd
+    match kept:
         case [[request], [response], dict() as provenance]:
             return request, response, cast("dict[str, Any]", provenance)
         case _:
