@@ -185,6 +185,13 @@ def test_what_the_reference_server_answered_has_no_age_unless_one_is_given():
     assert judged(PLAIN, on=DAY + dt.timedelta(days=7), max_age=7).stale is None
 
 
+def test_a_cassette_without_a_date_is_stale_where_its_age_counts():
+    undated = replace(PLAIN, date="lately")
+
+    assert judged(undated, max_age=7).stale == "'lately' is no date"
+    assert judged(undated).stale is None
+
+
 def test_a_cassette_of_an_endpoint_that_is_gone_is_stale_too():
     assert judged(replace(PLAIN, case="sd2_txt2img::plain")).stale == "there is no endpoint sd2_txt2img"
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 from segmind_sd3 import InvalidRequest
@@ -214,7 +215,8 @@ def _row(each: Judged) -> dict[str, Any]:
 def _tell(found: list[Judged]) -> None:
     table = _table("case", "source", "date", "status", "verdict")
     for each in found:
-        table.add_row(each.name, each.target or "?", each.date or "?", str(each.status or "?"), each.told)
+        row = (each.name, each.target or "?", each.date or "?", str(each.status or "?"), each.told)
+        table.add_row(*map(escape, row))
     # A pipe has no width: what is searched there stands in one line each.
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     console.print(table)

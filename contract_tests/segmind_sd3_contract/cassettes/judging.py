@@ -53,9 +53,8 @@ class Judged:
 
     Attributes:
         name, file, target, status, date: as it says itself; what can't be read has its path for a name.
-        verdict: sound       it breaks nothing
-                 known deviation  all that it breaks is accounted for, or it was provoked to show a row
-                 broken      anything else, an unreadable file too
+        verdict: `sound` where it breaks nothing; `known deviation` where all that it breaks is accounted for,
+            or it was provoked to show a row; `broken` otherwise, an unreadable file too.
         deviation: the rows of the quirk table that account for it, or how the contract knows of it.
         clauses: what it breaks, in a word each; of a broken one, what is not accounted for.
         reasons: the same in sentences.
@@ -105,7 +104,7 @@ def judged(kept: Recorded, *, max_age: int | None = None, on: dt.date | None = N
         kept.file,
         kept.target,
         kept.status,
-        kept.date,
+        str(kept.date),
         verdict,
         deviation,
         tuple(dict.fromkeys(each.clause for each in found)),
