@@ -1,0 +1,37 @@
+"""The report of a run: JSON for programs, JUnit for CI, one page for people, and a summary for the terminal.
+
+    Run -> contents, curl, words -> as_json | junit | page | terminal
+
+Law: a report is made of a `Run` and of nothing else, and each file is written whole or not at all. The page
+asks nothing of any host.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from segmind_sd3.generation import write_whole
+
+from segmind_sd3_contract.conformance.report import as_json, junit, page
+from segmind_sd3_contract.conformance.report.as_json import read
+from segmind_sd3_contract.conformance.report.terminal import summary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from segmind_sd3_contract.conformance.results import Run
+
+__all__ = ["read", "summary", "write"]
+
+
+def write(run: Run, folder: Path) -> list[Path]:
+    """Write `report.json`, `junit.xml` and `report.html` into a folder, over those of an earlier run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {
+        folder / "report.json": as_json.written(run),
+        folder / "junit.xml": junit.written(run),
+        folder / "report.html": page.written(run),
+    }
+    for path, content in written.items():
+        write_whole(content, path, overwrite=True)
+    return list(written)

@@ -1,0 +1,82 @@
+"""The report for programs, and for the next run: `report.json`.
+
+Law: its shape is a promise. A member that goes, or means something else, makes it another `FORMAT`; one that
+is added does not. All that `Run` has is there, under the names of its attributes, and besides:
+
+    format                      FORMAT
+    live_exchanges, counts      as `Run` counts them
+    exchanges.NAME.request_id   the reply's `x-request-id`, or null
+    exchanges.NAME.sent         the JSON or text that was sent; in place of a base64 picture of more than 2 KB
+                                stands {"sha256", "bytes", "media_type"}
+    exchanges.NAME.body         {"sha256", "bytes", "media_type", "form", "value"}: digest and size of the
+                                whole; the media type that a picture begins as, else null; form is json, text,
+                                picture, bytes or null; value is the JSON (large pictures as in `sent`), the
+                                text (its first 16,384 characters), or the base64 of at most 2 KB, else null
+
+A number that JSON can't say is a string: "nan", "inf".
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any, cast
+
+from segmind_sd3_contract.conformance.report import contents
+from segmind_sd3_contract.conformance.results import FORMAT, VERDICTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from segmind_sd3_contract.conformance.results import Exchange, Run, Verdict
+
+
+def written(run: Run) -> bytes:
+    whole: dict[str, Any] = {
+        "format": FORMAT,
+        **{each.name: getattr(run, each.name) for each in fields(run)},
+        "live_exchanges": run.live_exchanges,
+        "counts": run.counts(),
+        "ledger": [asdict(row) for row in run.ledger],
+        "outcomes": [asdict(outcome) for outcome in run.outcomes],
+        "exchanges": {name: _exchange(exchange) for name, exchange in run.exchanges.items()},
+    }
+    return json.dumps(whole, indent=1, default=dict, allow_nan=False).encode()
+
+
+def _exchange(exchange: Exchange) -> dict[str, Any]:
+    content = contents.read(exchange.body)
+    return {
+        **{each.name: getattr(exchange, each.name) for each in fields(exchange)},
+        "request_id": exchange.request_id,
+        "sent": contents.unpacked(exchange.sent)[0],
+        "body": {**contents.described(exchange.body), "form": content.form, "value": content.value},
+    }
+
+
+def read(path: Path) -> Mapping[str, Verdict]:
+    """Read what each case ended as in an earlier run, by its id.
+
+    Raises:
+        ValueError: the file is no report, or one of another format.
+    """
+    try:
+        report = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as why:
+        raise ValueError(f"{path} is no report of a conformance run: {why}. Give a report.json.") from None
+    name = cast("dict[str, Any]", report).get("format") if isinstance(report, dict) else None
+    if not isinstance(name, str) or name.rpartition(" ")[0] != FORMAT.rpartition(" ")[0]:
+        raise ValueError(f"{path} is no report of a conformance run. Give a report.json.")
+    if name != FORMAT:
+        raise ValueError(f"{path} is of the format {name!r}, and only {FORMAT!r} can be read. Make it anew.")
+    try:
+        outcomes = cast("list[dict[str, Any]]", report["outcomes"])
+        verdicts: dict[str, Verdict] = {each["id"]: each["verdict"] for each in outcomes}
+        if unknown := set(verdicts.values()) - set(VERDICTS):
+            raise ValueError(f"nobody knows the verdict {min(unknown)!r}")
+    except (KeyError, TypeError, ValueError) as why:
+        raise ValueError(
+            f"{path} is a spoilt report, whose outcomes can't be read: {why}. Make it anew."
+        ) from None
+    return verdicts

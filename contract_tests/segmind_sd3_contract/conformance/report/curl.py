@@ -1,0 +1,57 @@
+"""The command that repeats an exchange, for a POSIX shell: it can be pasted as it stands.
+
+Law: what is sent is what was sent, large pictures included. The key is a variable of the shell.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from segmind_sd3_contract.conformance.results import Exchange
+
+LONGEST_LINE: Final = 160
+"""Characters of JSON that still stand on the command's own line."""
+
+_CLOSING: Final = "BODY"
+
+
+def command(exchange: Exchange, target: str) -> str:
+    """Give the command; it prints status and headers, and keeps the reply's body in the file `reply`."""
+    return " \\\n  ".join(_parts(exchange, target))
+
+
+def _parts(exchange: Exchange, target: str) -> Iterator[str]:
+    address = target.rstrip("/") + exchange.path
+    yield f"curl -sS -D - -o reply -X {shlex.quote(exchange.method)} {shlex.quote(address)}"
+    for name, value in exchange.headers.items():
+        yield f"-H {_quoted(f'{name}: {value}')}"
+    if exchange.sent is not None:
+        if "content-type" not in exchange.headers:
+            yield "-H 'content-type:'"  # else curl names one by itself
+        yield f"--data-binary {_data(exchange.sent)}"
+
+
+def _quoted(text: str) -> str:
+    """Quote for the shell, all but the variable of the key."""
+    if KEY_SHOWN_AS not in text:
+        return shlex.quote(text)
+    escaped = text.translate({ord(character): f"\\{character}" for character in '\\"`$'})
+    return '"' + escaped.replace("\\" + KEY_SHOWN_AS, KEY_SHOWN_AS) + '"'
+
+
+def _data(sent: Any) -> str:
+    if isinstance(sent, str):
+        return shlex.quote(sent)
+    line = json.dumps(sent)
+    if len(line) <= LONGEST_LINE:
+        return shlex.quote(line)
+    # One member a line: a picture is one long line, and all others can be read. Too long for an argument, it
+    # comes by way of standard input.
+    return f"@- <<'{_CLOSING}'\n{json.dumps(sent, indent=2)}\n{_CLOSING}"
