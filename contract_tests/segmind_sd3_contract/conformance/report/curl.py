@@ -35,7 +35,7 @@ def _parts(exchange: Exchange, target: str) -> Iterator[str]:
     if exchange.sent is not None:
         if "content-type" not in exchange.headers:
             yield "-H 'content-type:'"  # else curl names one by itself
-        yield f"--data-binary {_data(exchange.sent)}"
+        yield _data(exchange.sent)
 
 
 def _quoted(text: str) -> str:
@@ -47,11 +47,9 @@ def _quoted(text: str) -> str:
 
 
 def _data(sent: Any) -> str:
-    if isinstance(sent, str):
-        return shlex.quote(sent)
-    line = json.dumps(sent)
-    if len(line) <= LONGEST_LINE:
-        return shlex.quote(line)
+    line = sent if isinstance(sent, str) else json.dumps(sent)
+    if isinstance(sent, str) or len(line) <= LONGEST_LINE:
+        return f"--data-raw {shlex.quote(line)}"
     # One member a line: a picture is one long line, and all others can be read. Too long for an argument, it
     # comes by way of standard input.
-    return f"@- <<'{_CLOSING}'\n{json.dumps(sent, indent=2)}\n{_CLOSING}"
+    return f"--data-binary @- <<'{_CLOSING}'\n{json.dumps(sent, indent=2)}\n{_CLOSING}"

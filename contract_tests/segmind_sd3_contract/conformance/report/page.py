@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.conformance.results import Exchange, Outcome, Run
 
 SIDE: Final = 256
-"""Pixels of the longer side of a picture on the page, at most; half of it where there are more than `MANY`."""
+"""Pixels of the longer side of a picture on the page, at most; half as many where there are over `MANY`."""
 
 MANY: Final = 400
 """Pictures of full size that still make a page that a browser opens at once: some 5 MB."""
