@@ -416,6 +416,15 @@ def test_two_calls_of_a_case_are_two_cassettes(kept: Keep, tmp_path: Path):
     assert recorded(tmp_path).keys() == {f"{TURBO}::steps::min {TURBO}:{call}" for call in ("0a1b", "2c3d")}
 
 
+def test_a_call_that_stands_for_no_case_is_kept_by_its_own_name(kept: Keep, tmp_path: Path):
+    made = exchange(GOOD)
+
+    read = kept(made, case=made.call)
+
+    assert (read.operation, read.fresh, judged(read).told) == (TURBO, True, "sound")
+    assert recorded(tmp_path).keys() == {made.call}
+
+
 def test_a_large_body_is_kept_as_a_blob(kept: Keep, tmp_path: Path):
     made = exchange(GOOD, body=b"x" * 2049)
 

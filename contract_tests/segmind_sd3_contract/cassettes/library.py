@@ -72,7 +72,7 @@ class Recorded:
     @property
     def name(self) -> str:
         """What no other cassette of its folder is called."""
-        return self.case if self.call is None else f"{self.case} {self.call}"
+        return self.case if self.call in (None, self.case) else f"{self.case} {self.call}"
 
     @property
     def operation(self) -> str:
@@ -108,8 +108,8 @@ def today() -> date:
 
 
 def operation_of(case: str) -> str:
-    """Give the endpoint's name, with which the id of every case begins."""
-    return case.partition("::")[0]
+    """Give the endpoint's name, with which the id of every case begins, and the name of every call."""
+    return case.partition(":")[0]
 
 
 @cache
