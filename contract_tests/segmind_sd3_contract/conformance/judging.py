@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -50,6 +51,12 @@ class Readings:
     def of(cls, documented: Any, observed: Any, *, exact: bool) -> Readings:
         profiles: tuple[oracle.Profile, ...] = ("documented", "observed", "reported")
         return cls(*(oracle.Contract(documented, observed, profile) for profile in profiles), exact=exact)
+
+
+@cache
+def packaged(*, exact: bool) -> Readings:
+    """Give the contract that this package carries."""
+    return Readings.of(oracle.carried("documented"), oracle.carried("observed"), exact=exact)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,21 @@ LARGE: Final = "sd3_large_img2img"
 MEDIUM: Final = "sd3_medium_txt2img"
 
 
+def _sound(replies: Sequence[Reply]) -> bool:
+    """Whether there are answers, and each carries whole pictures, in whichever form."""
+    return bool(replies) and all(reply.status == 200 and _whole(reply) for reply in replies)
+
+
+def _whole(reply: Reply) -> bool:
+    try:
+        for data in (pictures := reply.pictures()):
+            with Image.open(BytesIO(data)) as image:
+                image.load()
+    except (ValueError, OSError):
+        return False
+    return bool(pictures)
+
+
 def _drawn_or_refused(replies: Sequence[Reply], *, drawn: Told, refused: Told) -> Told:
     if not replies:
         return NOT_MET
@@ -101,7 +116,7 @@ def _(evidence: Evidence) -> Told:
 @_probe("fixed-seed-default")
 def _(evidence: Evidence) -> Told:
     replies = evidence.of(f"{TURBO}::seed::omitted=default")
-    if len(replies) < 2 or any(reply.status != 200 for reply in replies):
+    if not _sound(replies):
         return NOT_MET
     same = replies[0].pictures() == replies[1].pictures()
     return (
@@ -141,7 +156,7 @@ def _(evidence: Evidence) -> Told:
 @_probe("negative-prompt-none")
 def _(evidence: Evidence) -> Told:
     replies = evidence.of(f"{MEDIUM}::negative_prompt::omitted=default")
-    if len(replies) < 2 or any(reply.status != 200 for reply in replies):
+    if not _sound(replies):
         return NOT_MET
     same = replies[0].pictures() == replies[1].pictures()
     what = "the same picture as" if same else "another picture than"
@@ -151,7 +166,7 @@ def _(evidence: Evidence) -> Told:
 @_probe("strength-both-ways")
 def _(evidence: Evidence) -> Told:
     weak, strong = evidence.of(f"{TILE}::strength::min"), evidence.of(f"{TILE}::strength::max")
-    if not weak or not strong or any(reply.status != 200 for reply in (*weak, *strong)):
+    if not _sound(weak) or not _sound(strong):
         return NOT_MET
     nearer = _distance(strong[0]) < _distance(weak[0])
     return (
@@ -171,7 +186,7 @@ def _distance(reply: Reply) -> float:
 @_probe("base64-default-true")
 def _(evidence: Evidence) -> Told:
     replies = evidence.of(f"{TURBO}::base64::omitted=default")
-    if not replies or replies[0].status != 200:
+    if not _sound(replies):
         return NOT_MET
     if replies[0].is_json:
         return "as documented", "a call that does not say base64 is answered with JSON"
@@ -204,7 +219,7 @@ def _(_: Evidence) -> Told:
 @_probe("size-ignored-unless-custom")
 def _(evidence: Evidence) -> Told:
     replies = evidence.of(f"{TURBO}::aspect_ratio::value:2:3")
-    if not replies or replies[0].status != 200:
+    if not _sound(replies):
         return NOT_MET
     sent = replies[0].exchange.sent
     with Image.open(BytesIO(replies[0].pictures()[0])) as image:
@@ -230,7 +245,7 @@ def _(evidence: Evidence) -> Told:
 @_probe("several-images")
 def _(evidence: Evidence) -> Told:
     replies = evidence.of(f"{TURBO}::batch_size::two")
-    if not replies or replies[0].status != 200:
+    if not _sound(replies):
         return NOT_MET
     if not replies[0].is_json:
         return "as documented", "one picture comes, whatever was asked for"

@@ -63,8 +63,8 @@ def planned(
     chosen: list[Case] = []
     left_out: list[tuple[Case, str]] = []
     for case in cases(readings, seed):
-        if not only(case.id):
-            continue
+        if not only(case.id) and readings.pages.schema(case.operation):
+            continue  # the balance costs nothing, and tells who answers: it is always asked for
         worst |= {call.name: prices.worst(call, readings.pages) for call in case.calls}
         if TIERS.index(case.tier) > TIERS.index(tier):
             left_out.append((case, f"it is of the tier {case.tier}"))

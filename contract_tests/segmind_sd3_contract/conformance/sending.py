@@ -57,13 +57,17 @@ class Purse(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         worst = float(request.extensions[WORST])
+        self.check(worst)
+        self.spent += worst
+        return self._inner.handle_request(request)
+
+    def check(self, worst: float) -> None:
+        """Raise Stopped where the budget does not cover what a call costs at the worst."""
         if self.spent + worst > self.budget + CENT / 2:
             raise Stopped(
                 f"the budget of {self.budget:g} credits is used up: {self.spent:.4f} are spent or may be, "
                 f"and the next call may cost {worst:.4f}"
             )
-        self.spent += worst
-        return self._inner.handle_request(request)
 
     def settle(self, worst: float, debit: float) -> None:
         """Put back what was kept aside for a call, less what it cost."""
@@ -146,8 +150,7 @@ class Sender:
             return self._journal.answer(call.name) or self._unanswered(call)
         self._pace.wait()
         request = self._request(call, worst)
-        if self._purse.spent + worst > self._purse.budget + CENT / 2:
-            self._purse.handle_request(request)  # raises, with nothing sent or written down
+        self._purse.check(worst)
         self._journal.begin(call.name, worst)
         exchange = self._sent(call, request)
         debit = self._debit(call, exchange, worst)
@@ -208,10 +211,10 @@ class Sender:
             self._shown(request.headers),
             _json(call.content) if call.raw is not None else call.body,
             status,
-            received,
-            bytes(body),
+            {name: self._blotted(value) for name, value in received.items()},
+            self._blotted(bytes(body).decode("latin-1")).encode("latin-1"),
             round(time.perf_counter() - began, 4),
-            failure,
+            failure and self._blotted(failure),
             self._live,
         )
 
@@ -220,10 +223,14 @@ class Sender:
         shown: dict[str, str] = {}
         for name, value in headers.items():
             if name in ("content-type", "x-api-key", "authorization"):
-                for key in self._keys.values():
-                    value = value.replace(key, KEY_SHOWN_AS)  # noqa: PLW2901 - the same one, without the key
-                shown[name] = value
+                shown[name] = self._blotted(value)
         return shown
+
+    def _blotted(self, text: str) -> str:
+        """Blot out each key, which a service may well repeat in its answer."""
+        for key in self._keys.values():
+            text = text.replace(key, KEY_SHOWN_AS)
+        return text
 
     def _debit(self, call: Call, exchange: Exchange, worst: float) -> float:
         """Say what a call cost: by its own word, by the fall of the balance, or at the worst."""

@@ -14,11 +14,11 @@ import httpx
 
 from segmind_sd3_contract import oracle
 from segmind_sd3_contract.conformance.journal import Journal
-from segmind_sd3_contract.conformance.judging import Readings
+from segmind_sd3_contract.conformance.judging import packaged
 from segmind_sd3_contract.conformance.probes import ledger
 from segmind_sd3_contract.conformance.results import Exchange, Outcome, Run, Tier, Verdict
 from segmind_sd3_contract.conformance.running import Progress, exit_code, planned, run
-from segmind_sd3_contract.conformance.sending import Pace, Sender
+from segmind_sd3_contract.conformance.sending import Pace, Sender, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,18 +75,16 @@ class Session:
         self.spec: Final = digest(documented, observed)
         self.journal: Final = _journal(folder, {**asdict(settings), "spec": self.spec}, resumed=resumed)
         vendors = {httpx.URL(server["url"]).host for server in documented["servers"]}
-        self._bundles = documented, observed
         self._live = httpx.URL(target.url).host in vendors
         self._target = target
         self._transport = transport
         self.progress: Final = Progress()
-        readings = Readings.of(documented, observed, exact=False)
 
         def can_send(call: Any) -> bool:
             return call.auth != "penniless" or target.penniless is not None
 
         self.plan: Final = planned(
-            readings,
+            packaged(exact=False),
             prices,
             can_send=can_send,
             tier=settings.tier,
@@ -131,7 +129,7 @@ class Session:
         ) as sender:
             first = self._reached(sender)
             is_reference = SAYS_REFERENCE in first.received
-            readings = Readings.of(*self._bundles, exact=is_reference)
+            readings = packaged(exact=is_reference)
             run(self.plan, sender, readings, strict=settings.strict, tell=tell, progress=self.progress)
         outcomes, exchanges = tuple(self.progress.outcomes), self.progress.exchanges
         changed = None if earlier is None else compared(earlier, outcomes)
@@ -161,14 +159,17 @@ class Session:
         )
 
     def _reached(self, sender: Sender) -> Exchange:
-        """Send the first call, which costs nothing, to learn who answers."""
-        for name, call in self.plan.calls().items():
-            if not self.plan.worst[name]:
-                exchange = sender.answer(call, 0.0)
-                if exchange.status is None:
-                    raise CouldNotRun(f"{self._target.url} can't be reached: {exchange.failure}")
-                return exchange
-        raise CouldNotRun("No case that is free is among those chosen: --only leaves too little.")
+        """Send the first call, that for the balance, to learn who answers."""
+        call = next(iter(self.plan.calls().values()))
+        try:
+            exchange = sender.answer(call, self.plan.worst[call.name])
+        except Stopped as stop:
+            self.progress.stopped = str(stop)
+            exchange = sender.kept(call)
+        if exchange is None or exchange.status is None:
+            why = exchange.failure if exchange else self.progress.stopped
+            raise CouldNotRun(f"{self._target.url} can't be reached: {why}")
+        return exchange
 
 
 def compared(earlier: Mapping[str, Verdict], outcomes: Sequence[Outcome]) -> dict[str, Verdict | None]:
