@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -9,7 +10,6 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from segmind_sd3_contract.conformance.inprocess import KEY, PENNILESS
 from segmind_sd3_contract.conformance.prices import Prices
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import httpx
+
     from segmind_sd3_contract.conformance.results import Outcome, Run
 
 BUDGET = 0.05
 ONLY = "sd35_turbo_txt2img::*"
+GOOD = "sd35_turbo_txt2img::(call)::good"
 FAULTS = (
     *("reset", "hang-up", "reset-before-body", "reset-in-body", "truncated-body", "gateway-html:502"),
     *("gateway-html:504", "status:520", "server-error:plain", "garbage", "error-in-200", "truncated-picture"),
@@ -61,8 +64,6 @@ def spent(server: ReferenceServer) -> float:
 def paid_twice(server: ReferenceServer, planned: Session) -> Counter[str]:
     """Give what was billed more often than the plan has calls that say the same."""
     meant = Counter(call.content for call in planned.plan.calls().values())
-    import hashlib
-
     allowed = Counter({hashlib.sha256(content).hexdigest(): times for content, times in meant.items()})
     return Counter(entry.digest for entry in server.ledger if entry.cost) - allowed
 
@@ -83,9 +84,9 @@ def interrupted_at(moment: int) -> Callable[[Outcome], None]:
     return tell
 
 
-@pytest.mark.parametrize("seed", range(64))
+@pytest.mark.parametrize("seed", range(22))  # of three interruptions each
 def test_no_interruption_and_no_fault_spends_more_than_the_budget(seed: int, tmp_path: Path):
-    chance = Random(seed)
+    chance = Random(seed)  # noqa: S311 - for chance, not for secrets
     server = rich()
     for fault in chance.sample(FAULTS, 3):
         server.provoke(fault, times=chance.randint(1, 3))
@@ -137,7 +138,7 @@ def test_the_pace_is_kept_between_calls():
     slept: list[float] = []
     pace = Pace(60, sleep=slept.append, clock=lambda: 0.0)
     server = rich()
-    with session(None, transport=server.transport(), only="sd35_turbo_txt2img::(call)::good") as going:
+    with session(None, transport=server.transport(), only=GOOD) as going:
         going.run(pace, lambda _: None)
 
     assert slept == [0.0, 1.0]
@@ -171,10 +172,8 @@ def go_on(folder: Path, url: str) -> None:
         going.run(Pace(), lambda _: None)
 
 
-def test_a_run_that_is_killed_20_times_ends_with_one_answer_for_each_case_and_pays_for_none_twice(
-    tmp_path: Path,
-):
-    chance, folder = Random(20), tmp_path / "run"
+def test_a_run_killed_20_times_ends_with_one_answer_for_each_case_and_pays_for_none_twice(tmp_path: Path):
+    chance, folder = Random(20), tmp_path / "run"  # noqa: S311 - as above
     server = Deadly(profile="observed", credits=1000.0, keys=[KEY], penniless=[PENNILESS])
     fork = multiprocessing.get_context("fork")
     killed = 0
@@ -204,18 +203,13 @@ def test_a_run_that_is_killed_20_times_ends_with_one_answer_for_each_case_and_pa
 
 def test_an_answer_that_was_never_kept_is_inconclusive_and_not_asked_for_again(tmp_path: Path):
     server = rich()
-    with session(
-        tmp_path / "run", transport=server.transport(), only="sd35_turbo_txt2img::(call)::good"
-    ) as going:
+    with session(tmp_path / "run", transport=server.transport(), only=GOOD) as going:
         (name,) = (name for name in going.plan.calls() if name.startswith("sd35"))
         going.journal.begin(name, 0.0035)
         run = going.run(Pace(), lambda _: None)
 
-    assert {
-        outcome.verdict
-        for outcome in run.outcomes
-        if outcome.group == "(call)" and outcome.operation != "get_user_credits"
-    } == {"inconclusive"}
+    (outcome,) = (outcome for outcome in run.outcomes if outcome.id == GOOD)
+    assert outcome.verdict == "inconclusive"
     assert not any(entry.cost for entry in server.ledger)
     assert run.reserved == pytest.approx(0.0035)
 

@@ -115,7 +115,8 @@ function apply() {
   document.getElementById("shown").textContent = `${found.filter(Boolean).length} of ${data.cases.length} cases`;
 }
 
-filters.addEventListener("input", apply);
+// A text speaks as it is typed; not every browser says "input" of a choice.
+for (const kind of ["input", "change"]) filters.addEventListener(kind, apply);
 filters.addEventListener("submit", (event) => event.preventDefault());
 filters.addEventListener("reset", () => setTimeout(apply));
 
