@@ -437,6 +437,30 @@ def test_a_failure_can_be_read_without_scripts(folder: Path):
         assert part in text
 
 
+def test_the_page_says_what_was_tried_when_and_with_what(folder: Path):
+    text = Text(page(a_run(stopped="the budget is used up"), folder)).text
+    for part in (
+        "REFERENCE 0 live exchanges",
+        "https://staging.example",
+        "2026-10-01 10:00:00 UTC",
+        "documented",
+        "full, 7",
+        "sha256:0123",
+        "httpx 0.28.1",
+        "0.5000 of 2 credits",
+        "the budget is used up",
+    ):
+        assert part in text
+
+
+def test_the_page_has_the_ledger_what_was_not_tested_and_what_changed(folder: Path):
+    left_out = an_outcome("not run", reasons=("it is of the tier full",))
+    text = Text(page(a_run(left_out, changed={left_out.id: "held"}), folder)).text
+    assert "fixed-seed-defaultas observedone seedanother" in text
+    assert "1 case: it is of the tier full" in text
+    assert f"{left_out.id}heldnot run" in text
+
+
 def test_the_page_of_two_thousand_cases_stays_small(folder: Path):
     picture = a_picture(256, "JPEG")
     # What follows the end of a JPEG makes it another file, and no other picture.

@@ -182,6 +182,10 @@ def test_a_cell_stands_in_the_row_of_its_parameter_and_the_column_of_its_place(p
     assert page.execute_script(script, cell(page, BROKEN)) == ["steps", "max+1"]
 
 
+def test_bounds_stand_in_their_order(page: Any):
+    assert texts(page, ".endpoint:first-of-type thead .place") == list(PLACES)
+
+
 def test_a_cell_is_told_by_its_sign_and_not_by_its_colour_alone(page: Any):
     assert cell(page, BROKEN).text == "✗"
     assert cell(page, "sd35_turbo_txt2img::(call)::good").text != "✗"
