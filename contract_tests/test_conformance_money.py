@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
-
     from segmind_sd3_contract.conformance.results import Outcome, Run
 
 BUDGET = 0.05

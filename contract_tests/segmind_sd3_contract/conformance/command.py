@@ -158,7 +158,7 @@ def conformance(  # noqa: PLR0917 - one for each option
     incomplete. The key is read from SEGMIND_API_KEY; SEGMIND_API_KEY_WITHOUT_CREDITS may hold a second one,
     of an account without credits.
     """
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     is_reference = target == "reference"
     try:
         earlier = report.read(baseline) if baseline else None
@@ -182,7 +182,7 @@ def conformance(  # noqa: PLR0917 - one for each option
         shared_account=shared_account,
     )
     pace = Pace(rate or (None if is_reference or is_local(reached.url) else FREE_PLAN))
-    folder = resume or out or Path("out") / f"conformance-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    folder = resume or out or Path("out") / f"conformance-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     try:
         with ExitStack() as stack:
             if is_reference:

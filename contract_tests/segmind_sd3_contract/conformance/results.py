@@ -35,6 +35,7 @@ FORMAT: Final = "segmind-sd3 conformance 1"
 """Name and version of the JSON report."""
 
 KEY_SHOWN_AS: Final = "$SEGMIND_API_KEY"
+SECOND_KEY_SHOWN_AS: Final = "$SEGMIND_API_KEY_WITHOUT_CREDITS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Exchange:
     Attributes:
         call: its name within the run: `sd35_turbo_txt2img:1f3a…`.
         method, path: what was called.
-        headers: of the request, the key shown as `KEY_SHOWN_AS`; names in lower case.
-        sent: the request's body as JSON, or as text where it is none. None where there was no body.
+        headers: of the request, each key shown as a variable; names in lower case.
+        sent: the request's body as JSON, or its text where that was sent as it is. None where there was none.
         status: of the reply; None where none came.
         received: the reply's headers; names in lower case.
         body: the reply's bytes.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import httpx
 
 from segmind_sd3_contract.conformance.judging import speaks_of_credits
-from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, Exchange
+from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, SECOND_KEY_SHOWN_AS, Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -209,7 +209,7 @@ class Sender:
             call.method,
             call.path,
             self._shown(request.headers),
-            _json(call.content) if call.raw is not None else call.body,
+            call.body if call.raw is None else call.raw,
             status,
             {name: self._blotted(value) for name, value in received.items()},
             self._blotted(bytes(body).decode("latin-1")).encode("latin-1"),
@@ -227,9 +227,10 @@ class Sender:
         return shown
 
     def _blotted(self, text: str) -> str:
-        """Blot out each key, which a service may well repeat in its answer."""
-        for key in self._keys.values():
-            text = text.replace(key, KEY_SHOWN_AS)
+        """Blot out the keys that are somebody's, which a service may well repeat in its answer."""
+        for auth, shown in (("key", KEY_SHOWN_AS), ("penniless", SECOND_KEY_SHOWN_AS)):
+            if auth in self._keys:
+                text = text.replace(self._keys[auth], shown)
         return text
 
     def _debit(self, call: Call, exchange: Exchange, worst: float) -> float:

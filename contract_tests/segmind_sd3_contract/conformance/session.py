@@ -173,9 +173,14 @@ class Session:
 
 
 def compared(earlier: Mapping[str, Verdict], outcomes: Sequence[Outcome]) -> dict[str, Verdict | None]:
-    """Give by case the earlier verdict where it is another now, or there was no such case."""
-    now_ = {outcome.id: outcome.verdict for outcome in outcomes}
-    return {name: earlier.get(name) for name in {**earlier, **now_} if earlier.get(name) != now_.get(name)}
+    """Give by case the earlier verdict where it is another now; None for a new case that is broken."""
+    found = {outcome.id: outcome.verdict for outcome in outcomes}
+    changed: dict[str, Verdict | None] = {
+        name: verdict for name, verdict in earlier.items() if found.get(name) != verdict
+    }
+    return changed | {
+        name: None for name, verdict in found.items() if name not in earlier and verdict == "broken"
+    }
 
 
 def digest(documented: Any, observed: Any) -> str:

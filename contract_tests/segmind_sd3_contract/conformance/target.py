@@ -40,7 +40,9 @@ class Target:
     def transport(self) -> httpx.BaseTransport:
         """Give what reaches it; nothing is tried twice there."""
         try:
-            trusted = ssl.create_default_context(cafile=self.authorities)
+            trusted = ssl.create_default_context()
+            if self.authorities:
+                trusted.load_verify_locations(self.authorities)
         except OSError as error:
             raise UnusableTarget(f"--ca {self.authorities} can't be used: {error}.") from None
         try:
