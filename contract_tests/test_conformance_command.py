@@ -1,4 +1,4 @@
-"""`segmind-sd3 conformance` as a person or a script meets it: exit codes, plans, resuming, no key anywhere."""
+"""`segmind-sd3 conformance` as a person or a script meets it: exit codes, plans, resuming, no key at all."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def document(profile: Profile) -> Any:
 
 
 def with_observations(bundle: Any, grades: Collection[str] = COUNTING_GRADES) -> Any:
-    """Put each observation of some grades over what the page says of the same schema or property; in place."""
+    """Put each observation of some grades over what the page says of the same node; in place."""
     for schema in bundle["components"]["schemas"].values():
         for node in (schema, *schema.get("properties", {}).values()):
             seen = node.get("x-observed", {})
@@ -279,7 +279,7 @@ def _drawing(contract: Contract, exchange: Exchange) -> Iterator[Finding]:
 
 
 def pictures_in(exchange: Exchange) -> list[bytes]:
-    """Give the bytes of each picture that a 200 carries; raises ValueError where its JSON is of another shape."""
+    """Give the bytes of each picture in a 200; raises ValueError where its JSON is of another shape."""
     if not media_type(exchange).endswith("json"):
         return [exchange.body]
     reply = json.loads(exchange.body)

@@ -96,6 +96,7 @@ def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
         "No page says what becomes of a field that it does not have.",
         endpoint.call(no_such_parameter="x"),
         sound,
+        layer="assumed",
         tier="full",
         is_open=True,
     )

@@ -235,11 +235,13 @@ class Sender:
 
     def _debit(self, call: Call, exchange: Exchange, worst: float) -> float:
         """Say what a call cost: by its own word, by the fall of the balance, or at the worst."""
-        if call.auth == "penniless":
-            # Whose balance such a reply tells is not known.
+        if call.auth in ("bearer", "penniless"):
+            # Who pays for such a call, and whose balance its reply tells, is not known.
             self._balance = None
             return worst if exchange.status in (None, 200) else 0.0
-        if call.auth not in ("key", "bearer"):
+        if call.auth != "key":
+            # Who pays for what was drawn with no key of ours is not known either.
+            self._balance = None if exchange.status == 200 else self._balance
             return 0.0
         cost = number(exchange.received.get("x-cost"))
         balance, before = balance_of(exchange), self._balance
