@@ -7,7 +7,7 @@ READY := .venv/ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format generate readme record faults sequences soak planted bench spectral pins try-generator clean
+.PHONY: help setup demo test check format generate readme record conformance mutation mutation-compare faults sequences soak planted bench spectral pins try-generator clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,15 @@ readme: $(READY)  ## print the quirk table into the README
 
 record: $(READY)  ## record the cassettes anew from the reference server (--live, with a key: see the README)
 	$(BIN)/python -m segmind_sd3_contract.cassettes record
+
+conformance: $(READY)  ## the whole contract, tried on the reference server over HTTP; the report is in out/
+	$(BIN)/segmind-sd3 conformance --target reference
+
+mutation: $(READY)  ## change one thing at a time in servers and specs: does the suite find it? writes out/mutation.json
+	$(BIN)/python -m segmind_sd3_contract.mutation
+
+mutation-compare: $(READY)  ## the same changes under schemathesis alone, side by side
+	$(BIN)/python -m segmind_sd3_contract.mutation.compare
 
 faults: $(READY)  ## every fault that a paid API can meet its client with, sync and async, as a table
 	$(BIN)/python -m segmind_sd3_contract.faults

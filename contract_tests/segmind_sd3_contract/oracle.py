@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from jsonschema import Draft202012Validator
 from PIL import Image
@@ -209,6 +209,11 @@ def _reads_as(kind: str, text: str) -> bool:
         return False
 
 
+def speaks_of_credits(text: str) -> bool:
+    """Whether an error's text is about credits, which is all that the pages give a 406 to mean."""
+    return re.search(r"credit|balance|spend\w*\W+limit", text, re.IGNORECASE) is not None
+
+
 def media_type(exchange: Exchange) -> str:
     return exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
 
@@ -282,11 +287,14 @@ def pictures_in(exchange: Exchange) -> list[bytes]:
     """Give the bytes of each picture in a 200; raises ValueError where its JSON is of another shape."""
     if not media_type(exchange).endswith("json"):
         return [exchange.body]
-    reply = json.loads(exchange.body)
+    reply: Any = json.loads(exchange.body)
     if not isinstance(reply, dict):
         raise ValueError("The reply is no JSON object.")  # noqa: TRY004 - one error for every other shape
-    image: Any = reply.get("image") or reply.get("images") or []
-    texts: list[str] = [image] if isinstance(image, str) else image
+    content = cast("dict[str, Any]", reply)
+    image: Any = content.get("image") or content.get("images") or []
+    texts: list[Any] = [image] if isinstance(image, str) else image
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):  # pyright: ignore[reportUnnecessaryIsInstance] - a reply may hold anything
+        raise ValueError("The reply's pictures are no texts.")
     return [base64.b64decode(text, validate=True) for text in texts]
 
 

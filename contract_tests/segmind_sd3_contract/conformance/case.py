@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from segmind_sd3_contract.conformance.calls import Call
-    from segmind_sd3_contract.conformance.judging import Reply
+    from segmind_sd3_contract.conformance.reply import Reply
     from segmind_sd3_contract.conformance.results import Layer, Tier
 
 

@@ -7,21 +7,21 @@ deviation, and at a lower one leaves it open; strictly, the pages alone count.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image, ImageChops, ImageStat
 
 from segmind_sd3_contract import oracle
+from segmind_sd3_contract.conformance.reply import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from segmind_sd3_contract.conformance.cases import Case
+    from segmind_sd3_contract.conformance.case import Case
     from segmind_sd3_contract.conformance.results import Exchange, Verdict
     from segmind_sd3_contract.oracle import Contract
 
@@ -66,52 +66,6 @@ class Judgement:
     deviation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An exchange beside the reading that it is judged by."""
-
-    contract: Contract
-    exchange: Exchange
-    operation: str
-    exact: bool
-
-    @property
-    def status(self) -> int:
-        return self.exchange.status or 0
-
-    @property
-    def seen(self) -> oracle.Exchange:
-        """The exchange as the oracle takes it."""
-        sent = self.exchange
-        return oracle.Exchange(self.operation, sent.sent, self.status, sent.received, sent.body)
-
-    @property
-    def is_json(self) -> bool:
-        return oracle.media_type(self.seen).endswith("json")
-
-    def findings(self) -> Iterator[str]:
-        return (str(finding) for finding in oracle.findings(self.seen, self.contract))
-
-    def pictures(self) -> list[bytes]:
-        return oracle.pictures_in(self.seen)
-
-    def text(self) -> str:
-        """Give what the reply says, in one short line."""
-        if oracle.media_type(self.seen).startswith("image/"):
-            return f"{len(self.exchange.body)} bytes of {oracle.media_type(self.seen)}"
-        content = self.exchange.body[:2000].decode("utf-8", "replace")
-        try:
-            value = json.loads(content)
-        except ValueError:
-            value = None
-        if isinstance(value, dict):
-            members = cast("dict[str, Any]", value)
-            for name in ("error_description", "error", "message", "detail"):
-                if members.get(name):
-                    return str(members[name])[:160]
-        return re.sub(r"\s+", " ", content)[:160]
-
-
 # -- Checks -----------------------------------------------------------------------------------------------
 
 
@@ -128,7 +82,7 @@ def refuses(reply: Reply) -> Iterator[str]:
         yield "a bad call was drawn, not refused"
     elif reply.status not in REFUSALS:
         yield f"a bad call was answered with {reply.status}, not one of {REFUSALS}: {reply.text()!r}"
-    elif reply.status == 406 and speaks_of_credits(reply.text()):
+    elif reply.status == 406 and oracle.speaks_of_credits(reply.text()):
         yield f"a bad call was answered with a 406 about credits: {reply.text()!r}"
     if reply.status != 200:
         yield from reply.findings()
@@ -211,10 +165,6 @@ def _look_alike(one: bytes, other: bytes) -> bool:
     if first.size != second.size:
         return False
     return max(ImageStat.Stat(ImageChops.difference(first, second)).mean) <= ALIKE
-
-
-def speaks_of_credits(text: str) -> bool:
-    return re.search(r"credit|balance|spend\w*\W+limit", text, re.IGNORECASE) is not None
 
 
 # -- Verdicts ---------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from segmind_sd3.quirks import QUIRKS
 
 from segmind_sd3_contract import oracle
 from segmind_sd3_contract.conformance.bodies import picture
-from segmind_sd3_contract.conformance.judging import Reply, speaks_of_credits
+from segmind_sd3_contract.conformance.reply import Reply
 from segmind_sd3_contract.conformance.results import LedgerRow
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def _kind_of(body: bytes) -> str | None:
 @_probe("406-not-only-credits")
 def _(evidence: Evidence) -> Told:
     texts = {reply.text() for reply in evidence.all() if reply.status == 406}
-    others = sorted(text for text in texts if not speaks_of_credits(text))
+    others = sorted(text for text in texts if not oracle.speaks_of_credits(text))
     if others:
         return "as observed", f"a 406 also says {others[0]!r}"
     return ("as documented", "every 406 is about credits") if texts else NOT_MET

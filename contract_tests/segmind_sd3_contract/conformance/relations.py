@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from segmind_sd3_contract.conformance.bodies import Endpoint
     from segmind_sd3_contract.conformance.calls import Call
-    from segmind_sd3_contract.conformance.judging import Reply
+    from segmind_sd3_contract.conformance.reply import Reply
     from segmind_sd3_contract.conformance.results import Layer
 
 QUALITIES: Final = ("image_quality",)

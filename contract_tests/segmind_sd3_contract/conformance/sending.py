@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import httpx
 
-from segmind_sd3_contract.conformance.judging import speaks_of_credits
 from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, SECOND_KEY_SHOWN_AS, Exchange
+from segmind_sd3_contract.oracle import speaks_of_credits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
