@@ -131,7 +131,7 @@ def test_a_server_that_answers_everything_alike_is_found_out(status: int):
             told = {"x-remaining-credits": "10", "x-reference-server": request.method}
             return Answer(status, told, b"").with_json({"error": "No"})
 
-    run = tried(Alike())
+    run = tried(Alike(), tier="smoke")
 
     assert run.exit_code == (3 if status == 503 else 1)
 

@@ -6,6 +6,7 @@ stands (`sd35_turbo_txt2img::steps::max+1`), and stays the same as long as the p
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from allpairspy import AllPairs  # pyright: ignore[reportMissingTypeStubs] - it has none
@@ -34,12 +35,13 @@ DEVIATIONS: Final[Mapping[tuple[str, str], str]] = {
 """By endpoint and parameter, the row of the quirk table that knows of what was observed beside it."""
 
 
-def cases(readings: Readings, seed: int = 0) -> list[Case]:
-    """List the cases of all endpoints, the balance first. `seed` is the number of the run."""
-    return [
+@lru_cache(maxsize=2)
+def cases(readings: Readings, seed: int = 0) -> tuple[Case, ...]:
+    """Give the cases of all endpoints, the balance first. `seed` is the number of the run."""
+    return (
         *balance(readings),
         *(case for endpoint in endpoints(readings.pages, seed) for case in about(endpoint, readings)),
-    ]
+    )
 
 
 def balance(readings: Readings) -> Iterator[Case]:
