@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_contract.conformance.calls import JSON, NO_SUCH_MODEL
 from segmind_sd3_contract.conformance.case import Case
-from segmind_sd3_contract.conformance.judging import all_refused, answered, sound
+from segmind_sd3_contract.conformance.credits import CENT, balance_in, number
+from segmind_sd3_contract.conformance.judging import all_drawn, all_refused, answered, understood
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from segmind_sd3_contract.conformance.bodies import Endpoint
     from segmind_sd3_contract.conformance.calls import Call
+    from segmind_sd3_contract.conformance.reply import Reply
     from segmind_sd3_contract.conformance.results import Tier
 
 GROUP: Final = "(account)"
@@ -52,7 +54,7 @@ def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
         answered(406, about="credit|balance"),
         tier="boundary",
     )
-    for method in ("GET", "PUT", "DELETE"):
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
         yield case(
             ADDRESS,
             f"method:{method}",
@@ -67,15 +69,20 @@ def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
         replace(good, path=good.path + NO_SUCH_MODEL),
         answered(404),
     )
-    yield case(
-        BODY,
-        "content-type",
-        "A body that is not named JSON is refused with 406, and the text says so.",
-        replace(good, content_type="text/plain"),
-        answered(406, about="content.?type"),
-        layer="observed",
-        tier="boundary",
-    )
+    for place, named in (
+        ("text", "text/plain"),
+        ("form", "application/x-www-form-urlencoded"),
+        ("none", None),
+    ):
+        yield case(
+            BODY,
+            f"content-type:{place}",
+            "A body that is not named JSON is refused with 406, and the text says so.",
+            replace(good, content_type=named),
+            answered(406, about="content.?type"),
+            layer="observed",
+            tier="boundary",
+        )
     for place, raw in (
         ("malformed", '{"prompt": "a lighthouse"'),
         ("empty", ""),
@@ -95,7 +102,7 @@ def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
         "unknown-field",
         "No page says what becomes of a field that it does not have.",
         endpoint.call(no_such_parameter="x"),
-        sound,
+        understood,
         layer="assumed",
         tier="full",
         is_open=True,
@@ -105,8 +112,45 @@ def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
         "charset",
         "The content type of JSON may name its charset.",
         replace(good, content_type=f"{JSON}; charset=utf-8"),
-        sound,
+        understood,
         layer="assumed",
         tier="full",
         is_open=True,
     )
+
+
+def about_the_balance(question: Call) -> Iterator[Case]:
+    """The question for the balance, which comes first: it costs nothing, and tells who answers."""
+
+    def case(group: str, place: str, claim: str, calls: tuple[Call, ...], check: Any) -> Case:
+        return Case(question.operation, group, place, claim, calls, check, layer="observed", tier="smoke")
+
+    yield case("(call)", "good", "The balance is told.", (question,), all_drawn)
+    yield case(
+        "(call)", "again", "To ask for it costs nothing.", (question, question.again()), the_same_balance
+    )
+    yield case(
+        "(call)",
+        "header",
+        "The balance in the reply is that of its own header.",
+        (question,),
+        the_balance_of_its_header,
+    )
+    for auth, place in (("none", "no-key"), ("unknown", "unknown-key")):
+        claim = "Nobody is told the balance without a key of its account."
+        yield case(GROUP, place, claim, (replace(question, auth=auth),), answered(401))
+
+
+def the_same_balance(replies: Sequence[Reply]) -> Iterator[str]:
+    yield from all_drawn(replies)
+    first, second = (reply.exchange.body for reply in replies)
+    if first != second:
+        yield f"the balance was {first[:80]!r}, and then {second[:80]!r}"
+
+
+def the_balance_of_its_header(replies: Sequence[Reply]) -> Iterator[str]:
+    yield from all_drawn(replies)
+    for reply in replies:
+        told, header = balance_in(reply.exchange), number(reply.exchange.received.get("x-remaining-credits"))
+        if told is not None and header is not None and abs(told - header) > CENT:
+            yield f"the balance is {told:g}, and {header:g} in the header"

@@ -106,10 +106,17 @@ class Endpoint:
                 body[name] = self.seed
             elif name == "base64":
                 body[name] = False
-            elif name in self.required:
+            elif name in self.required and name not in sides(self.properties):
                 body[name] = next(iter(known_values(schema)), schema.get("minimum", PROMPTS[0]))
         smallest = {name: self.properties[name].get("minimum", SIDE) for name in sides(self.properties)}
         return body | smallest
+
+    def least(self) -> Call:
+        """Give the call of nothing but what is required."""
+        base = self.base()
+        return Call(
+            self.operation, self.path, {name: base[name] for name in self.properties if name in self.required}
+        )
 
     def call(self, **changes: Any) -> Call:
         return Call(self.operation, self.path, {**self.base(), **changes})

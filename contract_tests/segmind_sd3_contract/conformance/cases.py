@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from allpairspy import AllPairs  # pyright: ignore[reportMissingTypeStubs] - it has none
 
-from segmind_sd3_contract.conformance.account import about_the_account
+from segmind_sd3_contract.conformance.account import about_the_account, about_the_balance
 from segmind_sd3_contract.conformance.bodies import endpoints, is_picture, known_values, picture, sides
 from segmind_sd3_contract.conformance.calls import Call
 from segmind_sd3_contract.conformance.case import Case
-from segmind_sd3_contract.conformance.judging import all_drawn, all_refused, as_the_schema_says, sound
+from segmind_sd3_contract.conformance.judging import (
+    all_drawn,
+    all_refused,
+    as_the_schema_says,
+    sound,
+    understood,
+)
 from segmind_sd3_contract.conformance.relations import relations
 
 if TYPE_CHECKING:
@@ -47,16 +53,8 @@ def cases(readings: Readings, seed: int = 0) -> tuple[Case, ...]:
 def balance(readings: Readings) -> Iterator[Case]:
     for operation in readings.pages.operations:
         if readings.pages.schema(operation) is None:
-            path = readings.pages.path(operation)
-            yield Case(
-                operation,
-                "(call)",
-                "good",
-                "The balance is told, and costs nothing.",
-                (Call(operation, path, method="GET", content_type=None),),
-                all_drawn,
-                layer="observed",
-                tier="smoke",
+            yield from about_the_balance(
+                Call(operation, readings.pages.path(operation), method="GET", content_type=None)
             )
 
 
@@ -64,7 +62,7 @@ def about(endpoint: Endpoint, readings: Readings) -> list[Case]:
     return [
         case
         for part in (
-            [good(endpoint)],
+            good(endpoint),
             about_the_account(endpoint),
             *(about_a_parameter(endpoint, name, readings) for name in endpoint.properties),
             relations(endpoint),
@@ -74,15 +72,25 @@ def about(endpoint: Endpoint, readings: Readings) -> list[Case]:
     ]
 
 
-def good(endpoint: Endpoint) -> Case:
-    return Case(
+def good(endpoint: Endpoint) -> Iterator[Case]:
+    yield Case(
         endpoint.operation,
         "(call)",
         "good",
-        "The least that the page asks for is drawn.",
+        "A good call is drawn: what is required, a seed, and the smallest picture.",
         (endpoint.call(),),
         all_drawn,
         tier="smoke",
+    )
+    yield Case(
+        endpoint.operation,
+        "(call)",
+        "least",
+        f"A call of {', '.join(endpoint.required)} alone is drawn: nothing else is required.",
+        (endpoint.least(),),
+        as_the_schema_says,
+        tier="boundary",
+        deviation="base64-default-true",
     )
 
 
@@ -214,7 +222,12 @@ def types(endpoint: Endpoint, name: str) -> Iterator[Case]:
         yield case(f"type:{called}", f"`{name}` is of type {kind}: {value!r} is refused.", value)
     for called, value in {**LOOSE.get(kind, {}), "null": None}.items():
         yield case(
-            f"type:{called}", f"No page says what {value!r} for `{name}` means.", value, sound, is_open=True
+            f"type:{called}",
+            f"No page says what {value!r} for `{name}` means.",
+            value,
+            understood,
+            layer="assumed",
+            is_open=True,
         )
     if kind == "integer":
         inside = within(schema)
@@ -248,7 +261,18 @@ def half_a_picture() -> str:
 
 
 def values(endpoint: Endpoint, name: str) -> Iterator[Case]:
-    """The values that are known for an open list: sampled, and none of them is promised."""
+    """The values that are known for a list, of which an open one promises none, and one that is on no list."""
+    closed = "enum" in endpoint.properties[name]
+    yield Case(
+        endpoint.operation,
+        name,
+        "unlisted",
+        f"`{name}` takes only what is listed." if closed else f"No page says which values `{name}` takes.",
+        (endpoint.call(**{name: "no-such-value"}),),
+        as_the_schema_says if closed else sound,
+        layer="documented" if closed else "assumed",
+        is_open=not closed,
+    )
     for value in known_values(endpoint.properties[name]):
         yield Case(
             endpoint.operation,
@@ -282,6 +306,8 @@ def pairs(endpoint: Endpoint) -> Iterator[Case]:
 
 
 def combined(options: list[list[Any]]) -> list[list[Any]]:
+    if len(options) < 2:
+        return [[value] for values in options for value in values]
     return [list(chosen) for chosen in AllPairs(options)]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - it has no types
 
 

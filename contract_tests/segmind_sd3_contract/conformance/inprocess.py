@@ -41,7 +41,12 @@ def first_broken(
         plan = planned(readings, Prices.read(), can_send=sender.can_send)
         if likely:
             operation, group = likely
-            order = sorted(plan.cases, key=lambda case: (case.operation != operation, case.group != group))
+            # The balance first: what a call costs is seen by how it falls.
+            first = plan.cases[0]
+            order = sorted(
+                plan.cases,
+                key=lambda case: (case is not first, case.operation != operation, case.group != group),
+            )
             plan = Plan(tuple(order), plan.left_out, plan.worst)
         progress = Progress()
         for case in plan.cases:

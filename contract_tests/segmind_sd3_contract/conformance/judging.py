@@ -110,6 +110,14 @@ def sound(replies: Sequence[Reply]) -> Iterator[str]:
         yield from reply.findings()
 
 
+def understood(replies: Sequence[Reply]) -> Iterator[str]:
+    """Drawn or refused, but no failure: what was sent is at worst wrong."""
+    for reply in replies:
+        if reply.status >= 500:
+            yield f"the service failed with {reply.status}: {reply.text()!r}"
+        yield from reply.findings()
+
+
 def answered(*statuses: int, about: str = "") -> Callable[[Sequence[Reply]], Iterator[str]]:
     """The answer has one of some statuses, and its text speaks of something."""
 

@@ -6,15 +6,15 @@ No POST is ever repeated. The key goes to the target alone, and into no exchange
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
 
+from segmind_sd3_contract.conformance.credits import CENT, balance_of, number
 from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, SECOND_KEY_SHOWN_AS, Exchange
 from segmind_sd3_contract.oracle import speaks_of_credits
 
@@ -35,9 +35,6 @@ WORST: Final = "segmind-sd3.worst"
 """The extension of a request that says what it costs at the worst."""
 
 NOBODYS: Final[Mapping[Auth, str]] = {"unknown": "SG_0000000000000000", "malformed": "no-key"}
-
-CENT: Final = 1e-6
-"""What two sums in USD may differ by and still be the same."""
 
 
 class Stopped(Exception):
@@ -237,8 +234,9 @@ class Sender:
         """Say what a call cost: by its own word, by the fall of the balance, or at the worst."""
         if call.auth in ("bearer", "penniless"):
             # Who pays for such a call, and whose balance its reply tells, is not known.
-            self._balance = None
-            return worst if exchange.status in (None, 200) else 0.0
+            unknown = exchange.status in (None, 200)
+            self._balance = None if unknown else self._balance
+            return worst if unknown else 0.0
         if call.auth != "key":
             # Who pays for what was drawn with no key of ours is not known either.
             self._balance = None if exchange.status == 200 else self._balance
@@ -282,30 +280,3 @@ def _wrong(exchange: Exchange, cost: float | None, fall: float | None) -> Iterat
             yield f"x-cost is {cost:g}"
     elif fall is not None and abs(fall) > CENT:
         yield f"the balance fell by {fall:g} with a {exchange.status}"
-
-
-def number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def balance_of(exchange: Exchange) -> float | None:
-    """Read the balance that a reply tells: in its header, or as the answer to the question for it."""
-    told = _json(exchange.body) if exchange.method == "GET" and exchange.status == 200 else None
-    if isinstance(told, dict) and "credits" in told:
-        parts = cast("dict[str, Any]", told)
-        try:
-            return float(parts["credits"]) + float(parts.get("free-credits", 0))
-        except (TypeError, ValueError):
-            return None
-    return number(exchange.received.get("x-remaining-credits"))
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return content.decode("utf-8", "replace")
