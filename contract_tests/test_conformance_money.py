@@ -140,7 +140,8 @@ def test_the_pace_is_kept_between_calls():
     with session(None, transport=server.transport(), only=GOOD) as going:
         going.run(pace, lambda _: None)
 
-    assert slept == [0.0, 1.0]
+    assert len(slept) > 1
+    assert slept == list(range(len(slept)))
 
 
 # -- Killed, and resumed ----------------------------------------------------------------------------------

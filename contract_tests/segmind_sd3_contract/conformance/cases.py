@@ -261,18 +261,20 @@ def half_a_picture() -> str:
 
 
 def values(endpoint: Endpoint, name: str) -> Iterator[Case]:
-    """The values that are known for a list, of which an open one promises none, and one that is on no list."""
-    closed = "enum" in endpoint.properties[name]
-    yield Case(
-        endpoint.operation,
-        name,
-        "unlisted",
-        f"`{name}` takes only what is listed." if closed else f"No page says which values `{name}` takes.",
-        (endpoint.call(**{name: "no-such-value"}),),
-        as_the_schema_says if closed else sound,
-        layer="documented" if closed else "assumed",
-        is_open=not closed,
-    )
+    """The values that are known for a list, and one that is on none. An open list promises nothing."""
+    schema = endpoint.properties[name]
+    closed = "enum" in schema
+    if closed or schema.get("x-documented-type") == "enum:str":
+        yield Case(
+            endpoint.operation,
+            name,
+            "unlisted",
+            f"`{name}` takes what is listed alone." if closed else f"No page lists what `{name}` takes.",
+            (endpoint.call(**{name: "no-such-value"}),),
+            as_the_schema_says if closed else sound,
+            layer="documented" if closed else "assumed",
+            is_open=not closed,
+        )
     for value in known_values(endpoint.properties[name]):
         yield Case(
             endpoint.operation,
