@@ -122,12 +122,21 @@ def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
 def about_the_balance(question: Call) -> Iterator[Case]:
     """The question for the balance, which comes first: it costs nothing, and tells who answers."""
 
-    def case(group: str, place: str, claim: str, calls: tuple[Call, ...], check: Any) -> Case:
-        return Case(question.operation, group, place, claim, calls, check, layer="observed", tier="smoke")
+    def case(
+        group: str, place: str, claim: str, calls: tuple[Call, ...], check: Any, **more: Any
+    ) -> Case:
+        return Case(
+            question.operation, group, place, claim, calls, check, layer="observed", tier="smoke", **more
+        )
 
     yield case("(call)", "good", "The balance is told.", (question,), all_drawn)
     yield case(
-        "(call)", "again", "To ask for it costs nothing.", (question, question.again()), the_same_balance
+        "(call)",
+        "again",
+        "To ask for it costs nothing.",
+        (question, question.again()),
+        the_same_balance,
+        about_the_balance=True,
     )
     yield case(
         "(call)",

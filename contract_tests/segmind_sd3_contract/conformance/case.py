@@ -26,6 +26,7 @@ class Case:
         tier: the smallest run that has it.
         is_open: whether the contract leaves the answer open, as long as it is a sound one.
         deviation: the row of the quirk table that knows of another answer.
+        about_the_balance: whether nobody else may use the account meanwhile.
     """
 
     operation: str
@@ -38,6 +39,7 @@ class Case:
     tier: Tier = "full"
     is_open: bool = False
     deviation: str | None = None
+    about_the_balance: bool = False
 
     @property
     def id(self) -> str:

@@ -42,10 +42,10 @@ def first_broken(
         if likely:
             operation, group = likely
             # The balance first: what a call costs is seen by how it falls.
-            first = plan.cases[0]
+            first = plan.cases[0].operation
             order = sorted(
                 plan.cases,
-                key=lambda case: (case is not first, case.operation != operation, case.group != group),
+                key=lambda case: (case.operation != first, case.operation != operation, case.group != group),
             )
             plan = Plan(tuple(order), plan.left_out, plan.worst)
         progress = Progress()

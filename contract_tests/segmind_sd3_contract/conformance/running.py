@@ -55,6 +55,7 @@ def planned(
     can_send: Callable[[Call], bool],
     tier: Tier = "full",
     live: bool = False,
+    shared_account: bool = False,
     only: Callable[[str], bool] = lambda _: True,
     seed: int = 0,
 ) -> Plan:
@@ -70,6 +71,8 @@ def planned(
             left_out.append((case, f"it is of the tier {case.tier}"))
         elif not all(map(can_send, case.calls)):
             left_out.append((case, "it needs a second key, of an account without credits"))
+        elif shared_account and case.about_the_balance:
+            left_out.append((case, "others use the account too"))
         elif live and any(pictures(call) > MOST_PICTURES_LIVE for call in case.calls):
             left_out.append((case, f"it asks for more than {MOST_PICTURES_LIVE} pictures a call"))
         else:

@@ -89,6 +89,7 @@ class Session:
             can_send=can_send,
             tier=settings.tier,
             live=self._live,
+            shared_account=settings.shared_account,
             only=lambda name: fnmatchcase(name, settings.only),
             seed=settings.seed,
         )
