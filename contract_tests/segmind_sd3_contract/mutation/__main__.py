@@ -11,18 +11,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from segmind_sd3_contract.mutation.command import add_choice, chosen_by, say, shown
 from segmind_sd3_contract.mutation.equivalents import listed, untrue
-from segmind_sd3_contract.mutation.mutants import every, named, sampled
-from segmind_sd3_contract.mutation.score import LEAST, Score, tried, workers
+from segmind_sd3_contract.mutation.mutants import every
+from segmind_sd3_contract.mutation.score import LEAST, BrokenUnchanged, Score, tried, workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from segmind_sd3_contract.mutation.mutants import Mutant
-    from segmind_sd3_contract.mutation.score import Result
+    from collections.abc import Iterator, Sequence
 
 SCORE_FILE: Final = Path("out/mutation.json")
 
@@ -37,8 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with workers(options.workers) as run:
             names = [mutant.name for mutant in chosen]
-            found = {each.mutant: each for each in shown(run(tried, names), len(names))}
-    except ValueError as broken:
+            results = shown(run(tried, names), len(names), lambda each: each.killed_by)
+            found = {each.mutant: each for each in results}
+    except BrokenUnchanged as broken:
         say(str(broken))
         return 2
     rows = listed()
@@ -60,39 +56,6 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def add_choice(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose mutants, and how many are run at a time."""
-    parser.add_argument(
-        "patterns", nargs="*", metavar="GLOB", help="names of mutants, with * and ?; else all"
-    )
-    parser.add_argument(
-        "--sample", type=int, metavar="N", help="so many of them, spread over kinds and endpoints"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the sample (%(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="processes at a time (%(default)s)")
-
-
-def chosen_by(options: argparse.Namespace) -> list[Mutant]:
-    mutants = named(options.patterns)
-    return sampled(mutants, options.sample, options.seed) if options.sample else mutants
-
-
-def shown(results: Iterable[Result], total: int) -> Iterator[Result]:
-    """Show how far it is, on stderr, while results come in."""
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[survivors]} not noticed"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task, survivors = bar.add_task("mutants", total=total, survivors=0), 0
-        for result in results:
-            survivors += not result.killed_by
-            bar.update(task, advance=1, survivors=survivors)
-            yield result
-
-
 def report(score: Score, wrong: Sequence[str], seconds: float) -> Iterator[str]:
     for result in score.killed:
         yield f"killed   {result.mutant}  by {result.killed_by}  ({result.seconds:.2f} s)"
@@ -106,10 +69,6 @@ def report(score: Score, wrong: Sequence[str], seconds: float) -> Iterator[str]:
         f"{len(score.survivors)} survived. Score {score.percent:.2f} %."
     )
     yield f"{seconds:.0f} s in all; {score.seconds / len(score.results):.2f} s a mutant on average."
-
-
-def say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - a command speaks to a terminal
 
 
 if __name__ == "__main__":

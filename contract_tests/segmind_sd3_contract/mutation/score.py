@@ -12,25 +12,37 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from segmind_sd3_contract.conformance.inprocess import first_broken
 from segmind_sd3_contract.mutation.equivalents import reason_of
 from segmind_sd3_contract.mutation.mutants import UNCHANGED, every
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from segmind_sd3_contract.conformance.results import Outcome
     from segmind_sd3_contract.mutation.equivalents import Equivalent
     from segmind_sd3_contract.mutation.mutants import Mutant
 
+    Made = TypeVar("Made")
+
+    class Run(Protocol):
+        """Runs a function of a name in the processes, in no order."""
+
+        def __call__(self, function: Callable[[str], Made], names: Iterable[str], /) -> Iterator[Made]: ...
+
+
 FORMAT: Final = "segmind-sd3 mutation 1"
 """Name and version of the score file."""
 
 LEAST: Final = 99.0
 """Percent of the mutants that can be noticed."""
+
+
+class BrokenUnchanged(Exception):
+    """What is to notice the mutants fails on the unchanged server; the text says where."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +109,7 @@ class Score:
 
 
 @cache
-def _by_name() -> dict[str, Mutant]:
+def by_name() -> dict[str, Mutant]:
     return {mutant.name: mutant for mutant in (UNCHANGED, *every())}
 
 
@@ -115,7 +127,7 @@ def outcome_of(mutant: Mutant) -> Outcome | None:
 def tried(name: str) -> Result:
     began = time.monotonic()
     try:
-        outcome = outcome_of(_by_name()[name])
+        outcome = outcome_of(by_name()[name])
     except Exception as error:  # noqa: BLE001 - a suite that fails itself has judged nothing, and that is told
         why = f"the suite itself failed: {type(error).__name__}: {error}"
         return Result(name, None, why, time.monotonic() - began)
@@ -124,13 +136,13 @@ def tried(name: str) -> Result:
 
 
 @contextmanager
-def workers(count: int) -> Generator[Callable[[Callable[[str], Any], Sequence[str]], Iterator[Any]]]:
-    """Fork some processes; give a way to run a function of a mutant's name in them, in no order.
+def workers(count: int) -> Generator[Run]:
+    """Fork some processes, and give a way to run a function of a mutant's name in them.
 
-    Raises ValueError where the suite breaks on the unchanged server. That run draws the pictures.
+    Raises BrokenUnchanged where the suite breaks on the unchanged server. That run draws the pictures.
     """
     if broken := outcome_of(UNCHANGED):
-        raise ValueError(f"{broken.id} is broken on the unchanged server: {'; '.join(broken.reasons)}")
-    _by_name()
+        raise BrokenUnchanged(f"{broken.id} is broken on the unchanged server: {'; '.join(broken.reasons)}")
+    by_name()
     with multiprocessing.get_context("fork").Pool(count) as pool:
         yield pool.imap_unordered

@@ -1,0 +1,55 @@
+"""What both commands have in common: which mutants they run, and how they speak meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from segmind_sd3_contract.mutation.mutants import named, sampled
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator
+
+    from segmind_sd3_contract.mutation.mutants import Mutant
+
+Found = TypeVar("Found")
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose mutants, and how many are run at a time."""
+    parser.add_argument(
+        "patterns", nargs="*", metavar="GLOB", help="names of mutants, with * and ?; else all"
+    )
+    parser.add_argument(
+        "--sample", type=int, metavar="N", help="so many of them, spread over kinds and endpoints"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the sample (%(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="processes at a time (%(default)s)")
+
+
+def chosen_by(options: argparse.Namespace) -> list[Mutant]:
+    mutants = named(options.patterns)
+    return sampled(mutants, options.sample, options.seed) if options.sample else mutants
+
+
+def shown(results: Iterable[Found], total: int, killed: Callable[[Found], str | None]) -> Iterator[Found]:
+    """Show how far it is, on stderr, while results come in."""
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[survivors]} not noticed"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task, survivors = bar.add_task("mutants", total=total, survivors=0), 0
+        for result in results:
+            survivors += not killed(result)
+            bar.update(task, advance=1, survivors=survivors)
+            yield result
+
+
+def say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a command speaks to a terminal
