@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from segmind_sd3.quirks import QUIRKS
 from segmind_sd3_contract.conformance.bodies import endpoints
-from segmind_sd3_contract.conformance.cases import DEVIATIONS, beside, cases
+from segmind_sd3_contract.conformance.cases import beside, cases, deviation
 from segmind_sd3_contract.conformance.inprocess import KEY, PENNILESS
 from segmind_sd3_contract.conformance.judging import packaged
 from segmind_sd3_contract.conformance.prices import Prices, pictures
@@ -30,11 +30,17 @@ READINGS = packaged(exact=True)
 
 
 def tried(
-    server: ReferenceServer, *, tier: Tier = "full", strict: bool = False, only: str = "*", seed: int = 0
+    server: ReferenceServer,
+    *,
+    tier: Tier = "full",
+    strict: bool = False,
+    only: str = "*",
+    seed: int = 0,
+    shared_account: bool = False,
 ) -> Run:
     """Run the suite in-process."""
     target = Target("http://reference.invalid", KEY, PENNILESS)
-    settings = Settings(target.url, server.profile, tier, seed, strict, only, shared_account=False)
+    settings = Settings(target.url, server.profile, tier, seed, strict, only, shared_account=shared_account)
     with Session(target, settings, Prices.read(), transport=server.transport()) as session:
         return session.run(Pace(), lambda _: None)
 
@@ -201,6 +207,19 @@ def test_a_header_that_lies_is_found_out(change: dict[str, str], case: str):
     assert verdict(run, f"{TURBO}::{case}").verdict == "broken"
 
 
+def others_draw_too(answer: Answer, request: Request) -> Answer:
+    """The balance of a busy account: it falls whatever we do."""
+    left = RICH - len(request.body) / 1000 - float(answer.headers.get("x-cost", 0))
+    return answer.with_headers(x_remaining_credits=str(left))
+
+
+@pytest.mark.parametrize(("shared", "expected"), [(False, "broken"), (True, "held")])
+def test_the_fall_of_a_balance_that_others_use_is_not_judged(shared: bool, expected: str):  # noqa: FBT001 - a parameter
+    run = tried(altered(others_draw_too), tier="smoke", only=f"{TILE}::*", shared_account=shared)
+
+    assert verdict(run, f"{TILE}::(account)::x-cost=fall").verdict == expected
+
+
 # -- Cases ------------------------------------------------------------------------------------------------
 
 
@@ -223,8 +242,16 @@ def test_each_bound_of_the_pages_is_tried_at_it_and_a_step_beside_it():
                 assert value in tried_values[endpoint.operation, name]
 
 
-def test_each_value_that_a_deviation_is_known_of_has_its_row():
-    assert set(DEVIATIONS.values()) <= set(QUIRKS)
+def test_whatever_was_observed_in_place_of_a_page_has_its_row_in_the_quirk_table():
+    differing = [
+        (endpoint, name)
+        for endpoint in endpoints(READINGS.pages)
+        for name, schema in endpoint.properties.items()
+        if READINGS.observed.schema(endpoint.operation)["properties"][name] != schema
+    ]
+
+    assert len(differing) > 5
+    assert {deviation(endpoint, name) for endpoint, name in differing} <= QUIRKS.keys()
 
 
 def test_each_row_of_the_quirk_table_has_a_probe():

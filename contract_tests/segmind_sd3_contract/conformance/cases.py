@@ -35,8 +35,6 @@ DEVIATIONS: Final[Mapping[tuple[str, str], str]] = {
     ("sd35_turbo_txt2img", "sampler"): "sampler-required-no-values",
     ("sd35_turbo_txt2img", "scheduler"): "sampler-required-no-values",
     ("*", "base64"): "base64-default-true",
-    ("*", "seed"): "fixed-seed-default",
-    ("*", "image"): "tob64-url-as-file",
 }
 """By endpoint and parameter, the row of the quirk table that knows of what was observed beside it."""
 

@@ -249,11 +249,11 @@ class Sender:
         if exchange.status is None or exchange.failure:
             self._balance = None
             return worst
-        if not self._shared:
-            self.money[exchange.call] = tuple(_wrong(exchange, cost, fall))
+        fall = None if self._shared else fall
+        self.money[exchange.call] = tuple(_wrong(exchange, cost, fall))
         if cost is None and fall is None:
             return worst if exchange.status == 200 else 0.0
-        return max(0.0, cost or 0.0, 0.0 if self._shared else fall or 0.0)
+        return max(0.0, cost or 0.0, fall or 0.0)
 
     def _stop(self, call: Call, exchange: Exchange, worst: float, debit: float) -> str | None:
         if debit > worst + CENT:
