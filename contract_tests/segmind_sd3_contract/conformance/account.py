@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_contract.conformance.calls import JSON, NO_SUCH_MODEL
 from segmind_sd3_contract.conformance.case import Case
-from segmind_sd3_contract.conformance.credits import CENT, balance_in, number
+from segmind_sd3_contract.conformance.credits import ROUNDING, balance_in, number
 from segmind_sd3_contract.conformance.judging import all_drawn, all_refused, answered, understood
 
 if TYPE_CHECKING:
@@ -159,5 +159,5 @@ def the_balance_of_its_header(replies: Sequence[Reply]) -> Iterator[str]:
     yield from all_drawn(replies)
     for reply in replies:
         told, header = balance_in(reply.exchange), number(reply.exchange.received.get("x-remaining-credits"))
-        if told is not None and header is not None and abs(told - header) > CENT:
+        if told is not None and header is not None and abs(told - header) > ROUNDING:
             yield f"the balance is {told:g}, and {header:g} in the header"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from segmind_sd3_contract.conformance.results import Exchange
 
-CENT: Final = 1e-6
+ROUNDING: Final = 1e-6
 """What two sums in USD may differ by and still be the same."""
 
 

@@ -10,11 +10,11 @@ import math
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 
-from segmind_sd3_contract.conformance.credits import CENT, balance_of, number
+from segmind_sd3_contract.conformance.credits import ROUNDING, balance_of, number
 from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, SECOND_KEY_SHOWN_AS, Exchange
 from segmind_sd3_contract.oracle import speaks_of_credits
 
@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 PATIENCE: Final = 180.0
 """Seconds without a byte after which a call is given up."""
 
+LONGEST: Final = 300.0
+"""Seconds that a reply's body may take."""
+
 LARGEST: Final = 64_000_000
 """Bytes of a reply that are read at most."""
+
+MAY_BE_BILLED: Final = (408, 499, 502, 504, *range(520, 525))
+"""Statuses of somebody between us and the service, which may still draw and bill."""
 
 WORST: Final = "segmind-sd3.worst"
 """The extension of a request that says what it costs at the worst."""
@@ -60,7 +66,7 @@ class Purse(httpx.BaseTransport):
 
     def check(self, worst: float) -> None:
         """Raise Stopped where the budget does not cover what a call costs at the worst."""
-        if self.spent + worst > self.budget + CENT / 2:
+        if self.spent + worst > self.budget + ROUNDING / 2:
             raise Stopped(
                 f"the budget of {self.budget:g} credits is used up: {self.spent:.4f} are spent or may be, "
                 f"and the next call may cost {worst:.4f}"
@@ -176,43 +182,37 @@ class Sender:
             call.path,
             headers=headers,
             content=call.content,
-            extensions={WORST: worst, **self._timeouts()},
+            # A request that brings extensions of its own loses the client's timeout.
+            extensions={WORST: worst, "timeout": self._client.timeout.as_dict()},
         )
 
-    def _timeouts(self) -> dict[str, Any]:
-        return {"timeout": self._client.timeout.as_dict()}
-
     def _sent(self, call: Call, request: httpx.Request) -> Exchange:
-        status: int | None = None
-        received: dict[str, str] = {}
+        response: httpx.Response | None = None
         body, failure = bytearray(), None
         began = time.perf_counter()
         try:
             response = self._client.send(request, stream=True)
-            status, received = (
-                response.status_code,
-                {name.lower(): value for name, value in response.headers.items()},
-            )
             with closing(response):
                 for piece in response.iter_bytes():
                     body += piece
-                    if len(body) > LARGEST:
-                        failure = f"it has more than {LARGEST} bytes"
+                    if len(body) > LARGEST or time.perf_counter() - began > LONGEST:
+                        failure = f"it did not end within {LARGEST} bytes and {LONGEST:g} s"
                         break
         except httpx.HTTPError as error:
             failure = f"{type(error).__name__}: {error}"
+        headers = () if response is None else response.headers.items()
         return Exchange(
-            call.name,
-            call.method,
-            call.path,
-            self._shown(request.headers),
-            call.body if call.raw is None else call.raw,
-            status,
-            {name: self._blotted(value) for name, value in received.items()},
-            self._blotted(bytes(body).decode("latin-1")).encode("latin-1"),
-            round(time.perf_counter() - began, 4),
-            failure and self._blotted(failure),
-            self._live,
+            call=call.name,
+            method=call.method,
+            path=call.path,
+            headers=self._shown(request.headers),
+            sent=call.body if call.raw is None else call.raw,
+            status=None if response is None else response.status_code,
+            received={name.lower(): self._blotted(value) for name, value in headers},
+            body=self._blotted(body.decode("latin-1")).encode("latin-1"),
+            seconds=round(time.perf_counter() - began, 4),
+            failure=failure and self._blotted(failure),
+            live=self._live,
         )
 
     def _shown(self, headers: httpx.Headers) -> dict[str, str]:
@@ -246,7 +246,7 @@ class Sender:
         fall = None if balance is None or before is None else round(before - balance, 9)
         if balance is not None:
             self._balance = balance
-        if exchange.status is None or exchange.failure:
+        if exchange.status is None or exchange.failure or exchange.status in MAY_BE_BILLED:
             self._balance = None
             return worst
         fall = None if self._shared else fall
@@ -256,7 +256,7 @@ class Sender:
         return max(0.0, cost or 0.0, fall or 0.0)
 
     def _stop(self, call: Call, exchange: Exchange, worst: float, debit: float) -> str | None:
-        if debit > worst + CENT:
+        if debit > worst + ROUNDING:
             return f"{call.name} cost {debit:.4f} credits, more than its worst price of {worst:.4f}"
         if call.auth != "key" or not call.may_draw:
             return None
@@ -274,9 +274,9 @@ def _wrong(exchange: Exchange, cost: float | None, fall: float | None) -> Iterat
     if exchange.status == 200 and exchange.method == "POST":
         if cost is None:
             yield "a 200 names no x-cost"
-        elif fall is not None and abs(fall - cost) > CENT:
+        elif fall is not None and abs(fall - cost) > ROUNDING:
             yield f"x-cost is {cost:g}, and the balance fell by {fall:g}"
         elif cost <= 0:
             yield f"x-cost is {cost:g}"
-    elif fall is not None and abs(fall) > CENT:
+    elif fall is not None and abs(fall) > ROUNDING:
         yield f"the balance fell by {fall:g} with a {exchange.status}"
