@@ -65,14 +65,16 @@ def about_seeds(endpoint: Endpoint) -> Iterator[Case]:
         same_picture,
         layer="documented",
     )
-    yield _case(
-        endpoint,
-        "seed",
-        "another",
-        "Another seed draws another picture.",
-        (base, endpoint.call(seed=endpoint.seed + 1)),
-        another_picture,
-    )
+    # One bit apart, at either end: a seed that is shortened on its way would still tell one of the two.
+    for place, other in (("another", endpoint.seed ^ 1), ("far", endpoint.seed ^ 1 << 20)):
+        yield _case(
+            endpoint,
+            "seed",
+            place,
+            "Another seed draws another picture.",
+            (base, endpoint.call(seed=other)),
+            another_picture,
+        )
     yield _case(
         endpoint, "seed", "told", "A reply that names a seed names the one that was sent.", (base,), seed_told
     )

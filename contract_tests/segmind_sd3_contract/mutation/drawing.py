@@ -146,6 +146,8 @@ _WRONG_PICTURES: Final[Mapping[str, Mapping[str, Painter]]] = {
     "image": {"image-ignored": _of_the_first_input},
     "seed": {
         "seed-ignored": _as_if(lambda _: {"seed": 0}),
+        "seed-halved": _as_if(lambda order: {"seed": order.seed // 2}),
+        "seed-16-bits": _as_if(lambda order: {"seed": order.seed % 2**16}),
         "seed-not-kept": _of_any_seed,
         "base64-another-seed": _as_if(lambda order: {"seed": order.seed + 1}, _is_base64),
         "base64-another-quality": _as_if(lambda _: {"quality": 80}, _is_base64),
