@@ -54,7 +54,9 @@ def test_a_reply_without_an_end_is_cut_off_and_takes_little_more_than_its_limit(
 def test_a_bomb_does_not_outlast_the_deadline(driver: Driver, listening: tuple[ReferenceServer, str]):
     DELIVERIES["gzip:bomb"](Answer(200, {}, b""))  # to make it takes the server longer than it has here
     in_time = replace(ROWS["gzip:bomb"], error=OutcomeTimedOut, deadline=0.1)
-    assert tried(in_time, driver, *listening).deviations == ()
+    deviations = tried(in_time, driver, *listening).deviations
+    # Whether its 200 was read by then, so that it is known to be billed, is a matter of how busy the machine is.
+    assert [told for told in deviations if "ended as" in told or "after its deadline" in told] == []
 
 
 def test_every_provocation_of_the_reference_server_has_its_row():
