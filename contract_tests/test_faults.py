@@ -55,7 +55,7 @@ def test_a_bomb_does_not_outlast_the_deadline(driver: Driver, listening: tuple[R
     DELIVERIES["gzip:bomb"](Answer(200, {}, b""))  # to make it takes the server longer than it has here
     in_time = replace(ROWS["gzip:bomb"], error=OutcomeTimedOut, deadline=0.1)
     deviations = tried(in_time, driver, *listening).deviations
-    # Whether its 200 was read by then, so that it is known to be billed, is a matter of how busy the machine is.
+    # Whether its 200 was read by then, and so is known to be billed, depends on how busy the machine is.
     assert [told for told in deviations if "ended as" in told or "after its deadline" in told] == []
 
 
