@@ -1,0 +1,153 @@
+"""Each change between two states of the Python API, rated for whoever calls the SDK.
+
+Law: the signatures are griffe's to compare, with the typed dicts written out. What it can't see (a parameter
+that became required or has another type, a bound that the SDK checks, a default that it sends) is read from
+the two parameter tables. What the SDK sets by itself is none of the caller's business: no parameter at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import griffe
+
+from segmind_sd3_contract.changes.rating import REQUIRED, Change, rating_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from segmind_sd3_contract.changes.rating import Rating
+    from segmind_sd3_contract.changes.table import Row, Table
+
+CLIENTS: Final = ("Client", "AsyncClient")
+
+FIELDS: Final[Mapping[str, tuple[str, Any]]] = {
+    "kind": ("type", None),
+    "required": ("required", False),
+    "minimum": ("minimum", None),
+    "maximum": ("maximum", None),
+    "multiple_of": ("multiple of", None),
+    "known_values": ("allowed values", ()),
+    "affects_pricing": ("affects the price", False),
+    "counts_images": ("counts pictures", False),
+}
+"""What a field of a parameter is called, and what is meant where it is left out."""
+
+
+def _rating(field: str, before: Any, after: Any) -> Rating:
+    if field == "known_values":
+        # Any other text is sent as it is, so a value that goes is lost to completion alone.
+        return "additive" if set(after) > set(before) else "harmless"
+    # What the SDK checks, it checks as the page says it.
+    return rating_of("parameter", FIELDS[field][0], before, after)
+
+
+_COMES: Final[tuple[str, Rating]] = ("added", "additive")
+_GOES: Final[tuple[str, Rating]] = ("removed", "breaking")
+
+
+def compared(before: Table, after: Table) -> Iterator[Change]:
+    """Yield every change from one parameter table to another. The rating for the wire is left to others."""
+    for operation in {**before, **after}:
+        old, new = before.get(operation), after.get(operation)
+        if old and new:
+            was, now = bool(old.get("deprecated")), bool(new.get("deprecated"))
+            if was != now:
+                yield Change(operation, "", "deprecated", was, now, None, "additive" if now else "harmless")
+            yield from _parameters(operation, public(old), public(new))
+        else:
+            what, rating = _COMES if new else _GOES
+            yield Change(operation, "", what, None, None, None, rating)
+
+
+def public(operation: Row) -> Mapping[str, Row]:
+    """Give the parameters that a caller can name, each row by its name."""
+    return {name: row for name, row in operation.get("parameters", {}).items() if not row.get("hidden")}
+
+
+def _parameters(operation: str, before: Mapping[str, Row], after: Mapping[str, Row]) -> Iterator[Change]:
+    for name in {**before, **after}:
+        old, new = before.get(name), after.get(name)
+        if old and new:
+            yield from _parameter(operation, name, old, new)
+        elif new:
+            if new.get("required"):
+                yield Change(operation, name, "added", None, REQUIRED, None, "breaking")
+            else:
+                yield Change(operation, name, "added", None, None, None, "additive")
+        else:
+            yield Change(operation, name, "removed", None, None, None, "breaking")
+
+
+def _parameter(operation: str, name: str, old: Row, new: Row) -> Iterator[Change]:
+    found: list[Change] = []
+    for field, (what, meant) in FIELDS.items():
+        values = old.get(field, meant), new.get(field, meant)
+        if values[0] != values[1]:
+            found.append(Change(operation, name, what, *values, None, _rating(field, *values)))
+    if any(old.get(field) != new.get(field) for field in ("sdk_default", "documented_default")):
+        was, now = _used(old), _used(new)
+        found.append(Change(operation, name, "default", was, now, None, _default(new, was, now)))
+    if not found and old.get("doc") != new.get("doc"):
+        found.append(Change(operation, name, "description", old.get("doc"), new.get("doc"), None, "harmless"))
+    yield from found
+
+
+def _used(parameter: Row) -> Any:
+    sent = parameter.get("sdk_default")
+    return parameter.get("documented_default") if sent is None else sent
+
+
+def _default(parameter: Row, before: Any, after: Any) -> Rating:
+    """Rate what is used when the caller says nothing, be it sent by the SDK or left to the service."""
+    if parameter.get("required") or before == after:
+        return "harmless"
+    return "additive" if before is None else "breaking"
+
+
+# -- Signatures -------------------------------------------------------------------------------------------
+
+
+def package(root: Path) -> griffe.Object | griffe.Alias:
+    """Read the SDK in a folder of the project, without running it."""
+    loader = griffe.GriffeLoader(
+        search_paths=[root / "wrapper", root / "generated_client"],
+        extensions=griffe.load_extensions("unpack_typeddict"),
+        allow_inspection=False,
+    )
+    loader.load("segmind_sd3_api.parameters")  # first: the typed dicts are written into who unpacks them
+    loader.load("segmind_sd3")
+    loader.resolve_aliases()
+    return loader.modules_collection["segmind_sd3"]
+
+
+def breakages(before: griffe.Object | griffe.Alias, after: griffe.Object | griffe.Alias) -> Iterator[Change]:
+    """Yield what griffe finds broken, by its path. The version number is no part of the API."""
+    for found in griffe.find_breaking_changes(before, after):
+        if found.obj.name == "__version__":
+            continue
+        told = found.as_dict()
+        parameter = next((value.name for value in told.values() if isinstance(value, griffe.Parameter)), "")
+        path = told["object_path"] + (f"({parameter})" if parameter else "")
+        was, now = (None if value is None else str(value) for value in (told["old_value"], told["new_value"]))
+        yield Change("", path, found.kind.value.lower(), was, now, None, "breaking")
+
+
+def unexplained(signatures: list[Change], tables: list[Change]) -> Iterator[Change]:
+    """Yield the changes of signatures that no change of the tables explains."""
+    explained = {
+        f"{client}.{each.endpoint}({each.about})" if each.about else f"{client}.{each.endpoint}"
+        for each in tables
+        for client in CLIENTS
+    }
+    for each in signatures:
+        if not any(each.about.endswith(f".{place}") for place in explained):
+            yield each
+
+
+def missing_methods(api: griffe.Object | griffe.Alias, table: Table) -> Iterator[str]:
+    """Yield, for each endpoint that a client has no method for, the lines that have to be written."""
+    for name in CLIENTS:
+        for operation in table.keys() - api[name].members.keys():
+            yield f"{name} has no method {operation}: write one in wrapper/segmind_sd3/client.py."
