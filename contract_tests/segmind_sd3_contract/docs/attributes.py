@@ -1,13 +1,14 @@
-"""The parameters of a page: a header such as `seedint ( default: -1 )`, a description, bounds, allowed values.
+"""The parameters of a page: a header, `seedint ( default: -1 )`, then description, bounds, allowed values.
 
 The header glues name and type together. Where a key of the sample begins it, the rest is the type; where none
-does, the longest type that ends it. How the vendor would lay out allowed values is a guess, since no page lists
-any yet: one a line, or with commas.
+does, the longest type that ends it. How the vendor would lay out allowed values is a guess, since no page
+lists any yet: one a line, or with commas.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_contract.docs.problem import Line, PageError
@@ -26,7 +27,7 @@ TYPES: Final = (
 
 NUMBER: Final = r"-?(?:\d{1,40}(?:\.\d{1,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,3})?"
 HEADER: Final = re.compile(
-    r"(?P<glued>[A-Za-z_][\w:.-]*)(?:\s+(?P<type>[a-z]+(?::[a-z]+)?))?(?P<required>\s*\*)?"
+    r"(?P<glued>[A-Za-z_][\w:-]*)(?:\s+(?P<type>[a-z]+(?::[a-z]+)?))?(?P<required>\s*\*)?"
     r"(?:\s*\(\s*default\s*:\s?(?P<default>.*?)\s?\))?(?P<pricing>\s+Affects Pricing)?"
 )
 BOUND: Final = re.compile(r"(min|max)\s*:\s*(.*?),?", re.IGNORECASE)
@@ -125,39 +126,29 @@ def _is_heading(text: str) -> bool:
 
 def _complete(attribute: Facts, lines: list[Line]) -> None:
     """Add what stands below the header: description first, then bounds and allowed values in any order."""
-    described: list[str] = []
-    values: list[str] | None = None
-    closed = False
-    for line in lines:
-        if bound := BOUND.fullmatch(line.text):
-            name, value = bound[1].lower(), bound[2]
-            if not re.fullmatch(NUMBER, value) or name in attribute:
-                raise PageError(
-                    "attributes", line.number, f"one number for {name} of {attribute['name']}", line.text
-                )
-            attribute[name] = value
-            closed = True
-        elif allowed := ALLOWED.fullmatch(line.text):
-            if values is not None:
-                raise PageError("attributes", line.number, f"one list for {attribute['name']}", line.text)
-            values = _values(allowed[1], line)
-        elif values is not None:
-            values += _values(line.text, line)
-        elif closed:
-            raise PageError(
-                "attributes", line.number, f"min, max or allowed values of {attribute['name']}", line.text
-            )
+    name, described = attribute["name"], [line.text for line in takewhile(_describes, lines)]
+    for line in lines[len(described) :]:
+        bound, allowed = BOUND.fullmatch(line.text), ALLOWED.fullmatch(line.text)
+        if bound and re.fullmatch(NUMBER, bound[2]) and bound[1].lower() not in attribute:
+            attribute[bound[1].lower()] = bound[2]
+        elif allowed and "allowed_values" not in attribute:
+            attribute["allowed_values"] = _values(allowed[1], line)
+        elif not bound and not allowed and "allowed_values" in attribute:
+            attribute["allowed_values"] += _values(line.text, line)
         else:
-            described.append(line.text)
-    if values is not None:
-        if len(set(values)) != len(values):
             raise PageError(
-                "attributes", lines[-1].number, f"each value of {attribute['name']} once", ", ".join(values)
+                "attributes", line.number, f"min, max or allowed values of {name}, once", line.text
             )
-        attribute["allowed_values"] = values
+    values = attribute.get("allowed_values", [])
+    if len(set(values)) != len(values):
+        raise PageError("attributes", lines[-1].number, f"each value of {name} once", ", ".join(values))
     if described:
         attribute["description"] = "\n".join(described)
         _add_bounds_of_prose(attribute, attribute["description"])
+
+
+def _describes(line: Line) -> bool:
+    return not (BOUND.fullmatch(line.text) or ALLOWED.fullmatch(line.text))
 
 
 def _values(text: str, line: Line) -> list[str]:

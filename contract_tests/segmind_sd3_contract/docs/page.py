@@ -101,7 +101,7 @@ def _lines(text: str) -> list[Line]:
 
 
 def _sections(lines: list[Line]) -> dict[str, list[Line]]:
-    """The lines of each section, its heading left out. `rest` is the prose before the method and after all."""
+    """The lines of each section, its heading left out. `rest` is the prose around them all."""
     sections: dict[str, list[Line]] = {"rest": []}
     current = "rest"
     for line in lines:
@@ -157,7 +157,7 @@ def _statuses(lines: list[Line]) -> tuple[list[Facts], dict[str, list[Line]]]:
         code, said = int(found[1]), found[2]
         if code in (each["code"] for each in statuses):
             raise PageError("response codes", line.number, "each status once", line.text)
-        name, described = (GLUE.split(said, maxsplit=1) + [""])[:2]
+        name, described = [*GLUE.split(said, maxsplit=1), ""][:2]
         statuses.append(
             {"code": code, "name": name, **({"description": _digest(described)} if described else {})}
         )

@@ -33,8 +33,8 @@ URL: Final = re.compile(r"https://[\w.-]+(?::\d+)?/v\d+/([\w.-]+)")
 NO_KEY: Final = frozenset({"content-type", "accept", "user-agent"})
 CONSTANTS: Final = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 NUMBER: Final = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,4})?")
-KEY: Final = re.compile(r"""(?:(["'])(?P<quoted>[\w.-]+)\1|(?P<bare>[A-Za-z_$][\w$]*))\s*:""")
-QUOTED_KEY: Final = re.compile(r"""(["'])[\w.-]+\1\s*:""")
+KEY: Final = re.compile(r"""(?:(["'])(?P<quoted>[\w-]+)\1|(?P<bare>[A-Za-z_$][\w$]*))\s*:""")
+QUOTED_KEY: Final = re.compile(r"""(["'])[\w-]+\1\s*:""")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class _Reader:
         return found.end()
 
     def _past_blanks(self, at: int) -> int:
-        """Past blanks and comments; a comment ends with its line, or where a key or the body's end follows."""
+        """Past blanks and comments. A comment ends with its line, or before a key or the body's end."""
         while at < len(self.code):
             if self.code[at].isspace():
                 at += 1
