@@ -66,6 +66,8 @@ def read_attributes(lines: list[Line], keys: Collection[str]) -> tuple[list[Fact
             attributes.append(header)
             body = []
             bodies.append((header, body))
+        elif body is not None and not _describes(line):
+            body.append(line)
         elif blanks >= 2 and _is_heading(line.text):
             body = unknown.setdefault(line.text, [line])
         elif body is None or blanks >= 2:

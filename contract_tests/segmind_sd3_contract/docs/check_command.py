@@ -107,7 +107,8 @@ def _tell(found: list[tuple[Path, Facts, list[Row]]]) -> None:
         sum(len(facts[kind]) for _, facts, _ in found) for kind in ("attributes", "statuses")
     )
     console.print(
-        f"{len(found)} pages, {attributes} attributes, {statuses} statuses: {differences.row_count} differences."
+        f"{len(found)} pages, {attributes} attributes, {statuses} statuses: "
+        f"{differences.row_count} differences."
     )
     if without:
         console.print(f"{len(without)} contradictions without a row: enter one in quirks.py.")

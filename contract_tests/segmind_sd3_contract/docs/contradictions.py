@@ -103,9 +103,11 @@ def _of_sample(attribute: Facts, sample: Any) -> Iterator[tuple[str, str]]:
         yield "code inside quotes", sample
     elif isinstance(sample, str) and values and sample not in values:
         yield "sample outside its values", f"{sample}, and {', '.join(values)}"
-    code = str(sample["code"] if isinstance(sample, dict) and "code" in sample else sample)
-    if OPENS_A_FILE.match(code):
-        yield "address opened as a file", code
+    match sample:
+        case str(code) | {"code": str(code)} if OPENS_A_FILE.match(code):
+            yield "address opened as a file", code
+        case _:
+            pass
 
 
 def _bounds(attribute: Facts) -> str:
