@@ -32,7 +32,7 @@ class Change:
         what: the clause; `added` or `removed` where `about` as a whole is.
         before, after: its values, None where nothing is said.
         wire: its rating for the wire contract; None where that stays as it was.
-        python: its rating for the Python API, likewise.
+        python: its rating for the Python API, harmless where that stays as it was.
     """
 
     endpoint: str
@@ -41,7 +41,7 @@ class Change:
     before: Any
     after: Any
     wire: Rating | None
-    python: Rating | None
+    python: Rating
 
     @property
     def worst(self) -> Rating:

@@ -1,0 +1,141 @@
+"""What a change of the contract means for users, put together and told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.table import Table
+
+from segmind_sd3_contract.changes import python_api, rating
+from segmind_sd3_contract.changes.outdated import (
+    Broken,
+    CassetteCases,
+    Outdated,
+    broken_actions,
+    outdated_cases,
+    outdated_cassettes,
+)
+from segmind_sd3_contract.changes.versions import lines, suggested
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from segmind_sd3_contract.changes.rating import Change
+    from segmind_sd3_contract.changes.states import State
+
+CHANGELOG: Final = "CHANGELOG.md"
+MOST_IDS: Final = 5
+"""So many ids are shown of a longer list; all are in the JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Two states of the project, and all that follows from their differences.
+
+    Attributes:
+        before, after: what the states are called.
+        changes: the worst first.
+        version: the one that the changes ask for, and why.
+        entry: the lines that the changelog would get.
+        to_write: what no command can write.
+        broken: the overlay actions of the later state that no longer hold.
+        cases: the conformance cases of the one beside those of the other.
+        cassettes: those of the later state, judged by its contract; `listed` says whether its own cases were.
+    """
+
+    before: str
+    after: str
+    changes: list[Change]
+    version: tuple[str, str]
+    entry: list[str]
+    to_write: list[str]
+    broken: list[Broken]
+    cases: Outdated
+    cassettes: Outdated
+    listed: bool
+
+    @property
+    def is_breaking(self) -> bool:
+        return any(each.worst == "breaking" for each in self.changes)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def report(before: State, after: State, pipeline: Path) -> Report:
+    """Compare two states. `pipeline` is the folder whose scripts read their specs.
+
+    Raises:
+        NoState: one of them can't be read.
+    """
+    tables = list(python_api.compared(before.table, after.table))
+    wire = rating.rated(before.documented, after.documented)
+    recording = CassetteCases(after)  # it takes a while, meanwhile:
+    old, new = python_api.package(before.folder), python_api.package(after.folder)
+    signatures = python_api.unexplained(list(python_api.breakages(old, new)), tables)
+    changes = rating.merged(wire, [*tables, *signatures])
+    changelog = (after.folder / CHANGELOG).read_text(encoding="utf-8")
+    broken = broken_actions(after.documented, after.folder / "openapi", pipeline)
+    cases = outdated_cases(before, after)
+    wanted = recording.listed()
+    return Report(
+        before=before.name,
+        after=after.name,
+        changes=changes,
+        version=suggested(before.version, changes, changelog),
+        entry=lines(changes),
+        to_write=list(python_api.missing_methods(new, after.table)),
+        broken=broken,
+        cases=cases,
+        cassettes=outdated_cassettes(after, wanted),
+        listed=wanted is not None,
+    )
+
+
+def tell(found: Report, console: Console) -> None:
+    """Print a report for people."""
+    console.print(f"From {found.before} to {found.after}:", style="bold")
+    if found.changes:
+        table = Table("wire", "Python", "change", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+        for each in found.changes:
+            table.add_row(each.wire or "-", each.python, each.sentence)
+        console.print(table)
+    else:
+        console.print("Neither the wire contract nor the Python API has changed.")
+    version, why = found.version
+    console.print(f"\nVersion: {version}, for {why}.")
+    if found.entry:
+        console.print("\nFor the changelog (--write writes it):")
+        for line in found.entry:
+            console.print(line)
+    if found.to_write:
+        console.print("\nTo be written by hand:")
+        for line in found.to_write:
+            console.print(f"- {line}")
+    console.print(f"\nOverlay actions that no longer hold: {len(found.broken) or 'none'}.")
+    for each in found.broken:
+        rows = ", ".join(each.rows)
+        console.print(f"- {each.why}" + (f" It is for the quirk {rows}." if rows else ""))
+    _tell_outdated("Cases", "changed", found.cases, console)
+    _tell_outdated("Cassettes", "stale", found.cassettes, console)
+    if not found.listed:
+        console.print("  Which are new or gone is not known: the cases of that state can't be listed.")
+    elif any(asdict(found.cassettes).values()):
+        console.print("  make record makes them anew.")
+
+
+def _tell_outdated(kind: str, stale: str, found: Outdated, console: Console) -> None:
+    told = {stale: found.stale, "new": found.new, "gone": found.gone}
+    console.print(f"{kind}: " + (_listed(told.items()) or "as they were") + ".")
+
+
+def _listed(told: Iterable[tuple[str, tuple[str, ...]]]) -> str:
+    return "; ".join(f"{len(ids)} {word} ({_some(ids)})" for word, ids in told if ids)
+
+
+def _some(ids: tuple[str, ...]) -> str:
+    return ", ".join(ids[:MOST_IDS]) + (", …" if len(ids) > MOST_IDS else "")
