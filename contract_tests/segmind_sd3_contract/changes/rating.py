@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from segmind_sd3_contract.changes.nodes import nodes
 
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.changes.nodes import Bundle, Key, Kind, Node
 
 Rating = Literal["breaking", "additive", "harmless"]
-RATINGS: Final[tuple[Rating, ...]] = ("breaking", "additive", "harmless")
+RATINGS: Final[tuple[Rating, ...]] = get_args(Rating)
+"""The worst comes first."""
+
+
+def worst_of(ratings: Iterable[Rating | None]) -> Rating:
+    """Give the rating that counts of several; harmless where there is none."""
+    return min((rating for rating in ratings if rating), key=RATINGS.index, default=RATINGS[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Change:
 
     @property
     def worst(self) -> Rating:
-        return next(rating for rating in RATINGS if rating in (self.wire, self.python))
+        return worst_of((self.wire, self.python))
 
     @property
     def sentence(self) -> str:
@@ -56,6 +62,8 @@ class Change:
                 return f"{place} is new{', and required' if self.after is REQUIRED else ''}."
             case "removed":
                 return f"{place} is gone."
+            case "required":
+                return f"{place} is {'required now' if self.after else 'required no longer'}."
             case _:
                 return f"{place}: {self.what} is {_shown(self.after)}, was {_shown(self.before)}."
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.table import Table
-
 from segmind_sd3_contract.changes import python_api, rating
 from segmind_sd3_contract.changes.outdated import (
     Broken,
@@ -100,14 +98,13 @@ def tell(found: Report, console: Console) -> None:
     """Print a report for people."""
     console.print(f"From {found.before} to {found.after}:", style="bold")
     if found.changes:
-        table = Table("wire", "Python", "change", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+        console.print(f"{'wire':10}{'Python':10}change")
         for each in found.changes:
-            table.add_row(each.wire or "-", each.python, each.sentence)
-        console.print(table)
+            console.print(f"{each.wire or '-':10}{each.python:10}{each.sentence}")
     else:
         console.print("Neither the wire contract nor the Python API has changed.")
     version, why = found.version
-    console.print(f"\nVersion: {version}, for {why}.")
+    console.print(f"\nVersion: {version} ({why}).")
     if found.entry:
         console.print("\nFor the changelog (--write writes it):")
         for line in found.entry:

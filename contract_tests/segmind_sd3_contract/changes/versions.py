@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from segmind_sd3_contract.changes.rating import RATINGS
+from segmind_sd3_contract.changes.rating import RATINGS, worst_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ def suggested(version: str, changes: Sequence[Change], changelog: str) -> tuple[
     """
     if not changes:
         return version, "nothing has changed"
-    worst = next(rating for rating in RATINGS if rating in {each.python for each in changes})
+    worst = worst_of(each.python for each in changes)
     headings = [(tuple(map(int, found.groups()[:3])), found[4]) for found in HEADING.finditer(changelog)]
     pending = [number for number, more in headings[:1] if "unreleased" in more]
     released = [number for number, more in headings if "unreleased" not in more]
