@@ -7,7 +7,7 @@ READY := .venv/ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format generate readme record faults sequences soak planted bench spectral pins try-generator clean
+.PHONY: help setup demo test check format generate readme record faults sequences soak planted docs-mutation bench spectral pins try-generator clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ soak: $(READY)  ## 20,000 async calls under faults, 64 at once: errors, sockets,
 
 planted: $(READY)  ## switch off each quirk and move each bound: does a test notice?
 	$(BIN)/python -m segmind_sd3_contract.planted
+
+docs-mutation: $(READY)  ## change every fact of the docs pages and the specs: does docs check see it?
+	$(BIN)/python -m segmind_sd3_contract.docs.mutation
 
 bench: $(READY)  ## a call through the SDK beside bare httpx, on loopback
 	$(BIN)/python -m segmind_sd3_contract.bench

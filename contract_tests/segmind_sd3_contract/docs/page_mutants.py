@@ -1,4 +1,4 @@
-"""Every single-fact change to a page: each fact of each line said otherwise, left out, or added, one at a time.
+"""Every single-fact change to a page: each fact said otherwise, left out, or added, one at a time.
 
 A mutant names the fact that it changes, as `facts.differences` does. It is the page's text with one place
 edited, so that the reader meets it as it would meet the vendor's edit.

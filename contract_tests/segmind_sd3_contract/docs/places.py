@@ -34,9 +34,11 @@ class Places:
         self.file = file
 
     def find(self, steps: tuple[Step, ...]) -> Place:
-        """Where the last step leads that is there."""
+        """Where the last step leads that is there. Without the file, its first line."""
+        place = Place(self.file, 1)
+        if not self.file.is_file():
+            return place
         file, node = self.file, _nodes(self.file, self.file.read_bytes())
-        place = Place(file, 1)
         for depth, step in enumerate(steps, 1):
             file, node = _followed(file, node)
             found = _member(node, step)
