@@ -40,28 +40,11 @@ def read(path: Path) -> Document:
     return cast("Document", document)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def _loaded(text: bytes) -> object:
     """What a YAML text holds, shared by all who read the same text; to read one takes long."""
-    try:
-        return deepcopy(_object(path.read_bytes(), path.name))
-    except OSError as problem:
-        raise ContractError(f"{path.name} can't be read: {problem.strerror}.") from problem
-
-
-# Each file is asked for several times, and pure Python takes its time to read one.
-@lru_cache(maxsize=64)
-def _object(text: bytes, name: str) -> Document:
     yaml: Any = YAML(typ="safe", pure=True)
-    try:
-        document = _json(yaml.load(text), name)
-    except (YAMLError, UnicodeDecodeError) as problem:
-        mark = getattr(problem, "problem_mark", None)
-        where, what = (f", line {mark.line + 1}", getattr(problem, "problem", "")) if mark else ("", problem)
-        raise ContractError(f"{name}{where} is no YAML: {' '.join(str(what).split())}.") from problem
-    if not isinstance(document, dict):
-        raise ContractError(f"{name} holds no object.")
-    return cast("Document", document)
+    return yaml.load(text)
 
 
 def _json(node: object, where: str) -> Any:
