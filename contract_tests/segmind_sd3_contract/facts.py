@@ -115,7 +115,8 @@ def _attribute(schema: Mapping[str, Any]) -> Facts:
         if default in schema:
             facts["default"] = _word(schema[default])
     facts |= {fact: _word(schema[keyword]) for fact, keyword in KEYWORDS.items() if keyword in schema}
-    if facts["type"].startswith("enum:") or "enum" in schema:
+    # Of a text without values, or an enum whose page has no list at all, the spec says so.
+    if schema.get("x-lists-values", facts["type"].startswith("enum:") or "enum" in schema):
         facts["allowed_values"] = schema.get("enum", [])
     if "x-affects-pricing" in schema:
         facts["affects_pricing"] = schema["x-affects-pricing"]

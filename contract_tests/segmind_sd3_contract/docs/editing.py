@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ruamel.yaml import YAML
@@ -35,6 +36,11 @@ class Entry:
         return self.key.start_mark.line
 
     @property
+    def is_flow(self) -> bool:
+        """Whether its value stands in brackets or braces."""
+        return bool(getattr(self.value, "flow_style", False))
+
+    @property
     def indent(self) -> int:
         return self.key.start_mark.column
 
@@ -47,8 +53,7 @@ class Edited:
     _spans: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
 
     def __post_init__(self) -> None:
-        yaml: Any = YAML(typ="rt", pure=True)
-        self._root = yaml.compose(self.text)
+        self._root = _nodes(self.text)
         self._lines = self.text.splitlines(keepends=True)
         self._starts = [0]
         for line in self._lines:
@@ -87,7 +92,7 @@ class Edited:
 
     def is_flow(self, path: Path) -> bool:
         found = self.entry(path)
-        return bool(found and found.value.flow_style)
+        return bool(found and found.is_flow)
 
     # -- Edits --------------------------------------------------------------------------------------------
 
@@ -96,7 +101,7 @@ class Edited:
         found = self.entry(path)
         if found is None:
             self.insert(path, value, order=order)
-        elif _stands_in_its_line(found) and (found.value.flow_style or not isinstance(value, dict)):
+        elif _stands_in_its_line(found) and (found.is_flow or not isinstance(value, dict)):
             self._edit(found.value.start_mark.index, found.value.end_mark.index, inline(value))
         else:
             self._edit(*self._extent(found), block({path[-1]: value}, found.indent))
@@ -160,11 +165,18 @@ class Edited:
             if len(line) - len(line.lstrip()) <= entry.indent:
                 break
             end = number + 1
-        if entry.value.flow_style:
+        if entry.is_flow:
             end = max(end, entry.value.end_mark.line + 1)
         while with_comment and first and self._lines[first - 1].startswith(" " * entry.indent + "#"):
             first -= 1
         return self._starts[first], self._starts[end]
+
+
+@lru_cache(maxsize=16)
+def _nodes(text: str) -> Any:
+    """Nodes that know their places."""
+    yaml: Any = YAML(typ="rt", pure=True)
+    return yaml.compose(text)
 
 
 def _is_pair(pair: object) -> bool:
@@ -174,7 +186,7 @@ def _is_pair(pair: object) -> bool:
 def _stands_in_its_line(entry: Entry) -> bool:
     start, end = entry.value.start_mark, entry.value.end_mark
     is_block = getattr(entry.value, "style", None) in ("|", ">")
-    is_mapping = isinstance(entry.value.value, list) and not entry.value.flow_style
+    is_mapping = isinstance(entry.value.value, list) and not entry.is_flow
     return start.line == end.line == entry.line and not is_block and not is_mapping
 
 

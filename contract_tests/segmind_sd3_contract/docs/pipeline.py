@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -37,11 +37,16 @@ def _on_path(folder: Path) -> None:
 
 def read(folder: Path, name: str) -> dict[str, Any]:
     """One YAML file of the folder."""
-    yaml: Any = YAML(typ="safe", pure=True)
     try:
-        return yaml.load(folder / name)
+        return _read((folder / name).read_bytes())
     except (OSError, YAMLError, UnicodeDecodeError) as problem:
         raise BrokenContract(f"{name} can't be read: {' '.join(str(problem).split())}.") from problem
+
+
+@lru_cache(maxsize=32)
+def _read(text: bytes) -> dict[str, Any]:
+    yaml: Any = YAML(typ="safe", pure=True)
+    return yaml.load(text)
 
 
 def require_layers(folder: Path, pipeline: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ORDER: Final = (
     *("type", "default", "minimum", "maximum", "multipleOf", "x-bounds-from", "x-documented-default"),
-    *("x-affects-pricing", "x-documented-type", "enum", "examples", "description"),
+    *("x-affects-pricing", "x-documented-type", "x-lists-values", "enum", "examples", "description"),
 )
 """In which order the keywords of a property stand."""
 
@@ -59,17 +59,7 @@ def property_of(
     made: dict[str, Any] = {"type": JSON_TYPES[word]}
     if word != USUAL_TYPE[made["type"]]:
         made["x-documented-type"] = word
-    for fact, keyword in KEYWORDS.items():
-        if fact in attribute:
-            is_text = keyword.startswith("x-")
-            value = attribute[fact] if is_text else _number(attribute[fact])
-            if value is MISSING:
-                raise NoSuchProperty(
-                    f"{attribute['name']} has the {fact} {attribute[fact]}, which is no number."
-                )
-            made[keyword] = value
-    if attribute.get("allowed_values"):
-        made["enum"] = list(attribute["allowed_values"])
+    made |= _bounds(attribute) | _values(attribute)
     if "affects_pricing" in attribute:
         made["x-affects-pricing"] = attribute["affects_pricing"]
     if "default" in attribute:
@@ -78,6 +68,27 @@ def property_of(
     if word.startswith("enum:") and (examples := _examples(made, sampled, old, formerly_said)):
         made["examples"] = examples
     return {keyword: made[keyword] for keyword in ORDER if keyword in made}
+
+
+def _bounds(attribute: Facts) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for fact, keyword in KEYWORDS.items():
+        if fact in attribute:
+            is_text = keyword.startswith("x-")
+            made[keyword] = attribute[fact] if is_text else _number(attribute[fact])
+            if made[keyword] is MISSING:
+                raise NoSuchProperty(
+                    f"{attribute['name']} has the {fact} {attribute[fact]}, which is no number."
+                )
+    return made
+
+
+def _values(attribute: Facts) -> dict[str, Any]:
+    values = attribute.get("allowed_values")
+    has_list = values is not None
+    is_usual = has_list == (attribute["type"].startswith("enum:") or bool(values))
+    made: dict[str, Any] = {} if is_usual else {"x-lists-values": has_list}
+    return made | ({"enum": list(values)} if values else {})
 
 
 def _number(text: str) -> Any:
