@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from segmind_sd3_contract.changes.report import CHANGELOG, Report, report, tell
-from segmind_sd3_contract.changes.states import NoState, state
+from segmind_sd3_contract.changes.report import Report, compared, report, tell
+from segmind_sd3_contract.changes.states import CHANGELOG, NoState, state
 from segmind_sd3_contract.changes.versions import entered
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def diff(  # noqa: PLR0917 - one for each option
     try:
         with ExitStack() as stack:
             old, new = (stack.enter_context(state(each, root)) for each in (before, after))
-            found = report(old, new, root / "openapi")
+            found = report(old, new, compared(old, new), root / "openapi")
             if write:
                 enter(found, new)
     except NoState as missing:
@@ -72,9 +72,7 @@ def diff(  # noqa: PLR0917 - one for each option
 def enter(found: Report, project: State) -> None:
     """Write the draft into the changelog of a state."""
     file = project.folder / CHANGELOG
-    file.write_text(
-        entered(file.read_text(encoding="utf-8"), found.version[0], found.entry), encoding="utf-8"
-    )
+    file.write_text(entered(project.changelog, found.version[0], found.entry), encoding="utf-8")
 
 
 def console() -> Console:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from segmind_sd3.quirks import QUIRKS
 
 from segmind_sd3_contract.cassettes.library import LIVE, digest_of, recorded
-from segmind_sd3_contract.changes.states import NoState
+from segmind_sd3_contract.changes.states import PACKAGES, NoState
 from segmind_sd3_contract.conformance.cases import cases
 from segmind_sd3_contract.conformance.judging import Readings
 
@@ -132,8 +132,7 @@ class CassetteCases:
     """The cases that a state of the project records: made by its own code, so in a process of its own."""
 
     def __init__(self, after: State) -> None:
-        folders = ("generated_client", "wrapper", "contract_tests")
-        path = os.pathsep.join(str((after.folder / name).resolve()) for name in folders)
+        path = os.pathsep.join(str((after.folder / name).resolve()) for name in PACKAGES)
         self._process = subprocess.Popen(  # noqa: S603 - no shell, and the code stands above
             [sys.executable, "-c", LIST_CASES],
             env={**os.environ, "PYTHONPATH": path},

@@ -14,10 +14,10 @@ import griffe
 from segmind_sd3_contract.changes.rating import REQUIRED, Change, rating_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
     from segmind_sd3_contract.changes.rating import Rating
+    from segmind_sd3_contract.changes.states import Api
     from segmind_sd3_contract.changes.table import Row, Table
 
 CLIENTS: Final = ("Client", "AsyncClient")
@@ -109,20 +109,7 @@ def _default(parameter: Row, before: Any, after: Any) -> Rating:
 # -- Signatures -------------------------------------------------------------------------------------------
 
 
-def package(root: Path) -> griffe.Object | griffe.Alias:
-    """Read the SDK in a folder of the project, without running it."""
-    loader = griffe.GriffeLoader(
-        search_paths=[root / "wrapper", root / "generated_client"],
-        extensions=griffe.load_extensions("unpack_typeddict"),
-        allow_inspection=False,
-    )
-    loader.load("segmind_sd3_api.parameters")  # first: the typed dicts are written into who unpacks them
-    loader.load("segmind_sd3")
-    loader.resolve_aliases()
-    return loader.modules_collection["segmind_sd3"]
-
-
-def breakages(before: griffe.Object | griffe.Alias, after: griffe.Object | griffe.Alias) -> Iterator[Change]:
+def breakages(before: Api, after: Api) -> Iterator[Change]:
     """Yield what griffe finds broken, by its path. The version number is no part of the API."""
     for found in griffe.find_breaking_changes(before, after):
         if found.obj.name == "__version__":
@@ -134,7 +121,7 @@ def breakages(before: griffe.Object | griffe.Alias, after: griffe.Object | griff
         yield Change("", path, found.kind.value.lower(), was, now, None, "breaking")
 
 
-def unexplained(signatures: list[Change], tables: list[Change]) -> Iterator[Change]:
+def unexplained(signatures: Iterable[Change], tables: list[Change]) -> Iterator[Change]:
     """Yield the changes of signatures that no change of the tables explains."""
     explained = {
         f"{client}.{each.endpoint}({each.about})" if each.about else f"{client}.{each.endpoint}"
@@ -146,7 +133,7 @@ def unexplained(signatures: list[Change], tables: list[Change]) -> Iterator[Chan
             yield each
 
 
-def missing_methods(api: griffe.Object | griffe.Alias, table: Table) -> Iterator[str]:
+def missing_methods(api: Api, table: Table) -> Iterator[str]:
     """Yield, for each endpoint that a client has no method for, the lines that have to be written."""
     for name in CLIENTS:
         for operation in table.keys() - api[name].members.keys():

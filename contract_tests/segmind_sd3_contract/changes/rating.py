@@ -25,7 +25,8 @@ RATINGS: Final[tuple[Rating, ...]] = get_args(Rating)
 
 def worst_of(ratings: Iterable[Rating | None]) -> Rating:
     """Give the rating that counts of several; harmless where there is none."""
-    return min((rating for rating in ratings if rating), key=RATINGS.index, default=RATINGS[-1])
+    given = set(ratings)
+    return "breaking" if "breaking" in given else "additive" if "additive" in given else "harmless"
 
 
 @dataclass(frozen=True, slots=True)

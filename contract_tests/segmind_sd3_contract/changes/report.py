@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.changes.rating import Change
     from segmind_sd3_contract.changes.states import State
 
-CHANGELOG: Final = "CHANGELOG.md"
-MOST_IDS: Final = 5
+MOST_IDS: Final = 3
 """So many ids are shown of a longer list; all are in the JSON."""
 
 
@@ -64,19 +63,25 @@ class Report:
         return asdict(self)
 
 
-def report(before: State, after: State, pipeline: Path) -> Report:
-    """Compare two states. `pipeline` is the folder whose scripts read their specs.
+def compared(before: State, after: State) -> list[Change]:
+    """List what differs between two states, the worst first.
 
     Raises:
         NoState: one of them can't be read.
     """
     tables = list(python_api.compared(before.table, after.table))
-    wire = rating.rated(before.documented, after.documented)
-    recording = CassetteCases(after)  # it takes a while, meanwhile:
-    old, new = python_api.package(before.folder), python_api.package(after.folder)
-    signatures = python_api.unexplained(list(python_api.breakages(old, new)), tables)
-    changes = rating.merged(wire, [*tables, *signatures])
-    changelog = (after.folder / CHANGELOG).read_text(encoding="utf-8")
+    signatures = python_api.breakages(before.api, after.api)
+    python = [*tables, *python_api.unexplained(signatures, tables)]
+    return rating.merged(rating.rated(before.documented, after.documented), python)
+
+
+def report(before: State, after: State, changes: list[Change], pipeline: Path) -> Report:
+    """Say what follows from the changes. `pipeline` is the folder whose scripts read the overlays.
+
+    Raises:
+        NoState: a part of a state can't be read.
+    """
+    recording = CassetteCases(after)  # another process, beside all that follows
     broken = broken_actions(after.documented, after.folder / "openapi", pipeline)
     cases = outdated_cases(before, after)
     wanted = recording.listed()
@@ -84,9 +89,9 @@ def report(before: State, after: State, pipeline: Path) -> Report:
         before=before.name,
         after=after.name,
         changes=changes,
-        version=suggested(before.version, changes, changelog),
+        version=suggested(before.version, changes, after.changelog),
         entry=lines(changes),
-        to_write=list(python_api.missing_methods(new, after.table)),
+        to_write=list(python_api.missing_methods(after.api, after.table)),
         broken=broken,
         cases=cases,
         cassettes=outdated_cassettes(after, wanted),

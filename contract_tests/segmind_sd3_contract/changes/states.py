@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import griffe
 
 from segmind_sd3_contract.changes.table import read_table
 
@@ -23,7 +25,14 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.changes.table import Table
 
 WORKING_TREE: Final = "the working tree"
+PACKAGES: Final = ("generated_client", "wrapper", "contract_tests")
+"""The folders that Python imports the project from."""
+
 CARRIED: Final = "generated_client/segmind_sd3_api"
+CHANGELOG: Final = "CHANGELOG.md"
+VERSION: Final = "wrapper/segmind_sd3/_version.py"
+
+Api: TypeAlias = "griffe.Object | griffe.Alias"
 
 
 class NoState(Exception):
@@ -53,20 +62,44 @@ class State:
             raise NoState(f"{self.name} has no table of parameters: {problem}") from None
 
     @cached_property
+    def api(self) -> Api:
+        """The SDK as griffe reads it, which runs nothing of it."""
+        loader = griffe.GriffeLoader(
+            search_paths=[self.folder / "wrapper", self.folder / "generated_client"],
+            extensions=griffe.load_extensions("unpack_typeddict"),
+            allow_inspection=False,
+        )
+        try:
+            # The parameters first: the typed dicts are written into whoever unpacks them.
+            loader.load("segmind_sd3_api.parameters")
+            loader.load("segmind_sd3")
+        except (ImportError, griffe.GriffeError) as problem:
+            raise NoState(f"{self.name} has no SDK that can be read: {problem}") from None
+        loader.resolve_aliases()
+        return loader.modules_collection["segmind_sd3"]
+
+    @cached_property
+    def changelog(self) -> str:
+        return self._text(CHANGELOG)
+
+    @cached_property
     def version(self) -> str:
-        text = (self.folder / "wrapper/segmind_sd3/_version.py").read_text(encoding="utf-8")
-        found = re.search(r'"(\d+\.\d+\.\d+[^"]*)"', text)
+        found = re.search(r'"(\d+\.\d+\.\d+[^"]*)"', self._text(VERSION))
         if not found:
-            raise NoState(f"{self.name} names no version in wrapper/segmind_sd3/_version.py.")
+            raise NoState(f"{self.name} names no version in {VERSION}.")
         return found[1]
 
     def _carried(self, name: str) -> Any:
         try:
-            return json.loads((self.folder / CARRIED / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise NoState(
-                f"{self.name} has no {CARRIED}/{name}: is it a checkout, and was it generated?"
-            ) from None
+            return json.loads(self._text(f"{CARRIED}/{name}"))
+        except ValueError:
+            raise NoState(f"{self.name}: {CARRIED}/{name} is no JSON.") from None
+
+    def _text(self, name: str) -> str:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except OSError:
+            raise NoState(f"{self.name} has no {name}: is it a checkout of the project?") from None
 
 
 @contextmanager
