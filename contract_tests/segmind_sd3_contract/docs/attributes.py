@@ -31,6 +31,7 @@ HEADER: Final = re.compile(
     r"(?:\s*\(\s*default\s*:\s?(?P<default>.*?)\s?\))?(?P<pricing>\s+Affects Pricing)?"
 )
 BOUND: Final = re.compile(r"(min|max)\s*:\s*(.*?),?", re.IGNORECASE)
+PRICING: Final = "Affects Pricing"
 ALLOWED: Final = re.compile(r"Allowed values\s*:\s*(.*)", re.IGNORECASE)
 LONGEST_VALUE: Final = 60
 
@@ -135,8 +136,10 @@ def _complete(attribute: Facts, lines: list[Line]) -> None:
             attribute[bound[1].lower()] = bound[2]
         elif allowed and "allowed_values" not in attribute:
             attribute["allowed_values"] = _values(allowed[1], line)
-        elif not bound and not allowed and "allowed_values" in attribute:
+        elif _describes(line) and "allowed_values" in attribute:
             attribute["allowed_values"] += _values(line.text, line)
+        elif line.text == PRICING and "affects_pricing" not in attribute:
+            attribute["affects_pricing"] = True
         else:
             raise PageError(
                 "attributes", line.number, f"min, max or allowed values of {name}, once", line.text
@@ -150,7 +153,7 @@ def _complete(attribute: Facts, lines: list[Line]) -> None:
 
 
 def _describes(line: Line) -> bool:
-    return not (BOUND.fullmatch(line.text) or ALLOWED.fullmatch(line.text))
+    return not (line.text == PRICING or BOUND.fullmatch(line.text) or ALLOWED.fullmatch(line.text))
 
 
 def _values(text: str, line: Line) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from segmind_sd3_contract.docs.checking import Row, checked
-from segmind_sd3_contract.docs.contradictions import Contradiction, contradictions
+from segmind_sd3_contract.docs.contradictions import contradictions
+from segmind_sd3_contract.docs.pipeline import BrokenContract
 from segmind_sd3_contract.docs.reading import Refused, pages
 
 if TYPE_CHECKING:
@@ -57,11 +59,8 @@ def rows_of(facts: Facts, folder: Path) -> list[Row]:
         raise Refused(f"{folder} holds no specs: say --root, the folder of a checkout.")
     try:
         return checked(facts, folder)
-    except Exception as problem:
-        # The class is that of the checkout's own script, which is imported once its folder is known.
-        if type(problem).__name__ == "ContractError":
-            raise Refused(str(problem)) from None
-        raise
+    except BrokenContract as problem:
+        raise Refused(str(problem)) from None
 
 
 def _as_json(file: Path, facts: Facts, rows: list[Row]) -> dict[str, Any]:
@@ -84,41 +83,47 @@ def _as_json(file: Path, facts: Facts, rows: list[Row]) -> dict[str, Any]:
 
 def _tell(found: list[tuple[Path, Facts, list[Row]]]) -> None:
     # A pipe has no width: what is searched there stands in one line each.
-    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 200, highlight=False)
+    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 240, highlight=False)
     differences = Table("page", "fact", "the page says", "the spec says", "where")
-    own = Table("page", "parameter", "contradiction", "the page says", "quirk row")
     for _, facts, rows in found:
         for row in rows:
-            shown = (facts["slug"], row.fact, _short(row.page), _short(row.spec), str(row.place))
-            differences.add_row(*map(escape, shown))
-        for each in contradictions(facts):
-            own.add_row(
-                *map(escape, (facts["slug"], each.attribute, each.what, each.said, each.row or "none"))
-            )
-    if differences.row_count:
-        console.print(differences)
-    if own.row_count:
+            said = (facts["slug"], row.fact, *_said(row), str(row.place))
+            differences.add_row(*map(escape, said))
+    own = [(facts["slug"], each) for _, facts, _ in found for each in contradictions(facts)]
+    contradicting = Table("page", "parameter", "contradiction", "the page says", "answered by")
+    for slug, each in own:
+        said = (slug, each.attribute, each.what, each.said, each.row or "nothing")
+        contradicting.add_row(*map(escape, said))
+    if own:
         console.print("Where the pages contradict themselves:")
-        console.print(own)
-    without: list[Contradiction] = [
-        each for _, facts, _ in found for each in contradictions(facts) if not each.row
-    ]
+        console.print(contradicting)
+    if differences.row_count:
+        console.print("Where pages and specs differ:")
+        console.print(differences)
     attributes, statuses = (
         sum(len(facts[kind]) for _, facts, _ in found) for kind in ("attributes", "statuses")
     )
     console.print(
-        f"{len(found)} pages, {attributes} attributes, {statuses} statuses: "
-        f"{differences.row_count} differences."
+        f"{_counted(len(found), 'page')}, {_counted(attributes, 'attribute')}, "
+        f"{_counted(statuses, 'status line')}: {_counted(differences.row_count, 'difference')}."
     )
-    if without:
-        console.print(f"{len(without)} contradictions without a row: enter one in quirks.py.")
+    if without := sum(each.row is None for _, each in own):
+        console.print(f"{_counted(without, 'contradiction')} without a row in quirks.py.")
     if differences.row_count:
-        files = " ".join(str(file) for file, _, rows in found if rows)
-        console.print(f"To follow the pages: segmind-sd3 docs sync {files}", markup=False)
+        files = shlex.join(str(file) for file, _, rows in found if rows)
+        console.print(f"To follow: segmind-sd3 docs sync {files}", markup=False)
 
 
-def _short(text: str | None) -> str:
-    """A digest tells nothing but that it is another one."""
-    if text is None:
-        return "nothing"
-    return f"{text[:20]}…" if text.startswith('"sha256:') else text
+def _said(row: Row) -> tuple[str, str]:
+    """What page and spec say. Of prose only a digest is known, which tells that it is another one."""
+    if not row.is_prose:
+        return row.page or "nothing", row.spec or "nothing"
+    if row.page is None:
+        return "nothing", "words that were there"
+    if row.spec is None:
+        return "words that nobody has read yet", "nothing"
+    return "other words", "words as last read"
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from segmind_sd3_contract.docs.pipeline import BrokenContract
 from segmind_sd3_contract.docs.places import Place, Places
 from segmind_sd3_contract.facts import KEYWORDS, Difference, differences
 
@@ -49,12 +50,17 @@ class Row:
     spec: str | None
     place: Place
 
+    @property
+    def is_prose(self) -> bool:
+        """Whether both are digests of words, which say no more than whether it is the same."""
+        return _is_prose(self.fact) or self.fact == "digest"
+
 
 def checked(facts: Facts, folder: Path) -> list[Row]:
     """List every fact in which a page and its spec in a folder differ; none if they agree.
 
     Raises:
-        ContractError: The spec can't be used (it is that of the folder's own `documents.py`).
+        BrokenContract: The spec can't be used.
     """
     return [
         Row(each.fact, each.page, each.spec, _place(folder, facts["slug"], each.fact))
@@ -66,7 +72,7 @@ def differing(facts: Facts, folder: Path) -> list[Difference]:
     """List the same without the places, which take longer to find than the differences.
 
     Raises:
-        ContractError: As above.
+        BrokenContract: As above.
     """
     slug = facts["slug"]
     spec, kept = folder / f"{slug}.yaml", folder / "facts" / f"{slug}.json"
@@ -92,9 +98,13 @@ def _document(spec: Path, _files: tuple[tuple[str, bytes], ...]) -> Any:
     """One spec as a bundle. The files are what it is made of, so that another text is another bundle."""
     if str(spec.parent) not in sys.path:
         sys.path.append(str(spec.parent))
-    from bundle import bundle  # noqa: PLC0415 - a script of the checkout, not of a package
+    from bundle import bundle  # noqa: PLC0415 - scripts of the checkout, not of a package
+    from documents import ContractError  # noqa: PLC0415 - as above
 
-    return bundle([spec])
+    try:
+        return bundle([spec])
+    except ContractError as problem:
+        raise BrokenContract(str(problem)) from problem
 
 
 def _prose(facts: Facts) -> dict[str, str]:

@@ -1,4 +1,8 @@
-"""Where a page contradicts itself, and the row of the quirk table that answers each."""
+"""Where a page contradicts itself, and what answers each: a row of the quirk table, by its name.
+
+An enum without values is answered by the action of the observed overlay that knows some of its values, unless
+the SDK does more about it than to take any text; then it has a row.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from segmind_sd3_contract.docs.attributes import NUMBER, NUMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from segmind_sd3_contract.facts import Facts
 
 ANY: Final = "*"
+IMG2IMG: Final = "sd3-med-img2img"
+TILE: Final = "sd3-med-tile"
 LARGE: Final = "stable-diffusion-3-large-img2img"
 MEDIUM: Final = "stable-diffusion-3-medium-txt2img"
 TURBO: Final = "stable-diffusion-3.5-turbo-txt2img"
@@ -30,14 +36,21 @@ ROWS: Final[dict[tuple[str, str, str], str]] = {
     ("enum without values", LARGE, "mode"): "mode-without-values",
     ("enum without values", TURBO, "sampler"): "sampler-required-no-values",
     ("enum without values", TURBO, "scheduler"): "sampler-required-no-values",
-    ("enum without values", ANY, ANY): "enum-without-values",
+    ("enum without values", TURBO, "aspect_ratio"): "turbo-aspect-ratio-values",
+    ("enum without values", TURBO, "image_format"): "turbo-image-format-values",
+    ("enum without values", LARGE, "output_format"): "large-output-format-values",
+    ("enum without values", MEDIUM, "scheduler"): "medium-txt2img-scheduler-values",
+    ("enum without values", TILE, "sampler"): "medium-sampler-values",
+    ("enum without values", TILE, "scheduler"): "scheduler-values",
+    ("enum without values", IMG2IMG, "sampler"): "medium-sampler-values",
+    ("enum without values", IMG2IMG, "scheduler"): "scheduler-values",
     ("required, and nothing to choose from", LARGE, "mode"): "mode-without-values",
     ("required, and nothing to choose from", TURBO, "sampler"): "sampler-required-no-values",
     ("required, and nothing to choose from", TURBO, "scheduler"): "sampler-required-no-values",
     ("code inside quotes", ANY, "image"): "tob64-inside-quotes",
     ("address opened as a file", ANY, "image"): "tob64-url-as-file",
 }
-"""The row for a contradiction, its page and its parameter: each of the last two may be any."""
+"""What answers a contradiction of a page in a parameter, by the three; the page may be any."""
 
 CALL: Final = re.compile(r"\s*(?:await\s+)?([A-Za-z_$][\w.$]*)\s*\(.*\)\s*", re.DOTALL)
 OPENS_A_FILE: Final = re.compile(r"\s*(?:await\s+)?(?:toB64|\w*file\w*)\s*\(\s*['\"]https?:")
@@ -47,7 +60,7 @@ NO_TEXT: Final = frozenset({"None", "null", "undefined", "true", "false", "True"
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """What is wrong with a parameter, in the page's own words, and its row in the quirk table, if any."""
+    """What is wrong with a parameter, in the page's own words, and the name of what answers it, if any."""
 
     attribute: str
     what: str
@@ -65,9 +78,14 @@ def contradictions(facts: Facts) -> list[Contradiction]:
     ]
 
 
+def unfounded(pages: Iterable[Facts]) -> set[str]:
+    """Give the answers that no page needs any more."""
+    needed = {each.row for facts in pages for each in contradictions(facts)}
+    return {row for row in ROWS.values() if row not in needed}
+
+
 def _row(what: str, slug: str, attribute: str) -> str | None:
-    keys = ((what, slug, attribute), (what, ANY, attribute), (what, ANY, ANY))
-    return next((ROWS[key] for key in keys if key in ROWS), None)
+    return ROWS.get((what, slug, attribute), ROWS.get((what, ANY, attribute)))
 
 
 def _of(attribute: Facts, sample: Any, reply: str) -> Iterator[tuple[str, str]]:

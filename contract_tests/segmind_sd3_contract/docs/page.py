@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PageError", "read_page"]
 
-BIGGEST: Final = 1_000_000
+BIGGEST: Final = 200_000
 """Characters of a page. The five have some 5,000 each."""
+
+LONGEST: Final = 4_000
+"""Characters of the paragraph on credits. The five pages' has 260."""
 
 HEADINGS: Final = {
     "RESPONSE": "response",
@@ -96,7 +99,17 @@ def _lines(text: str) -> list[Line]:
         raise PageError("page", 1, "text as a browser copies it", "a file that is no text")
     if not text.strip():
         raise PageError("page", 1, "text as a browser copies it", "")
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if text.lstrip("\ufeff \t\r\n").startswith(("<", "{", "%PDF")):
+        raise PageError(
+            "page", 1, "text as a browser copies it, and no other file of the page", text.lstrip()
+        )
+    lines = (
+        text.removeprefix("\ufeff")
+        .replace("\u200b", "")
+        .replace("\r\n", "\n")
+        .replace("\r", "\n")
+        .split("\n")
+    )
     return [Line(number, line.strip()) for number, line in enumerate(lines, 1)]
 
 
@@ -119,7 +132,7 @@ def _sections(lines: list[Line]) -> dict[str, list[Line]]:
                 raise PageError(heading, line.number, "this section once", line.text)
             sections[heading] = []
             current = heading
-        elif current != "sample" and CREDITS.match(line.text):
+        elif current != "sample" and _is_on_credits(line.text):
             sections["credits"] = [line]
         else:
             sections[current].append(line)
@@ -127,6 +140,10 @@ def _sections(lines: list[Line]) -> dict[str, list[Line]]:
         if section not in sections:
             raise PageError(section, lines[-1].number, expected, "the page's end")
     return sections
+
+
+def _is_on_credits(text: str) -> bool:
+    return "credit" in text.lower() and "response header" in text.lower()
 
 
 def _reply(lines: list[Line]) -> tuple[str, dict[str, list[Line]]]:
@@ -167,8 +184,8 @@ def _statuses(lines: list[Line]) -> tuple[list[Facts], dict[str, list[Line]]]:
 
 
 def _headers(line: Line) -> list[str]:
-    named = list(dict.fromkeys(HEADER.findall(line.text)))
-    if not named or line.text[-1] not in ".!?":
+    named = list(dict.fromkeys(HEADER.findall(line.text[:LONGEST])))
+    if not named or len(line.text) > LONGEST or line.text[-1] not in ".!?":
         raise PageError("credits", line.number, "a whole paragraph that names a header", line.text[-60:])
     return named
 

@@ -24,7 +24,7 @@ class Place:
     depth: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
-        return f"{self.file.parent.name}/{self.file.name}:{self.line}"
+        return f"{self.file}:{self.line}"
 
 
 class Places:

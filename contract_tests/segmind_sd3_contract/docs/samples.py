@@ -24,7 +24,7 @@ MARKS: Final = {
     "javascript": r"\brequire\(|\bconst\s|\baxios\b|\bfetch\(",
 }
 BODY: Final = re.compile(
-    r"\b(?:data|payload|body|json)\s*[=:]\s*(?:JSON\.stringify\(\s*)?(?=\{)"
+    r"\b(?:data|payload|body|json)\s*[=:]\s*(?:JSON\.stringify\(\s*|json\.dumps\(\s*)?(?=\{)"
     r"|(?:--data(?:-raw|-binary)?|-d|--json)[\s=]+\$?['\"]?\s*(?=\{)"
 )
 HEADERS: Final = re.compile(r"\bheaders\s*[=:]\s*(?=\{)")
@@ -154,13 +154,11 @@ class _Reader:
             if self.code[at].isspace():
                 at += 1
             elif self._comment(at):
-                end = self.code.find("\n", at)
-                key = QUOTED_KEY.search(self.code, at)
-                brace = self.code.find("}", at)
-                ends = [each for each in (end, key.start() if key else -1, brace) if each >= 0]
-                if not ends:
-                    raise self._problem("the end of a comment", at)
-                at = min(ends)
+                line_end = self.code.find("\n", at)
+                last = len(self.code) if line_end < 0 else line_end
+                key = QUOTED_KEY.search(self.code, at, last)
+                brace = self.code.find("}", at, last)
+                at = min(each for each in (last, key.start() if key else last, brace) if each >= 0)
             else:
                 break
         return at
@@ -188,10 +186,14 @@ def _literal(code: str) -> Any:
             return {"code": code}
     if code[0] in "[{":
         try:
-            return json.loads(code)
-        except ValueError:
+            return json.loads(code, parse_constant=_refused)
+        except (ValueError, RecursionError):
             return {"code": code}
     return {"code": code}
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(constant)
 
 
 def _as_json(inside: str) -> str:
