@@ -151,6 +151,10 @@ class _Spec:
         if self.facts["method"].lower() != self.method:
             self.edits.rename(("paths", self.path, self.method), self.facts["method"].lower())
         server = self.facts["url"].removesuffix(self.path)
+        if server == self.facts["url"]:
+            raise CanNotSync(
+                f"{self.facts['slug']}: the page's address is {server}; the contract knows {self.path} alone."
+            )
         if server != self.document["servers"][0]["url"]:
             self.edits.put(("servers",), [{"url": server}])
         at = ("components", "securitySchemes", "ApiKey")
