@@ -92,3 +92,41 @@ def put(texts: Mapping[Path, str]) -> None:
     """Write each text whole."""
     for file, text in texts.items():
         file.write_text(text, encoding="utf-8", newline="\n")
+
+
+def gone_without(folder: Path, pipeline: Path) -> list[str]:
+    """The names of the overlay actions that find nothing to speak of in the specs that are left."""
+    _on_path(pipeline)
+    from bundle import bundle  # noqa: PLC0415 - as above
+    from documents import ContractError  # noqa: PLC0415 - as above
+    from layers import specs  # noqa: PLC0415 - as above
+    from overlay import apply, read_overlays  # noqa: PLC0415 - as above
+
+    gone: list[str] = []
+    try:
+        document = bundle(specs(folder))
+        overlays = read_overlays(folder / "observed.overlay.yaml", folder / "sdk.overlay.yaml")
+        for action in (action for overlay in overlays for action in overlay):
+            try:
+                document = apply(document, [action])
+            except ContractError as problem:
+                if "matches nothing" not in str(problem):
+                    raise
+                gone.append(action.spec["x-id"])
+    except ContractError as problem:
+        raise BrokenContract(str(problem)) from problem
+    return gone
+
+
+def methods_without(folder: Path, pipeline: Path, clients: str) -> str:
+    """The module of the SDK's clients with the methods of a folder's endpoints."""
+    _on_path(pipeline)
+    from documents import ContractError  # noqa: PLC0415 - as above
+    from layers import read_layers  # noqa: PLC0415 - as above
+    from methods import with_methods  # noqa: PLC0415 - as above
+    from parameters import endpoints  # noqa: PLC0415 - as above
+
+    try:
+        return with_methods(clients, endpoints(read_layers(folder)))
+    except ContractError as problem:
+        raise BrokenContract(str(problem)) from problem

@@ -55,7 +55,7 @@ def sync(files: tuple[Path, ...], root: Path, yes: bool) -> None:  # noqa: FBT00
     before = {facts["slug"]: _kept(folder, facts["slug"]) for facts in read}
     put(texts)
     _tell_wanted(read, before, folder)
-    click.echo(f"Written: {', '.join(_named(file, root) for file in texts)}.\nNext: make regenerate")
+    click.echo(f"Written: {', '.join(named(file, root) for file in texts)}.\nNext: make regenerate")
 
 
 def show(texts: Mapping[Path, str], root: Path) -> None:
@@ -64,13 +64,14 @@ def show(texts: Mapping[Path, str], root: Path) -> None:
     for file, text in texts.items():
         old = file.read_text(encoding="utf-8") if file.is_file() else ""
         lines = difflib.unified_diff(
-            old.splitlines(), text.splitlines(), _named(file, root), _named(file, root), n=2, lineterm=""
+            old.splitlines(), text.splitlines(), named(file, root), named(file, root), n=2, lineterm=""
         )
         told = "\n".join(lines)
         console.print(Syntax(told, "diff", background_color="default") if sys.stdout.isatty() else told)
 
 
-def _named(file: Path, root: Path) -> str:
+def named(file: Path, root: Path) -> str:
+    """Give a file's path within the checkout."""
     return file.relative_to(root).as_posix()
 
 
@@ -90,3 +91,5 @@ def _tell_wanted(read: Iterable[Facts], before: Mapping[str, Facts | None], fold
         click.echo("Your own words are wanted here:")
     for each in found:
         click.echo(f"  {each}")
+    if None in before.values():
+        click.echo("  README.md: a row of each new method in the list of methods")
