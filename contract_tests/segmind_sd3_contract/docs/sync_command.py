@@ -60,14 +60,17 @@ def sync(files: tuple[Path, ...], root: Path, yes: bool) -> None:  # noqa: FBT00
 
 def show(texts: Mapping[Path, str], root: Path) -> None:
     """Print what would change, in colours where somebody sees it."""
-    console = Console(soft_wrap=True)
+    is_seen = sys.stdout.isatty()
     for file, text in texts.items():
         old = file.read_text(encoding="utf-8") if file.is_file() else ""
         lines = difflib.unified_diff(
             old.splitlines(), text.splitlines(), named(file, root), named(file, root), n=2, lineterm=""
         )
         told = "\n".join(lines)
-        console.print(Syntax(told, "diff", background_color="default") if sys.stdout.isatty() else told)
+        if is_seen:
+            Console().print(Syntax(told, "diff", background_color="default", word_wrap=True))
+        else:
+            click.echo(told)
 
 
 def named(file: Path, root: Path) -> str:
