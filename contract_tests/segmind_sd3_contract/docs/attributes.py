@@ -31,6 +31,9 @@ HEADER: Final = re.compile(
     r"(?:\s*\(\s*default\s*:\s?(?P<default>.*?)\s?\))?(?P<pricing>\s+Affects Pricing)?"
 )
 BOUND: Final = re.compile(r"(min|max)\s*:\s*(.*?),?", re.IGNORECASE)
+RULE: Final = re.compile(r"[a-z][a-z_ ]{0,20} : \S+")
+"""How the page lays out a rule, such as a bound; one that isn't known is not taken for words."""
+
 PRICING: Final = "Affects Pricing"
 ALLOWED: Final = re.compile(r"Allowed values\s*:\s*(.*)", re.IGNORECASE)
 LONGEST_VALUE: Final = 60
@@ -118,7 +121,7 @@ def _told_apart(
         known = [(glued.removesuffix(each), each) for each in TYPES if glued.endswith(each) and glued != each]
         known = [pair for pair in known if re.fullmatch(r"[a-z_]\w*", pair[0])]
         if not known:
-            known = [pair for pair in begun if re.fullmatch(r"[a-z]+(:[a-z]+)?", pair[1])]
+            known = [pair for pair in begun if re.fullmatch(r"[a-z][a-z0-9]*(:[a-z]+)?", pair[1])]
         return max(known, key=lambda pair: len(pair[1]), default=None)
     return max(known, key=lambda pair: len(pair[0]), default=None)
 
@@ -153,7 +156,8 @@ def _complete(attribute: Facts, lines: list[Line]) -> None:
 
 
 def _describes(line: Line) -> bool:
-    return not (line.text == PRICING or BOUND.fullmatch(line.text) or ALLOWED.fullmatch(line.text))
+    rules = (BOUND, ALLOWED, RULE)
+    return line.text != PRICING and not any(rule.fullmatch(line.text) for rule in rules)
 
 
 def _values(text: str, line: Line) -> list[str]:

@@ -138,11 +138,11 @@ def _steps(slug: str, fact: str) -> Iterator[tuple[Step, ...]]:
     kind, _, rest = fact.partition(".")
     name, _, named = rest.rpartition(".")
     match kind:
+        case "attributes" if named == "required":
+            yield (*schema, "required")
         case "attributes" if name:
             yield (*schema, "properties", name)
             yield from ((*schema, "properties", name, keyword) for keyword in KEYWORDS_OF.get(named, ()))
-            if named == "required":
-                yield (*schema, "required")
         case "attributes":
             yield (*schema, "properties")
         case "statuses":

@@ -10,7 +10,6 @@ from the facts that are kept.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import multiprocessing
 import shutil
@@ -68,6 +67,8 @@ def page_text(facts: Facts) -> str:
 @contextmanager
 def scratch(facts: Facts) -> Generator[Path]:
     """A copy of the specs, beside which the page is kept as these facts have it."""
+    if str(OPENAPI) not in sys.path:
+        sys.path.append(str(OPENAPI))  # the scripts stay where they are
     with TemporaryDirectory() as folder:
         copy = Path(folder, "openapi")
         copy.mkdir()
@@ -96,12 +97,14 @@ def of_page(facts: Facts) -> Tally:
     return Tally(f"page {facts['slug']}", len(mutants), tuple(survivors), time.monotonic() - began)
 
 
-def of_spec(facts: Facts, *, among: range) -> Tally:
-    """Try changes to one spec: of all of them, in turn, those whose places in a round of five are given."""
+def of_spec(facts: Facts, *, among: range, round_of: int = ROUND) -> Tally:
+    """Try changes to one spec: of all of them, in turn, those whose places in a round are given."""
     began = time.monotonic()
     survivors: list[str] = []
     every = [*spec_mutants(OPENAPI, facts["slug"]), *shared_mutants(OPENAPI, facts["slug"])]
-    mutants = [each for number, each in enumerate(every) if number % ROUND in {n % ROUND for n in among}]
+    mutants = [
+        each for number, each in enumerate(every) if number % round_of in {n % round_of for n in among}
+    ]
     with scratch(facts) as folder:
         for each in mutants:
             file = folder / each.file
@@ -130,8 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     began = time.monotonic()
     kept = kept_facts()
-    sys.path.append(str(OPENAPI))
-    importlib.import_module("bundle")  # once, and not in each process
+    differing(kept[0], OPENAPI)  # what is imported and read here is not in each process
     with multiprocessing.get_context("fork").Pool(options.workers) as pool:
         waiting = [pool.apply_async(of_page, (facts,)) for facts in kept if options.only != "spec"]
         if options.only != "page":
