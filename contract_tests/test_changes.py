@@ -312,8 +312,8 @@ def test_a_version_that_is_not_released_takes_changes_in_if_it_is_new_enough(cha
 
 def test_the_changelog_says_what_is_breaking_and_leaves_out_what_is_harmless_for_all():
     assert lines([change("breaking"), change("harmless", "additive"), change("harmless", "harmless")]) == [
-        f"- **Breaking:** `{TURBO}`, `steps`: maximum is 60, was 70.",
-        f"- `{TURBO}`, `steps`: maximum is 60, was 70.",
+        f"- **Breaking:** `{TURBO}`, `steps`: maximum 70 -> 60.",
+        f"- `{TURBO}`, `steps`: maximum 70 -> 60.",
     ]
 
 
@@ -454,7 +454,7 @@ def test_two_revisions_are_compared(repository: Path):
         ("steps", "maximum", "breaking", "breaking")
     ]
     assert told["version"][0] == "0.2.0"
-    assert told["entry"] == [f"- **Breaking:** `{TURBO}`, `steps`: maximum is 60, was 70."]
+    assert told["entry"] == [f"- **Breaking:** `{TURBO}`, `steps`: maximum 70 -> 60."]
     assert f"{TURBO}::steps::max" in told["cases"]["stale"]
 
 
@@ -462,7 +462,7 @@ def test_a_revision_and_the_working_tree_are_compared_for_people_and_a_gate(repo
     done = diff(repository, "one", "--fail-on", "breaking")
 
     assert done.exit_code == 1
-    assert "breaking  breaking  `sd35_turbo_txt2img`, `steps`: maximum is 60, was 70." in done.stdout
+    assert "breaking  breaking  `sd35_turbo_txt2img`, `steps`: maximum 70 -> 60." in done.stdout
     assert "Version: 0.2.0" in done.stdout
     assert "0.2.0" not in (repository / "CHANGELOG.md").read_text()
 

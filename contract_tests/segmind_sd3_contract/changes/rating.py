@@ -66,7 +66,7 @@ class Change:
             case "required":
                 return f"{place} is {'required now' if self.after else 'required no longer'}."
             case _:
-                return f"{place}: {self.what} is {_shown(self.after)}, was {_shown(self.before)}."
+                return f"{place}: {self.what} {_shown(self.before)} -> {_shown(self.after)}."
 
 
 REQUIRED: Final = "required"
@@ -81,6 +81,8 @@ def _shown(value: object) -> str:
             return "nothing"
         case bool():
             return "yes" if value else "no"
+        case str() if value.startswith("sha256:"):
+            return f"{value[:15]}…"  # it says no more than that it is another text
         case _:
             text = json.dumps(value, ensure_ascii=False)
             return text if len(text) <= ENOUGH else f"{text[: ENOUGH - 1]}…"

@@ -106,8 +106,12 @@ def _reported(since: str, checks: list[subprocess.Popen[str]], *, write: bool) -
 
 
 def _tests(changes: list[Change]) -> subprocess.Popen[str]:
-    """Start the tests of all signatures, and of the parameters that changed."""
-    places = {f"({each.endpoint} and {each.about})" for each in changes if each.about.isidentifier()}
+    """Start the tests of all signatures, and of the parameters and endpoints that changed."""
+    places = {
+        f"({each.endpoint} and {each.about})" if each.about.isidentifier() else each.endpoint
+        for each in changes
+        if each.endpoint and (each.about.isidentifier() or each.worst != "harmless")
+    }
     chosen = " or ".join([TESTS[0], *sorted(places)])
     files = [f"contract_tests/{name}.py" for name in TESTS]
     asked = ["-q", "--no-header", "-k", chosen, *files]
