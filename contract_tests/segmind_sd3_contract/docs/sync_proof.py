@@ -175,10 +175,10 @@ def _of_attribute(rest: str, before: Facts, after: Facts) -> Iterator[Place]:
     name, _, what = rest.rpartition(".")
     for each in [name] if name else _moved(before, after, "attributes", "name"):
         yield (*SCHEMA, "properties", str(each))
+        if not name or what == "default":  # a text of several words is kept as it is where it is the default
+            yield (*SAMPLE, "values", str(each))
     if not name or what == "required":
         yield (*SCHEMA, "required")
-    if what == "default":  # a text of several words is kept as it is where it is the default
-        yield (*SAMPLE, "values", name)
 
 
 def _renamed(before: Facts, after: Facts) -> set[str]:
