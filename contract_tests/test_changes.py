@@ -236,7 +236,7 @@ def test_a_parameter_that_goes_from_a_typed_dict_is_seen_in_both_clients(tmp_pat
 
     after = project(tmp_path, segmind_sd3_api_parameters=(f"{line}\n", ""))
 
-    found = {each.about.rpartition(".client.")[2]: each.python for each in signatures(after)}
+    found = {each.about.removeprefix("segmind_sd3."): each.python for each in signatures(after)}
     assert found == {f"{client}.{TURBO}(steps)": "breaking" for client in ("Client", "AsyncClient")}
 
 
@@ -248,12 +248,18 @@ def test_a_signature_of_the_sdks_own_is_told_where_no_table_explains_it(tmp_path
     found = list(python_api.unexplained(signatures(after), []))
 
     assert [(each.wire, each.python) for each in found] == [(None, "breaking")]
-    assert "with_options(api_key)" in found[0].about
+    assert "Client.with_options(api_key)` is gone." in found[0].sentence
+
+
+def test_what_the_package_does_not_export_is_nobodys_business(tmp_path: Path):
+    after = project(tmp_path, segmind_sd3_retry=("def seconds_to_reset", "def renamed"))
+
+    assert signatures(after) == []
 
 
 def test_what_a_table_explains_is_told_once():
     told = Change(TURBO, "steps", "removed", None, None, None, "breaking")
-    place = f"segmind_sd3.client.Client.{TURBO}(steps)"
+    place = f"segmind_sd3.Client.{TURBO}(steps)"
     seen = Change("", place, "parameter was removed", "", None, None, "breaking")
 
     assert list(python_api.unexplained([seen], [told])) == []

@@ -1,4 +1,4 @@
-"""One command after an edit of a spec by hand; what it does of a changed page, the tests of the pages show."""
+"""One command after an edit of a spec by hand. What it makes of a changed page, the tests of sync show."""
 
 import os
 import re

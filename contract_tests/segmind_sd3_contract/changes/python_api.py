@@ -109,16 +109,50 @@ def _default(parameter: Row, before: Any, after: Any) -> Rating:
 # -- Signatures -------------------------------------------------------------------------------------------
 
 
+TOLD_AS: Final[Mapping[griffe.BreakageKind, tuple[str, Any, Any]]] = {
+    griffe.BreakageKind.OBJECT_REMOVED: ("removed", None, None),
+    griffe.BreakageKind.PARAMETER_REMOVED: ("removed", None, None),
+    griffe.BreakageKind.PARAMETER_ADDED_REQUIRED: ("added", None, REQUIRED),
+    griffe.BreakageKind.PARAMETER_CHANGED_REQUIRED: ("required", False, True),
+}
+"""What happened, and the values before and after, in the words that a change of the contract has."""
+
+
 def breakages(before: Api, after: Api) -> Iterator[Change]:
-    """Yield what griffe finds broken, by its path. The version number is no part of the API."""
+    """Yield what griffe finds broken of what the package exports, by its path, the version left out."""
+    public = _public(before)
     for found in griffe.find_breaking_changes(before, after):
-        if found.obj.name == "__version__":
-            continue
         told = found.as_dict()
-        parameter = next((value.name for value in told.values() if isinstance(value, griffe.Parameter)), "")
-        path = told["object_path"] + (f"({parameter})" if parameter else "")
-        was, now = (None if value is None else str(value) for value in (told["old_value"], told["new_value"]))
-        yield Change("", path, found.kind.value.lower(), was, now, None, "breaking")
+        path = _exported(told["object_path"], public)
+        if path is None or found.obj.name == "__version__":
+            continue
+        values = (told["old_value"], told["new_value"])
+        parameter = next((value.name for value in values if isinstance(value, griffe.Parameter)), "")
+        usual = (found.kind.value.lower(), *(None if value is None else str(value) for value in values))
+        what, was, now = TOLD_AS.get(found.kind, usual)
+        yield Change("", path + (f"({parameter})" if parameter else ""), what, was, now, None, "breaking")
+
+
+def _public(api: Api) -> Mapping[str, str]:
+    """Give the name that users have for each exported object, and for what it inherits from unexported."""
+    names = [str(name) for name in api.exports or ()]
+    found = {api[name].canonical_path: f"segmind_sd3.{name}" for name in names}
+    for name in names:
+        exported: Api = api[name]
+        target = exported.final_target if isinstance(exported, griffe.Alias) else exported
+        for base in target.mro() if isinstance(target, griffe.Class) else []:
+            found.setdefault(base.canonical_path, f"segmind_sd3.{name}")
+    return found
+
+
+def _exported(path: str, public: Mapping[str, str]) -> str | None:
+    """Give the path by which users know what stands in a module of the package; None if they don't."""
+    if path in public.values():
+        return path
+    for place, name in public.items():
+        if path == place or path.startswith(f"{place}."):
+            return name + path.removeprefix(place)
+    return None
 
 
 def unexplained(signatures: Iterable[Change], tables: list[Change]) -> Iterator[Change]:

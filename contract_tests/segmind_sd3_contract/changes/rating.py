@@ -63,6 +63,8 @@ class Change:
                 return f"{place} is new{', and required' if self.after is REQUIRED else ''}."
             case "removed":
                 return f"{place} is gone."
+            case "description" | "summary":
+                return f"{place}: {self.what} reworded."
             case "required":
                 return f"{place} is {'required now' if self.after else 'required no longer'}."
             case _:
