@@ -7,7 +7,7 @@ READY := .venv/ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format generate readme record conformance mutation mutation-compare faults sequences soak planted bench spectral pins try-generator clean
+.PHONY: help setup demo test check format generate readme record conformance mutation mutation-compare faults sequences soak planted bench spectral pins try-generator clean docs-mutation redocly regenerate
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ format: $(READY)  ## format and mend what ruff can
 generate: $(READY)  ## contract -> generated_client/
 	$(BIN)/python openapi/generate.py
 
+regenerate: $(READY)  ## PAGES="…": page -> spec -> client, tried, and what it means for users (YES=1: unasked)
+	$(BIN)/python -m segmind_sd3_contract.changes.regenerate $(PAGES) $(if $(YES),--yes)
+
 readme: $(READY)  ## print the quirk table into the README
 	$(BIN)/python -m segmind_sd3_contract.readme
 
@@ -76,12 +79,18 @@ soak: $(READY)  ## 20,000 async calls under faults, 64 at once: errors, sockets,
 planted: $(READY)  ## switch off each quirk and move each bound: does a test notice?
 	$(BIN)/python -m segmind_sd3_contract.planted
 
+docs-mutation: $(READY)  ## change every fact of the docs pages and the specs: does docs check see it?
+	$(BIN)/python -m segmind_sd3_contract.docs.mutation
+
 bench: $(READY)  ## a call through the SDK beside bare httpx, on loopback
 	$(BIN)/python -m segmind_sd3_contract.bench
 
 spectral: $(READY)  ## lint the specs with spectral (needs Node; an extra opinion, not part of check)
 	npx --yes @stoplight/spectral-cli@6.16.3 lint --fail-severity warn --ruleset openapi/spectral.yaml \
 		'openapi/s*-*.yaml' generated_client/segmind_sd3_api/observed.json
+
+redocly: $(READY)  ## our rating of a change beside that of redocly diff (needs Node; an extra opinion, as above)
+	$(BIN)/python -m segmind_sd3_contract.changes.redocly
 
 pins: $(READY)  ## write what is installed in .venv into constraints.txt
 	@{ echo "# Everything that make setup installs, at the versions it was tried with: written by make pins."; \

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from segmind_sd3 import AsyncClient, Client, Generation
 from segmind_sd3_api.parameters import OPERATIONS
+from segmind_sd3_contract.needed import needed
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 # No deadline: the first example pays for imports and fonts, and a busy machine for everything else.
@@ -85,7 +86,7 @@ def least(picture: bytes) -> Callable[..., dict[str, Any]]:
     def params(operation: str, **more: Any) -> dict[str, Any]:
         known = OPERATIONS[operation].parameters.values()
         required = {
-            each.name: picture if each.kind == "image" else "a lighthouse" for each in known if each.required
+            each.name: needed(each, text="a lighthouse", picture=picture) for each in known if each.required
         }
         smallest = {each.name: each.minimum for each in known if each.name.endswith(("width", "height"))}
         return required | smallest | more

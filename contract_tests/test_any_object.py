@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from segmind_sd3 import AsyncClient, Client, Generation, InvalidRequest
 from segmind_sd3_api.parameters import OPERATIONS
+from segmind_sd3_contract.needed import needed
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 # The smallest picture that there is, a GIF of one pixel.
@@ -49,10 +50,10 @@ def judge(where: tuple[str, str], value: object, backend: str | None = None) -> 
 
 def params_with(operation: str, name: str, value: object) -> dict[str, Any]:
     known = OPERATIONS[operation].parameters.values()
-    needed = {each.name: PICTURE if each.kind == "image" else "x" for each in known if each.required}
+    required = {each.name: needed(each, text="x", picture=PICTURE) for each in known if each.required}
     # Beside a ratio a size would be refused, which is another claim.
     sides = [each for each in known if each.name.endswith(("width", "height")) and name != "aspect_ratio"]
-    return {**needed, **{each.name: each.minimum for each in sides}, name: value}
+    return {**required, **{each.name: each.minimum for each in sides}, name: value}
 
 
 def drawn_with(

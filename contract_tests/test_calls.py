@@ -10,6 +10,7 @@ import PIL.Image
 import pytest
 from segmind_sd3 import AsyncClient, Client, Generation, InvalidRequest, RequestRefused
 from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Operation, Random
+from segmind_sd3_contract.needed import needed
 from segmind_sd3_contract.reference import MADE_UP_KEY, Entry, ReferenceServer
 
 Draw = Callable[..., Generation]
@@ -82,8 +83,8 @@ async def test_both_clients_draw_the_same_picture_from_the_same_parameters(
 def test_the_least_that_can_be_asked_for_is_drawn_by_both_profiles(
     profile: Any, operation: Operation, picture: bytes
 ):
-    required = {known.name for known in operation.parameters.values() if known.required}
-    params = {name: picture if name == "image" else "a lighthouse" for name in required}
+    known = [each for each in operation.parameters.values() if each.required]
+    params = {each.name: needed(each, text="a lighthouse", picture=picture) for each in known}
 
     with Client(MADE_UP_KEY, transport=ReferenceServer(profile).transport()) as client:
         assert getattr(client, operation.operation_id)(**params).image.data

@@ -717,7 +717,7 @@ def test_every_key_of_a_typed_dict_is_documented_by_its_paragraph(
 @pytest.mark.parametrize(
     ("facts", "text"),
     [
-        ({"type": "string"}, ""),
+        ({"type": "string"}, "A text."),
         ({"type": "string", "description": "What it shows"}, "What it shows."),
         ({"type": "integer", "minimum": 10, "maximum": 70, "default": 12}, "10 to 70. Default 12."),
         ({"type": "number", "minimum": 0.5}, "0.5 or more."),

@@ -78,6 +78,24 @@ def test_each_command_line_runs(command: str, tmp_path: Path):
     python("-m", "segmind_sd3", *words)
 
 
+OTHERS = [
+    shlex.split(line.split("#")[0])[1:]
+    for kind, block in BLOCKS
+    if kind == "sh"
+    for line in block.splitlines()
+    if re.match("segmind-sd3 (docs|diff) ", line)
+]
+
+
+@pytest.mark.parametrize("words", OTHERS, ids=" ".join)
+def test_each_command_of_a_checkout_takes_what_stands_behind_it(words: list[str], tmp_path: Path):
+    """What they do, their own tests say. A command or an option that is not there has the status 2."""
+    page = tmp_path / "page.txt"
+    words = [str(page) if word == page.name else word for word in words]
+
+    python("-m", "segmind_sd3", *words, "--help")
+
+
 def test_every_make_target_that_it_names_exists():
     makefile = (Path(__file__).resolve().parent.parent / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))

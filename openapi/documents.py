@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -26,9 +27,8 @@ def read(path: Path) -> Document:
         ContractError: The file can't be read, is no YAML, or says something that JSON can't
             (a key that is no text, an unquoted date, an infinity).
     """
-    yaml: Any = YAML(typ="safe", pure=True)
     try:
-        document = _json(yaml.load(path), path.name)
+        document = _json(_loaded(path.read_bytes()), path.name)
     except OSError as problem:
         raise ContractError(f"{path.name} can't be read: {problem.strerror}.") from problem
     except (YAMLError, UnicodeDecodeError) as problem:
@@ -38,6 +38,13 @@ def read(path: Path) -> Document:
     if not isinstance(document, dict):
         raise ContractError(f"{path.name} holds no object.")
     return cast("Document", document)
+
+
+@lru_cache(maxsize=64)
+def _loaded(text: bytes) -> object:
+    """What a YAML text holds, shared by all who read the same text; to read one takes long."""
+    yaml: Any = YAML(typ="safe", pure=True)
+    return yaml.load(text)
 
 
 def _json(node: object, where: str) -> Any:

@@ -1,4 +1,7 @@
-"""Make generated_client/ out of the specs in this folder: write what has changed, and list it."""
+"""Make generated_client/ out of the specs in this folder: write what has changed, and list it.
+
+The SDK's two clients get a method for each endpoint, too.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,19 @@ from tempfile import TemporaryDirectory
 from documents import ContractError, Document, require_openapi
 from gate import losses
 from layers import read_layers
-from parameters import endpoints
+from methods import with_methods
+from parameters import Endpoint, endpoints
 from render import TEMPLATES, render
 from view import generators_view
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = "segmind_sd3_api"
+CLIENTS = HERE.parent / "wrapper" / "segmind_sd3" / "client.py"
 WRITTEN = {"missing": "added", "extra": "removed", "changed": "changed"}
 
 
-def make(folder: Path, package: Path) -> None:
-    """The package that the specs of a folder make, complete, into a new directory.
+def make(folder: Path, package: Path) -> list[Endpoint]:
+    """The package that the specs of a folder make, complete, into a new directory; and its endpoints.
 
     Raises:
         ContractError: The contract can't be used, or the generator lost a part of it.
@@ -43,6 +48,7 @@ def make(folder: Path, package: Path) -> None:
     write_json(layers.documented, package / "documented.json")
     write_json(layers.observed, package / "observed.json")
     (package / "py.typed").touch()
+    return known
 
 
 def run_generator(view: Document, package: Path, config: Path) -> None:
@@ -112,16 +118,24 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with TemporaryDirectory() as scratch:
             made = Path(scratch, PACKAGE)
-            make(HERE, made)
+            known = make(HERE, made)
             differing = differences(made, present)
+            # Without the SDK beside it, the client is all there is to make.
+            old = CLIENTS.read_text(encoding="utf-8") if CLIENTS.is_file() else None
+            new = old and with_methods(old, known)
             if not options.check:
                 _write(made, present, differing)
+                if new and new != old:
+                    CLIENTS.write_text(new, encoding="utf-8")
     except ContractError as problem:
         print(problem, file=sys.stderr)
         return 1
-    for name, kind in differing.items():
-        print(f"{kind if options.check else WRITTEN[kind]:8}{present / name}")
-    if options.check and differing:
+    told = {present / name: kind for name, kind in differing.items()}
+    if new != old:
+        told[CLIENTS] = "changed"
+    for path, kind in told.items():
+        print(f"{kind if options.check else WRITTEN[kind]:8}{path}")
+    if options.check and told:
         print(f"{present} is not what the specs make; python {Path(__file__)} mends it.", file=sys.stderr)
         return 1
     return 0

@@ -10,21 +10,33 @@ IMAGE_INPUTS = (
 )
 
 
+# What stands where nothing else is known, and nobody has written a sentence yet.
+KINDS: dict[str, str] = {
+    "integer": "A whole number.",
+    "number": "A number.",
+    "string": "A text.",
+    "boolean": "True or false.",
+    "image": "A picture.",
+}
+
+
 def overview(parameter: Parameter) -> str:
     """Meaning and range: what a list of all parameters has room for."""
-    return _joined(_sentence(parameter.sentence), _range(parameter))
+    return _joined(_sentence(parameter.sentence), _range(parameter)) or KINDS[parameter.kind]
 
 
 def paragraph(parameter: Parameter) -> str:
     """Meaning, range, default, known values, price."""
-    return _joined(
-        overview(parameter),
+    told = _joined(
+        _sentence(parameter.sentence),
+        _range(parameter),
         IMAGE_INPUTS if parameter.kind == "image" else "",
         _default(parameter),
         _sentence(parameter.note),
         _known_values(parameter),
         "Affects the price." if parameter.affects_pricing else "",
     )
+    return told or KINDS[parameter.kind]
 
 
 def _joined(*sentences: str) -> str:

@@ -15,6 +15,7 @@ from rich.table import Table
 from segmind_sd3 import Client, SegmindError
 from segmind_sd3_api.parameters import OPERATIONS
 
+from segmind_sd3_contract.needed import needed
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def asked_of(operation: Operation, picture: Path | None) -> dict[str, Any]:
         if (side := side_of(known.name)) is not None:
             return SIZE[side]
         if known.required:
-            return picture if known.kind == "image" else PROMPT
+            return needed(known, text=PROMPT, picture=picture)
         return None
 
     return {name: value(known) for name, known in operation.parameters.items() if value(known) is not None}

@@ -6,8 +6,10 @@ document is put into the page's words, and the two are compared.
 
 Prose is in the facts as a digest (SHA-256 of the UTF-8 text), which has no counterpart in a document and is
 not compared: a `description`; `prose.credits`, the paragraph on credits; `prose.rest`, every line before the
-method and after the credits, stripped, empty ones left out, joined by line feeds. A sample's text is a digest
-too where it has spaces and is not the parameter's default; a value that is code is `{"code": …}`.
+method and after the credits, stripped, empty ones left out, joined by line feeds; `prose.sample`, the sample
+without its values, each run of blanks as one; and a section that nobody knows, under its heading. A sample's
+text is a digest too where it has spaces and is not the parameter's default; a value that is code is
+`{"code": …}`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,17 @@ KEYWORDS: Final = {
     "max": "maximum",
     "multiple_of": "multipleOf",
     "bounds_from": "x-bounds-from",
+}
+
+# What says nothing that a page says, or is said of it otherwise (see `_attribute`).
+TOLD_OTHERWISE: Final = {
+    "type",
+    "default",
+    "enum",
+    "description",
+    "examples",
+    "deprecated",
+    *KEYWORDS.values(),
 }
 
 
@@ -102,11 +115,14 @@ def _attribute(schema: Mapping[str, Any]) -> Facts:
         if default in schema:
             facts["default"] = _word(schema[default])
     facts |= {fact: _word(schema[keyword]) for fact, keyword in KEYWORDS.items() if keyword in schema}
-    if facts["type"].startswith("enum:"):
+    # Of a text without values, or an enum whose page has no list at all, the spec says so.
+    if schema.get("x-lists-values", facts["type"].startswith("enum:") or "enum" in schema):
         facts["allowed_values"] = schema.get("enum", [])
     if "x-affects-pricing" in schema:
         facts["affects_pricing"] = schema["x-affects-pricing"]
-    return facts
+    # Any other keyword is a rule that no page states.
+    others = (name for name in schema if name not in TOLD_OTHERWISE and not name.startswith("x-"))
+    return facts | {name: schema[name] for name in others}
 
 
 def _type(schema: Mapping[str, Any]) -> str:

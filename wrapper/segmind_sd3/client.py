@@ -3,6 +3,7 @@
 import inspect
 import ssl
 import threading
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, Unpack, get_args
@@ -13,6 +14,7 @@ from segmind_sd3_api.calls import CALLS
 from segmind_sd3_api.client import AuthenticatedClient
 from segmind_sd3_api.parameters import (
     OPERATIONS,
+    Operation,
     Sd3LargeImg2ImgParams,
     Sd3MediumImg2ImgParams,
     Sd3MediumTileParams,
@@ -33,9 +35,11 @@ M = TypeVar("M", bound=Callable[..., Any])
 P = TypeVar("P")
 
 
+DEPRECATED: Final = "Deprecated: the vendor retires this endpoint.\n\n"
+
 DOCUMENTATION: Final = """{operation.summary}
 
-{operation.doc}
+{deprecated}{operation.doc}
 
 Args:
 {listed}
@@ -78,8 +82,20 @@ def endpoint(method: M) -> M:
     )
     vars(method)["__signature__"] = signature
     listed = "\n".join(f"    {known.name}: {known.doc}" for known in public)
-    method.__doc__ = DOCUMENTATION.format(operation=operation, listed=listed)
+    method.__doc__ = DOCUMENTATION.format(
+        operation=operation, listed=listed, deprecated=DEPRECATED if operation.deprecated else ""
+    )
     return method
+
+
+def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
+    """Say that an endpoint goes, at the caller's own line: so many frames above whoever asks."""
+    if operation.deprecated:
+        warnings.warn(
+            f"{operation.operation_id} is deprecated: the vendor retires its endpoint. See {operation.page}",
+            DeprecationWarning,
+            stacklevel=frames + 2,
+        )
 
 
 def generated_client(
@@ -216,6 +232,7 @@ class Client(_Base[_Pool]):
             InvalidRequest: a parameter is wrong.
             ConnectionFailed: an image URL can't be fetched.
         """
+        warn_if_deprecated(operation_of(operation), frames=1)
         return self._prepared(operation, params, self._settings.deadline())
 
     def send(self, prepared: Prepared) -> Generation:
@@ -223,6 +240,7 @@ class Client(_Base[_Pool]):
         return self._sent(prepared, self._settings.deadline())
 
     def _draw(self, operation: str, params: Any) -> Generation:
+        warn_if_deprecated(operation_of(operation), frames=2)
         deadline = self._settings.deadline()
         return self._sent(self._prepared(operation, params, deadline), deadline)
 
@@ -317,6 +335,7 @@ class AsyncClient(_Base[LoopPools]):
             InvalidRequest: a parameter is wrong.
             ConnectionFailed: an image URL can't be fetched.
         """
+        warn_if_deprecated(operation_of(operation), frames=1)
         return await self._prepared(operation, params, self._settings.deadline())
 
     async def send(self, prepared: Prepared) -> Generation:
@@ -324,6 +343,7 @@ class AsyncClient(_Base[LoopPools]):
         return await self._sent(prepared, self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
+        warn_if_deprecated(operation_of(operation), frames=2)
         deadline = self._settings.deadline()
         return await self._sent(await self._prepared(operation, params, deadline), deadline)
 

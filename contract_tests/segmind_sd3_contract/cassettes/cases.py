@@ -17,6 +17,7 @@ from segmind_sd3 import Client
 from segmind_sd3.quirks import QUIRKS
 from segmind_sd3_api.parameters import OPERATIONS, Operation, Parameter
 
+from segmind_sd3_contract.needed import needed
 from segmind_sd3_contract.reference import MADE_UP_KEY, PROVOCATIONS, Answer
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _least(known: Parameter) -> object:
         return known.minimum
     if not known.required:
         return None
-    return {"image": INPUT, "string": PROMPT}.get(known.kind, known.minimum)
+    return needed(known, text=PROMPT, picture=INPUT)
 
 
 def plain(operation: Operation) -> Iterator[Case]:

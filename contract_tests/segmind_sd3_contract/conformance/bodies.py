@@ -68,6 +68,10 @@ def default_of(schema: Mapping[str, Any]) -> tuple[Any, ...]:
     return ()
 
 
+ANYTHING: Final[Mapping[str, Any]] = {"string": PROMPTS[0], "boolean": True, "integer": 1, "number": 1}
+"""What a required parameter is given of which the page says no more than its type."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One endpoint as the suite calls it."""
@@ -107,7 +111,7 @@ class Endpoint:
             elif name == "base64":
                 body[name] = False
             elif name in self.required and name not in sides(self.properties):
-                body[name] = next(iter(known_values(schema)), schema.get("minimum", PROMPTS[0]))
+                body[name] = next(iter(known_values(schema)), schema.get("minimum", ANYTHING[schema["type"]]))
         smallest = {name: self.properties[name].get("minimum", SIDE) for name in sides(self.properties)}
         return body | smallest
 

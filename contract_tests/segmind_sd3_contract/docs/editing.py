@@ -1,0 +1,240 @@
+"""A YAML file changed line by line: what isn't asked for stays as it is, byte for byte.
+
+Places are found by ruamel.yaml's own reading. All edits speak of the text as it was, and are made together,
+so that none moves another's place.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Path = tuple[str, ...]
+INDENT: Final = 2
+
+_SAFE: Any = YAML(typ="safe", pure=True)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key of a mapping: its node and that of its value."""
+
+    key: Any
+    value: Any
+
+    @property
+    def line(self) -> int:
+        """Counted from 0."""
+        return self.key.start_mark.line
+
+    @property
+    def is_flow(self) -> bool:
+        """Whether its value stands in brackets or braces."""
+        return bool(getattr(self.value, "flow_style", False))
+
+    @property
+    def indent(self) -> int:
+        return self.key.start_mark.column
+
+
+@dataclass
+class Edited:
+    """A text, and the edits to be made in it. A line that two edits share is edited twice."""
+
+    text: str
+    _spans: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
+
+    def __post_init__(self) -> None:
+        self._root = _nodes(self.text)
+        self._lines = self.text.splitlines(keepends=True)
+        self._starts = [0]
+        for line in self._lines:
+            self._starts.append(self._starts[-1] + len(line))
+
+    def __str__(self) -> str:
+        """The text with all edits made."""
+        text = self.text
+        # From the end, so that no edit moves another's place; what is inserted stands before what it stands
+        # before, and of two insertions at one place the one that was asked for first.
+        spans = sorted(enumerate(self._spans), key=lambda each: (*each[1][:2], each[0]), reverse=True)
+        for _, (start, end, new) in spans:
+            text = text[:start] + new + text[end:]
+        return text
+
+    def entry(self, path: Path) -> Entry | None:
+        node, found = self._root, None
+        for step in path:
+            pairs: list[tuple[Any, Any]] = (
+                node.value if isinstance(getattr(node, "value", None), list) else []
+            )
+            found = next((Entry(*pair) for pair in pairs if _is_pair(pair) and pair[0].value == step), None)
+            if found is None:
+                return None
+            node = found.value
+        return found
+
+    def line(self, path: Path) -> int:
+        """The line of a key, counted from 1; 0 where there is none."""
+        found = self.entry(path)
+        return found.line + 1 if found else 0
+
+    def keys(self, path: Path) -> list[str]:
+        found = self.entry(path)
+        return [key.value for key, _ in found.value.value] if found else []
+
+    def is_flow(self, path: Path) -> bool:
+        found = self.entry(path)
+        return bool(found and found.is_flow)
+
+    # -- Edits --------------------------------------------------------------------------------------------
+
+    def put(self, path: Path, value: object, *, order: Sequence[str] = ()) -> None:
+        """Give a key a value: in its place, or as a new one behind those that come before it in `order`."""
+        found = self.entry(path)
+        if found is None:
+            self.insert(path, value, order=order)
+        elif _stands_in_its_line(found) and (found.is_flow or not isinstance(value, dict)):
+            self._edit(found.value.start_mark.index, found.value.end_mark.index, inline(value))
+        else:
+            self._edit(*self._extent(found), block({path[-1]: value}, found.indent))
+
+    def rename(self, path: Path, name: str) -> None:
+        found = self._there(path)
+        quote = self.text[found.key.start_mark.index]
+        written = json.dumps(name) if quote in "\"'" else scalar(name)
+        self._edit(found.key.start_mark.index, found.key.end_mark.index, written)
+
+    def remove(self, path: Path) -> None:
+        """Take a key out, with the comment right above it."""
+        start, end = self._extent(self._there(path), with_comment=True)
+        self._edit(start, end, "")
+
+    def insert(self, path: Path, value: object, *, order: Sequence[str] = ()) -> None:
+        """Add a key behind the last of those that come before it in `order`, or as the first."""
+        *above, name = path
+        holder = tuple(above)
+        keys = self.keys(holder)
+        before = list(order[: order.index(name)]) if name in order else keys
+        last = next((key for key in reversed(before) if key in keys), None)
+        if not keys:
+            found = self._there(holder)
+            start = self._starts[found.line + 1]
+            self._edit(start, start, block({name: value}, found.indent + INDENT))
+            return
+        neighbour = self._there((*holder, last or keys[0]))
+        start, end = self._extent(neighbour, with_comment=not last)
+        at = end if last else start
+        self._edit(at, at, block({name: value}, neighbour.indent))
+
+    def reorder(self, path: Path, names: Sequence[str]) -> None:
+        """Bring the keys of a mapping into another order, each with its comment."""
+        spans = {
+            name: self._extent(self._there((*path, name)), with_comment=True) for name in self.keys(path)
+        }
+        if sorted(spans) != sorted(names) or list(spans) == list(names):
+            return
+        texts = {name: self.text[start:end] for name, (start, end) in spans.items()}
+        for place, name in zip(spans, names, strict=True):
+            self._edit(*spans[place], texts[name])
+
+    # -- Places -------------------------------------------------------------------------------------------
+
+    def _there(self, path: Path) -> Entry:
+        if found := self.entry(path):
+            return found
+        raise KeyError(".".join(path))
+
+    def _edit(self, start: int, end: int, new: str) -> None:
+        self._spans.append((start, end, new))
+
+    def _extent(self, entry: Entry, *, with_comment: bool = False) -> tuple[int, int]:
+        """Where the lines of a key begin and end, deeper comments included."""
+        first, end = entry.line, entry.line + 1
+        for number in range(first + 1, len(self._lines)):
+            line = self._lines[number]
+            if not line.strip():
+                continue
+            if len(line) - len(line.lstrip()) <= entry.indent:
+                break
+            end = number + 1
+        if entry.is_flow:
+            end = max(end, entry.value.end_mark.line + 1)
+        while with_comment and first and self._lines[first - 1].startswith(" " * entry.indent + "#"):
+            first -= 1
+        return self._starts[first], self._starts[end]
+
+
+@lru_cache(maxsize=16)
+def _nodes(text: str) -> Any:
+    """Nodes that know their places."""
+    yaml: Any = YAML(typ="rt", pure=True)
+    return yaml.compose(text)
+
+
+def _is_pair(pair: object) -> bool:
+    return isinstance(pair, tuple)
+
+
+def _stands_in_its_line(entry: Entry) -> bool:
+    start, end = entry.value.start_mark, entry.value.end_mark
+    is_block = getattr(entry.value, "style", None) in ("|", ">")
+    is_mapping = isinstance(entry.value.value, list) and not entry.is_flow
+    return start.line == end.line == entry.line and not is_block and not is_mapping
+
+
+# -- Values as YAML ---------------------------------------------------------------------------------------
+
+
+def block(members: Mapping[str, object], indent: int) -> str:
+    """A mapping as lines, at a depth."""
+    lines: list[str] = []
+    for name, value in members.items():
+        key = f"{' ' * indent}{scalar(name)}:"
+        match value:
+            case dict() if value and "$ref" not in value:
+                lines += [f"{key}\n", block(cast("dict[str, object]", value), indent + INDENT)]
+            case _:
+                lines.append(f"{key} {inline(value)}\n")
+    return "".join(lines)
+
+
+def inline(value: object) -> str:
+    """A value in one line."""
+    match value:
+        case dict():
+            members = cast("dict[str, object]", value)
+            told = [f"{scalar(name, flow=True)}: {_in_flow(each)}" for name, each in members.items()]
+            return f"{{ {', '.join(told)} }}" if told else "{}"
+        case list():
+            return f"[{', '.join(map(_in_flow, cast('list[object]', value)))}]"
+        case _:
+            return scalar(value)
+
+
+def _in_flow(value: object) -> str:
+    match value:
+        case dict() | list():
+            return inline(cast("object", value))
+        case _:
+            return scalar(value, flow=True)
+
+
+def scalar(value: object, *, flow: bool = False) -> str:
+    """A text plain where it stays that text; all else as JSON has it."""
+    written = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if not isinstance(value, str) or value.startswith("#/") or "components.yaml#" in value:
+        return written
+    try:
+        read_back = _SAFE.load(f"[{value}]" if flow else f"a: {value}\n")
+    except (YAMLError, ValueError):
+        return written
+    is_plain = value.isprintable() and read_back == ([value] if flow else {"a": value})
+    return value if is_plain and value[0] not in "\"'" else written

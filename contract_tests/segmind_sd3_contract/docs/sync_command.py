@@ -1,0 +1,98 @@
+"""`segmind-sd3 docs sync`: the specs are made to say what the pages say."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.syntax import Syntax
+
+from segmind_sd3_contract.docs.pipeline import put
+from segmind_sd3_contract.docs.reading import Refused, pages
+from segmind_sd3_contract.docs.sentences import wanted
+from segmind_sd3_contract.docs.syncing import CanNotSync, all_synced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from segmind_sd3_contract.facts import Facts
+
+
+@click.command()
+@click.argument("files", metavar="PAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--root",
+    default=".",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="FOLDER",
+    help="The checkout: the current folder unless told.",
+)
+@click.option("--yes", is_flag=True, help="Write without asking.")
+def sync(files: tuple[Path, ...], root: Path, yes: bool) -> None:  # noqa: FBT001 - click's own way
+    """Edit the specs so that they say what the pages say, line by line.
+
+    Shows the changes and asks. Exit code: 0 written, or nothing to write; 1 declined; 2 a page can't be read,
+    or the specs can't follow it: an overlay action was written against what has changed.
+    """
+    folder = root / "openapi"
+    read = list(pages(files).values())
+    try:
+        texts = all_synced(read, folder)
+    except CanNotSync as problem:
+        raise Refused(f"Nothing is written. {problem}") from None
+    if not texts:
+        click.echo("The specs say what the pages say.")
+        return
+    show(texts, root)
+    if not yes and not click.confirm("Write this?"):
+        click.echo("Nothing is written.")
+        sys.exit(1)
+    before = {facts["slug"]: _kept(folder, facts["slug"]) for facts in read}
+    put(texts)
+    _tell_wanted(read, before, folder)
+    click.echo(f"Written: {', '.join(named(file, root) for file in texts)}.\nNext: make regenerate")
+
+
+def show(texts: Mapping[Path, str], root: Path) -> None:
+    """Print what would change, in colours where somebody sees it."""
+    is_seen = sys.stdout.isatty()
+    for file, text in texts.items():
+        old = file.read_text(encoding="utf-8") if file.is_file() else ""
+        lines = difflib.unified_diff(
+            old.splitlines(), text.splitlines(), named(file, root), named(file, root), n=2, lineterm=""
+        )
+        told = "\n".join(lines)
+        if is_seen:
+            Console().print(Syntax(told, "diff", background_color="default", word_wrap=True))
+        else:
+            click.echo(told)
+
+
+def named(file: Path, root: Path) -> str:
+    """Give a file's path within the checkout."""
+    return file.relative_to(root).as_posix()
+
+
+def _kept(folder: Path, slug: str) -> Facts | None:
+    file = folder / "facts" / f"{slug}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def _tell_wanted(read: Iterable[Facts], before: Mapping[str, Facts | None], folder: Path) -> None:
+    found = [
+        each
+        for facts in read
+        for file in (folder / f"{facts['slug']}.yaml",)
+        for each in wanted(before[facts["slug"]], facts, file, file.read_text(encoding="utf-8"))
+    ]
+    if found:
+        click.echo("Your own words are wanted here:")
+    for each in found:
+        click.echo(f"  {each}")
+    if None in before.values():
+        click.echo("  README.md: a row of each new method in the list of methods")
