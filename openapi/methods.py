@@ -31,7 +31,7 @@ def with_methods(source: str, endpoints: Iterable[Endpoint]) -> str:
     """The module of the clients, with a method for each endpoint and none for any other.
 
     Raises:
-        ContractError: One of the clients is not in it, or has no endpoint's method to put another beside.
+        ContractError: A client is not in it, or has no endpoint's method to put another beside.
     """
     models = {endpoint.operation.id: endpoint.model for endpoint in endpoints}
     tree = ast.parse(source)
@@ -78,7 +78,11 @@ def _methods(client: ast.ClassDef, wanted: dict[str, str]) -> list[tuple[int, in
 
 
 def _imports(tree: ast.Module, models: dict[str, str]) -> tuple[int, int, str]:
-    node = next(node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == PARAMETERS)
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == PARAMETERS:
+            break
+    else:
+        raise ContractError(f"The SDK's clients import nothing from {PARAMETERS}.")
     others = {each.name for each in node.names if not each.name.endswith("Params")}
     names = sorted(others | {f"{model}Params" for model in models.values()}, key=_in_ruffs_order)
     listed = "".join(f"    {name},\n" for name in names)

@@ -88,7 +88,8 @@ class Edited:
 
     def keys(self, path: Path) -> list[str]:
         found = self.entry(path)
-        return [key.value for key, _ in found.value.value] if found else []
+        holder = found.value if found else None if path else self._root
+        return [key.value for key, _ in holder.value] if holder else []
 
     def is_flow(self, path: Path) -> bool:
         found = self.entry(path)
@@ -104,7 +105,7 @@ class Edited:
         elif _stands_in_its_line(found) and (found.is_flow or not isinstance(value, dict)):
             self._edit(found.value.start_mark.index, found.value.end_mark.index, inline(value))
         else:
-            self._edit(*self._extent(found), block({path[-1]: value}, found.indent))
+            self._edit(*self._extent(found), block({path[-1]: cast("object", value)}, found.indent))
 
     def rename(self, path: Path, name: str) -> None:
         found = self._there(path)

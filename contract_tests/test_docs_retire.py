@@ -1,0 +1,237 @@
+"""`docs retire` takes an endpoint out; `deprecated: true` says before that it will go."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from documents import read
+from layers import read_layers
+from methods import with_methods
+from parameters import endpoints
+from segmind_sd3 import AsyncClient, Client
+from segmind_sd3_api.parameters import OPERATIONS
+from segmind_sd3_contract.docs.overlays import without
+from segmind_sd3_contract.docs.retire_command import retire
+from segmind_sd3_contract.docs.retiring import CanNotRetire, Retired, retired
+from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
+
+ROOT = Path(__file__).parents[1]
+SLUG, OPERATION = "sd3-med-tile", "sd3_medium_tile"
+CLIENTS = "wrapper/segmind_sd3/client.py"
+KNOWN = f"""
+from segmind_sd3 import AsyncClient, Client
+from segmind_sd3_api.parameters import OPERATIONS
+from segmind_sd3_contract.cassettes.cases import cases
+recorded = {{case.operation for case in cases().values()}}
+print(*({OPERATION!r} in each for each in (OPERATIONS, recorded, vars(Client), vars(AsyncClient))))
+"""
+FOLDERS = ("openapi", "wrapper", "generated_client", "contract_tests", "cassettes")
+
+
+@pytest.fixture(scope="module")
+def change() -> Retired:
+    """What the checkout that the tests are in would become. Nothing is written."""
+    return retired(SLUG, ROOT)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A copy in which something may be written and removed."""
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def text(change: Retired, name: str) -> str:
+    return change.texts[ROOT / name]
+
+
+# --- What goes --------------------------------------------------------------------------------------------
+
+
+def test_spec_and_facts_go(change: Retired):
+    assert {ROOT / "openapi" / f"{SLUG}.yaml", ROOT / "openapi" / "facts" / f"{SLUG}.json"} <= {
+        *change.removed
+    }
+
+
+def test_both_clients_lose_the_method_and_nothing_else(change: Retired):
+    others = [each for each in endpoints(read_layers(ROOT / "openapi")) if each.operation.id != OPERATION]
+
+    assert OPERATION not in text(change, CLIENTS)
+    assert text(change, CLIENTS) == with_methods((ROOT / CLIENTS).read_text(encoding="utf-8"), others)
+
+
+def test_its_cassettes_go_and_no_body_that_another_one_has(change: Retired):
+    cassettes = ROOT / "cassettes"
+    gone = {file for file in change.removed if cassettes in file.parents}
+    kept = {
+        digest
+        for file in cassettes.glob("*/*.yaml")
+        if file not in gone
+        for digest in re.findall(r"blob: (\w{64})", file.read_text(encoding="utf-8"))
+    }
+
+    assert {*(cassettes / SLUG).iterdir()} <= gone
+    assert {file.name for file in (cassettes / "blobs").iterdir()} - {file.name for file in gone} == kept
+
+
+def test_an_action_that_speaks_of_it_alone_goes_and_the_others_stay(change: Retired):
+    assert change.actions == ("sdk-tile-strength",)
+    overlay = text(change, "openapi/sdk.overlay.yaml")
+    assert "sdk-tile-strength" not in overlay
+    before = (ROOT / "openapi" / "sdk.overlay.yaml").read_text(encoding="utf-8")
+    assert overlay.count("x-id:") == before.count("x-id:") - 1
+
+
+def test_no_target_names_it_any_more(change: Retired):
+    assert "Sd3MediumTile" not in text(change, "openapi/observed.overlay.yaml")
+    assert "['Sd3MediumImg2Img', 'Sd35TurboTxt2Img'].properties.seed" in text(
+        change, "openapi/observed.overlay.yaml"
+    )
+
+
+def test_the_changelog_says_so(change: Retired):
+    assert f"- **Breaking:** `{OPERATION}` is gone.\n" in text(change, "CHANGELOG.md")
+
+
+def test_the_lists_of_methods_and_of_prices_lose_their_row(change: Retired):
+    assert OPERATION not in text(change, "README.md")
+    prices = json.loads(text(change, "contract_tests/segmind_sd3_contract/prices.json"))
+    assert len(prices["per_picture"]) == len(OPERATIONS) - 1
+
+
+def test_what_people_have_written_for_it_is_listed_with_its_line(change: Retired):
+    named = [line for line in change.left if line.startswith("wrapper/segmind_sd3/quirks.py:")]
+
+    assert [line.partition(": ")[2] for line in named] == ['actions=("sdk-tile-strength",),']
+
+
+@pytest.mark.parametrize("slug", ["sd4", "", "../facts/sd3-med-tile"])
+def test_an_endpoint_that_is_not_there_is_refused_with_those_that_are(slug: str):
+    with pytest.raises(CanNotRetire, match=f"There is no endpoint .*; there are .*{SLUG}"):
+        retired(slug, ROOT)
+
+
+def test_the_last_endpoint_stays(root: Path):
+    for file in (root / "openapi").glob("s*-*.yaml"):
+        if file.stem != SLUG:
+            file.unlink()
+
+    with pytest.raises(CanNotRetire, match="the only endpoint"):
+        retired(SLUG, root)
+
+
+def test_an_overlay_without_an_action_keeps_every_other_line():
+    overlay = "actions:\n  # one\n  - x-id: one\n    update: {}\n\n  # two\n  - x-id: two\n    update: {}\n"
+
+    assert without(overlay, ["one"], ()) == "actions:\n  # one\n  # two\n  - x-id: two\n    update: {}\n"
+    assert without(overlay, ["two"], ()) == "actions:\n  # one\n  - x-id: one\n    update: {}\n\n  # two\n"
+    assert without(overlay, [], ()) == overlay
+
+
+# --- The command ------------------------------------------------------------------------------------------
+
+
+def test_declined_everything_stays(root: Path):
+    before = {file: file.read_bytes() for file in root.rglob("*") if file.is_file()}
+
+    declined = CliRunner().invoke(retire, [SLUG, "--root", str(root)], input="n\n")
+
+    assert declined.exit_code == 1
+    assert {file: file.read_bytes() for file in root.rglob("*") if file.is_file()} == before
+
+
+def test_an_unknown_endpoint_is_status_2(root: Path):
+    assert CliRunner().invoke(retire, ["sd4", "--root", str(root), "--yes"]).exit_code == 2
+
+
+def test_what_is_left_makes_a_client_that_does_not_know_it(root: Path):
+    done = CliRunner().invoke(retire, [SLUG, "--root", str(root), "--yes"])
+    run(root, "openapi/generate.py")
+
+    assert done.exit_code == 0
+    assert not (root / "cassettes" / SLUG).exists()
+    assert run(root, "-c", KNOWN) == "False False False False\n"
+
+
+def test_a_deprecated_endpoint_says_so_in_its_documentation_and_on_the_command_line(root: Path):
+    spec = root / "openapi" / f"{SLUG}.yaml"
+    marked = f"operationId: {OPERATION}\n      deprecated: true"
+    spec.write_text(
+        spec.read_text(encoding="utf-8").replace(f"operationId: {OPERATION}", marked), encoding="utf-8"
+    )
+    run(root, "openapi/generate.py")
+
+    told = run(root, "-c", f"from segmind_sd3 import Client; print(Client.{OPERATION}.__doc__)")
+    help_text = run(root, "-m", "segmind_sd3", "sd3-medium-tile", "--help")
+
+    assert read(spec)["paths"][f"/v1/{SLUG}"]["post"]["deprecated"] is True
+    assert "Deprecated: the vendor retires this endpoint." in told
+    assert "DEPRECATED" in help_text.upper()
+
+
+def run(root: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(root / name) for name in FOLDERS)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+# --- The warning ------------------------------------------------------------------------------------------
+
+TURBO = "sd35_turbo_txt2img"
+
+
+@pytest.fixture
+def deprecated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPERATIONS, TURBO, replace(OPERATIONS[TURBO], deprecated=True))  # pyright: ignore[reportArgumentType] - a dict, which the module shows as a Mapping
+
+
+@pytest.mark.usefixtures("deprecated")
+def test_a_call_of_a_deprecated_endpoint_warns_at_the_callers_line():
+    with Client(MADE_UP_KEY, transport=ReferenceServer().transport()) as client:
+        with pytest.warns(DeprecationWarning, match=f"{TURBO} is deprecated.*stable-diffusion-3.5") as told:
+            assert client.sd35_turbo_txt2img(prompt="a panda").images
+        with pytest.warns(DeprecationWarning, match=TURBO) as prepared:
+            client.prepare(TURBO, prompt="a panda")
+
+    assert [each.filename for each in (*told, *prepared)] == [__file__, __file__]
+
+
+@pytest.mark.usefixtures("deprecated")
+def test_an_awaited_call_warns_likewise():
+    async def draw() -> None:
+        async with AsyncClient(MADE_UP_KEY, transport=ReferenceServer().async_transport()) as client:
+            await client.sd35_turbo_txt2img(prompt="a panda")
+            await client.prepare(TURBO, prompt="a panda")
+
+    with pytest.warns(DeprecationWarning, match=TURBO) as told:
+        asyncio.run(draw())
+
+    assert [each.filename for each in told] == [__file__, __file__]
+
+
+@pytest.mark.usefixtures("deprecated")
+def test_sending_what_was_prepared_does_not_warn_again():
+    with Client(MADE_UP_KEY, transport=ReferenceServer().transport()) as client:
+        with pytest.warns(DeprecationWarning, match=TURBO):
+            prepared = client.prepare(TURBO, prompt="a panda")
+
+        assert client.send(prepared).images
