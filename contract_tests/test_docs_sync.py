@@ -20,7 +20,6 @@ from segmind_sd3_contract.docs.pipeline import put
 from segmind_sd3_contract.docs.sync_command import sync
 from segmind_sd3_contract.docs.sync_proof import outcomes
 from segmind_sd3_contract.docs.syncing import CanNotSync, all_synced, synced
-from segmind_sd3_contract.docs.through import EDITS, through
 from segmind_sd3_contract.docs.writing import written
 
 OPENAPI = Path(__file__).parents[1] / "openapi"
@@ -313,12 +312,6 @@ def test_a_page_without_a_spec_makes_one_that_says_what_it_says(folder: Path, sl
 
     assert checked(page, folder) == []
     assert read(folder / "sd4-test.yaml")["paths"]["/v1/sd4-test"]["post"]["operationId"] == "sd4_test"
-
-
-def test_a_new_endpoint_is_through_to_a_tested_client_by_one_command():
-    came = through(EDITS["a whole new endpoint"])
-
-    assert (came.problem, came.passed > 100) == ("", True)
 
 
 # --- The command ------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from segmind_sd3_contract.changes.regenerate import regenerate
+from segmind_sd3_contract.docs.through import EDITS, through
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("openapi", "generated_client", "wrapper", "contract_tests", "cassettes")
@@ -92,3 +93,9 @@ def test_outside_of_a_checkout_the_status_is_2(tmp_path: Path, monkeypatch: pyte
 
     assert done.exit_code == 2
     assert "go to a checkout" in done.output
+
+
+def test_a_new_endpoint_is_through_to_a_tested_client_by_one_command():
+    came = through(EDITS["a whole new endpoint"])
+
+    assert (came.problem, came.passed > 100) == ("", True)
