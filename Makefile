@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 THROUGH := contract_tests/test_regenerate.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format generate readme record conformance mutation mutation-compare faults sequences soak planted bench spectral pins try-generator clean docs-mutation redocly regenerate
+.PHONY: help setup demo test check format generate readme record conformance mutation mutation-compare faults sequences soak planted bench spectral pins try-generator clean docs-mutation through sync-proof redocly regenerate
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,7 +1,7 @@
 """Where, after a sync, a sentence of one's own is wanted or should be read again: no prose is copied.
 
-A parameter without a sentence is documented by its facts alone. One whose page was reworded keeps the one that
-it has.
+A parameter without a sentence is documented by its facts alone. One whose page was reworded keeps the one
+that it has.
 """
 
 from __future__ import annotations
