@@ -156,6 +156,13 @@ def test_an_unknown_endpoint_is_status_2(root: Path):
     assert CliRunner().invoke(retire, ["sd4", "--root", str(root), "--yes"]).exit_code == 2
 
 
+def test_a_folder_that_is_no_checkout_is_status_2(tmp_path: Path):
+    refused = CliRunner().invoke(retire, [SLUG, "--root", str(tmp_path), "--yes"])
+
+    assert refused.exit_code == 2
+    assert "say --root" in refused.output
+
+
 def test_what_is_left_makes_a_client_that_does_not_know_it(root: Path):
     done = CliRunner().invoke(retire, [SLUG, "--root", str(root), "--yes"])
     run(root, "openapi/generate.py")

@@ -3,7 +3,10 @@
 
 import difflib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import date
@@ -22,7 +25,14 @@ from segmind_sd3_contract.docs.sync_proof import outcomes
 from segmind_sd3_contract.docs.syncing import CanNotSync, all_synced, synced
 from segmind_sd3_contract.docs.writing import written
 
-OPENAPI = Path(__file__).parents[1] / "openapi"
+ROOT = Path(__file__).parents[1]
+OPENAPI = ROOT / "openapi"
+PACKAGES = ("wrapper", "generated_client", "contract_tests")
+ASKED = """
+import inspect
+from segmind_sd3 import AsyncClient, Client
+print({tuple(inspect.signature(each.sd4_test).parameters)[:3] for each in (Client, AsyncClient)})
+"""
 PAGES: dict[str, dict[str, Any]] = {
     file.stem: json.loads(file.read_text(encoding="utf-8"))
     for file in sorted((OPENAPI / "facts").glob("*.json"))
@@ -314,6 +324,28 @@ def test_a_page_without_a_spec_makes_one_that_says_what_it_says(folder: Path, sl
     assert read(folder / "sd4-test.yaml")["paths"]["/v1/sd4-test"]["post"]["operationId"] == "sd4_test"
 
 
+def test_a_new_endpoint_gets_its_method_on_both_clients(root: Path):
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    page = deepcopy(PAGES["sd3-med-img2img"])
+    page |= {"slug": "sd4-test", "url": "https://api.segmind.com/v1/sd4-test"}
+    called(root, page, "--yes")
+
+    ran = [
+        subprocess.run(
+            [sys.executable, *command],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(str(root / name) for name in PACKAGES)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for command in ([str(root / "openapi" / "generate.py")], ["-c", ASKED])
+    ]
+
+    assert [each.returncode for each in ran] == [0, 0], ran
+    assert ran[1].stdout == "{('self', 'prompt', 'negative_prompt')}\n"
+
+
 # --- The command ------------------------------------------------------------------------------------------
 
 
@@ -402,3 +434,21 @@ def test_a_page_that_was_reworded_points_to_the_sentence_that_we_have(root: Path
     assert kept["slug"] == TURBO
     assert said.count("does the sentence still hold?") == 1
     assert "the page's seed was reworded" in said
+
+
+def test_a_spec_that_is_laid_out_otherwise_is_left_to_people(root: Path):
+    spec = root / "openapi" / f"{TURBO}.yaml"
+    without = spec.read_text(encoding="utf-8").replace("x-documented-sample", "x-sample")
+    spec.write_text(without, encoding="utf-8")
+
+    refused = called(root, changed(TURBO, "guidance_scale", max="20"), "--yes")
+
+    assert (refused.exit_code, spec.read_text(encoding="utf-8")) == (2, without)
+    assert f"{TURBO}.yaml is not laid out as the other specs" in refused.output
+
+
+def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path):
+    refused = called(tmp_path, PAGES[TURBO], "--yes")
+
+    assert (refused.exit_code, sorted(tmp_path.iterdir())) == (2, [tmp_path / "page.txt"])
+    assert "say --root" in refused.output

@@ -5,13 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from segmind_sd3_contract.facts import differences
 
@@ -26,27 +23,28 @@ class BrokenContract(Exception):
 
 
 @cache
-def _on_path(folder: Path) -> None:
-    if not (folder / "layers.py").is_file():
+def on_path(pipeline: Path) -> None:
+    """Make the scripts of a checkout's folder importable.
+
+    Raises:
+        BrokenContract: It has none.
+    """
+    if not (pipeline / "layers.py").is_file():
         raise BrokenContract(
-            f"{folder} has no pipeline: call this in a checkout of the project, or say --root."
+            f"{pipeline} has no pipeline: call this in a checkout of the project, or say --root."
         )
-    if str(folder.resolve()) not in sys.path:
-        sys.path.insert(0, str(folder.resolve()))
+    if str(pipeline.resolve()) not in sys.path:
+        sys.path.insert(0, str(pipeline.resolve()))
 
 
-def read(folder: Path, name: str) -> dict[str, Any]:
-    """One YAML file of the folder."""
+def read(file: Path) -> dict[str, Any]:
+    """A YAML file, by the pipeline that is on the path: what it has read once it need not read again."""
+    from documents import ContractError, read  # noqa: PLC0415 - a checkout's own, known only now
+
     try:
-        return _read((folder / name).read_bytes())
-    except (OSError, YAMLError, UnicodeDecodeError) as problem:
-        raise BrokenContract(f"{name} can't be read: {' '.join(str(problem).split())}.") from problem
-
-
-@lru_cache(maxsize=32)
-def _read(text: bytes) -> dict[str, Any]:
-    yaml: Any = YAML(typ="safe", pure=True)
-    return yaml.load(text)
+        return read(file)
+    except ContractError as problem:
+        raise BrokenContract(str(problem)) from problem
 
 
 def require_layers(folder: Path, pipeline: Path) -> None:
@@ -54,8 +52,8 @@ def require_layers(folder: Path, pipeline: Path) -> None:
 
     `pipeline` is the folder whose scripts judge; the specs may be another folder's.
     """
-    _on_path(pipeline)
-    from documents import ContractError  # noqa: PLC0415 - a checkout's own, known only now
+    on_path(pipeline)
+    from documents import ContractError  # noqa: PLC0415 - as above
     from layers import read_layers  # noqa: PLC0415 - as above
 
     try:
@@ -66,7 +64,7 @@ def require_layers(folder: Path, pipeline: Path) -> None:
 
 def spec_differences(facts: Facts, folder: Path, pipeline: Path) -> list[Difference]:
     """Where the spec of a page's slug says another thing than the page."""
-    _on_path(pipeline)
+    on_path(pipeline)
     from bundle import bundle  # noqa: PLC0415 - as above
     from documents import ContractError  # noqa: PLC0415 - as above
 
@@ -84,7 +82,9 @@ def copied(folder: Path) -> Generator[Path]:
         copy.mkdir()
         for file in folder.glob("*.yaml"):
             shutil.copy(file, copy)
-        shutil.copytree(folder / "facts", copy / "facts")
+        (copy / "facts").mkdir()
+        for file in (folder / "facts").glob("*.json"):
+            shutil.copy(file, copy / "facts")
         yield copy
 
 
@@ -96,7 +96,7 @@ def put(texts: Mapping[Path, str]) -> None:
 
 def gone_without(folder: Path, pipeline: Path) -> list[str]:
     """The names of the overlay actions that find nothing to speak of in the specs that are left."""
-    _on_path(pipeline)
+    on_path(pipeline)
     from bundle import bundle  # noqa: PLC0415 - as above
     from documents import ContractError  # noqa: PLC0415 - as above
     from layers import specs  # noqa: PLC0415 - as above
@@ -120,7 +120,7 @@ def gone_without(folder: Path, pipeline: Path) -> list[str]:
 
 def methods_without(folder: Path, pipeline: Path, clients: str) -> str:
     """The module of the SDK's clients with the methods of a folder's endpoints."""
-    _on_path(pipeline)
+    on_path(pipeline)
     from documents import ContractError  # noqa: PLC0415 - as above
     from layers import read_layers  # noqa: PLC0415 - as above
     from methods import with_methods  # noqa: PLC0415 - as above

@@ -19,6 +19,7 @@ from segmind_sd3_contract.docs.pipeline import (
     copied,
     gone_without,
     methods_without,
+    on_path,
     put,
     read,
 )
@@ -63,12 +64,16 @@ def retired(slug: str, root: Path) -> Retired:
     """
     folder = root / "openapi"
     spec = folder / f"{slug}.yaml"
-    known = sorted(file.stem for file in folder.glob("*.yaml") if "paths" in read(folder, file.name))
+    try:
+        on_path(folder)
+    except BrokenContract as problem:
+        raise CanNotRetire(str(problem)) from problem
+    known = sorted(file.stem for file in folder.glob("*.yaml") if "paths" in read(file))
     if slug not in known:
         raise CanNotRetire(f"There is no endpoint {slug}; there are {', '.join(known)}.")
     if len(known) == 1:
         raise CanNotRetire(f"{slug} is the only endpoint that is left.")
-    operation, model = _names(read(folder, spec.name))
+    operation, model = _names(read(spec))
     with copied(folder) as copy:
         (copy / spec.name).unlink()
         (copy / "facts" / f"{slug}.json").unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from segmind_sd3_contract.docs.new_spec import headers_of, new_spec, response_of
 from segmind_sd3_contract.docs.pipeline import (
     BrokenContract,
     copied,
+    on_path,
     put,
     read,
     require_layers,
@@ -51,30 +52,44 @@ def all_synced(pages: Iterable[Facts], folder: Path, *, on: date | None = None) 
     pages = list(pages)
     day = (on or datetime.now(UTC).date()).isoformat()
     changed: dict[str, str] = {}
-    with copied(folder) as copy:
-        try:
+    try:
+        on_path(folder)
+        with copied(folder) as copy:
             for facts in pages:
-                texts = {
-                    file: text
-                    for file, text in _edited(facts, copy, day).items()
-                    if not file.is_file() or file.read_bytes() != text.encode()
-                }
-                put(texts)
-                changed |= {file.relative_to(copy).as_posix(): text for file, text in texts.items()}
-            for facts in pages:
-                if left := spec_differences(facts, copy, folder):
-                    raise CanNotSync(f"{facts['slug']}: edit the spec by hand, for {left[0]}.")
-            require_layers(copy, folder)
-            if SHARED in changed:
-                _require_others(copy, folder)
-        except (BrokenContract, NoSuchProperty) as problem:
-            raise CanNotSync(str(problem)) from problem
+                changed |= _changed(facts, copy, day)
+            _require(pages, copy, folder, others=SHARED in changed)
+    except (BrokenContract, NoSuchProperty) as problem:
+        raise CanNotSync(str(problem)) from problem
     return {folder / name: text for name, text in changed.items()}
 
 
-def _require_others(folder: Path, pipeline: Path) -> None:
-    """Nothing, if the pages that were not given still agree with what all of them share."""
-    for file in sorted((folder / "facts").glob("*.json")):
+def _changed(facts: Facts, folder: Path, day: str) -> dict[str, str]:
+    """Write what follows from one page into a folder, and give the texts by their names in it."""
+    try:
+        edited = _edited(facts, folder, day)
+    except (KeyError, TypeError) as odd:
+        raise CanNotSync(
+            f"{facts['slug']}.yaml is not laid out as the other specs ({odd!r}): edit it by hand."
+        ) from odd
+    texts = {
+        file: text
+        for file, text in edited.items()
+        if not file.is_file() or file.read_bytes() != text.encode()
+    }
+    put(texts)
+    return {file.relative_to(folder).as_posix(): text for file, text in texts.items()}
+
+
+def _require(pages: list[Facts], folder: Path, pipeline: Path, *, others: bool) -> None:
+    """Nothing, if the specs say what the pages say, and the overlays still fit them.
+
+    `others` are the pages that were not given: what all of them share has changed.
+    """
+    for facts in pages:
+        if left := spec_differences(facts, folder, pipeline):
+            raise CanNotSync(f"{facts['slug']}: edit the spec by hand, for {left[0]}.")
+    require_layers(folder, pipeline)
+    for file in sorted((folder / "facts").glob("*.json")) if others else ():
         facts = json.loads(file.read_text(encoding="utf-8"))
         if left := spec_differences(facts, folder, pipeline):
             raise CanNotSync(
@@ -85,10 +100,10 @@ def _require_others(folder: Path, pipeline: Path) -> None:
 
 def shared_responses(folder: Path) -> dict[str, str]:
     """The components that specs refer to for a status, by its code and its name: `401 Unauthorized`."""
-    components = read(folder, SHARED)["components"]["responses"]
+    components = read(folder / SHARED)["components"]["responses"]
     found: dict[str, str] = {}
     for file in sorted(folder.glob("*.yaml")):
-        for item in read(folder, file.name).get("paths", {}).values():
+        for item in read(file).get("paths", {}).values():
             for operation in item.values():
                 for code, response in operation["responses"].items():
                     if name := response.get("$ref", "").rpartition("/")[2]:
@@ -103,7 +118,7 @@ def _edited(facts: Facts, folder: Path, day: str) -> dict[Path, str]:
     texts = {kept: json.dumps(facts, indent=2, ensure_ascii=False) + "\n"}
     if not file.is_file():
         return texts | {file: new_spec(facts, shared_responses(folder), day)}
-    spec = _Spec(facts, read(folder, file.name), file.read_text(encoding="utf-8"), folder)
+    spec = _Spec(facts, read(file), file.read_text(encoding="utf-8"), folder)
     return texts | spec.texts(day)
 
 
@@ -115,7 +130,7 @@ class _Spec:
         self.file = folder / f"{facts['slug']}.yaml"
         self.edits = Edited(text)
         self.shared = Edited((folder / SHARED).read_text(encoding="utf-8"))
-        self.shared_document = read(folder, SHARED)
+        self.shared_document = read(folder / SHARED)
         (self.path,) = document["paths"]
         ((self.method, self.operation),) = document["paths"][self.path].items()
         body = self.operation["requestBody"]["content"]["application/json"]["schema"]
