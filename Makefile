@@ -5,11 +5,11 @@ BIN := .venv/bin
 READY := .venv/ready
 # Without compiled files, each process that a test starts would compile what it imports anew.
 export PYTHONDONTWRITEBYTECODE :=
-# From a changed page or spec to a tested client, in copies: a fifth of all the tests' time.
-THROUGH := $(patsubst %,contract_tests/test_%.py,regenerate regeneration docs_sync)
+# They make clients in copies of the repository, or run the tests anew for each fault: a fifth of all the time.
+SLOW := $(patsubst %,contract_tests/test_%.py,regenerate regeneration retired docs_sync planted mutation)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format generate readme record conformance mutation mutation-compare faults sequences soak planted bench spectral pins try-generator clean docs-mutation through sync-proof redocly regenerate
+.PHONY: help setup demo test test-slow check format generate readme record conformance mutation mutation-compare faults sequences soak planted bench spectral pins try-generator clean docs-mutation through sync-proof redocly regenerate
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,10 +29,13 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## draw one picture from each endpoint into out/, by the reference server
 	$(BIN)/python -m segmind_sd3_contract.demo --out out
 
-test: $(READY)  ## run the tests (make through has the longest), and print what they reach of the SDK; a gap without a reason fails
-	$(BIN)/python -m pytest -n 3 --dist loadfile -q $(THROUGH:%=--ignore=%) \
+test: $(READY)  ## run the tests, all but the slow ones, and print what they reach of the SDK; a gap without a reason fails
+	$(BIN)/python -m pytest -n 3 --dist loadfile -q $(SLOW:%=--ignore=%) \
 		--cov --cov-report= -p segmind_sd3_contract.coverage_report
 	$(BIN)/python -m segmind_sd3_contract.coverage_report
+
+test-slow: $(READY)  ## run the slow tests: clients made in copies, samples of planted faults and of mutants
+	$(BIN)/python -m pytest -n 3 --dist loadfile -q $(SLOW)
 
 check: $(READY)  ## lint, types, floors, generated files, README: writes nothing
 	$(BIN)/ruff check .
@@ -83,7 +86,6 @@ planted: $(READY)  ## switch off each quirk and move each bound: does a test not
 	$(BIN)/python -m segmind_sd3_contract.planted
 
 through: $(READY)  ## from each kind of change to a tested client by one command, in clones, with the time it takes
-	$(BIN)/python -m pytest -n 3 --dist loadfile -q $(THROUGH)
 	$(BIN)/python -m segmind_sd3_contract.docs.through
 
 sync-proof: $(READY)  ## change every fact of the docs pages: does docs sync follow, and touch nothing else?

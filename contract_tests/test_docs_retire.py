@@ -1,38 +1,23 @@
 """`docs retire` takes an endpoint out; `deprecated: true` says before that it will go."""
 
-import asyncio
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from documents import read
 from layers import read_layers
 from methods import with_methods
 from parameters import endpoints
-from segmind_sd3 import AsyncClient, Client
 from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract.docs.overlays import without
 from segmind_sd3_contract.docs.retire_command import retire
 from segmind_sd3_contract.docs.retiring import CanNotRetire, Retired, retired
-from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 ROOT = Path(__file__).parents[1]
 SLUG, OPERATION = "sd3-med-tile", "sd3_medium_tile"
 CLIENTS = "wrapper/segmind_sd3/client.py"
-KNOWN = f"""
-from segmind_sd3 import AsyncClient, Client
-from segmind_sd3_api.parameters import OPERATIONS
-from segmind_sd3_contract.cassettes.cases import cases
-recorded = {{case.operation for case in cases().values()}}
-print(*({OPERATION!r} in each for each in (OPERATIONS, recorded, vars(Client), vars(AsyncClient))))
-"""
 FOLDERS = ("openapi", "wrapper", "generated_client", "contract_tests", "cassettes")
 
 
@@ -161,84 +146,3 @@ def test_a_folder_that_is_no_checkout_is_status_2(tmp_path: Path):
 
     assert refused.exit_code == 2
     assert "say --root" in refused.output
-
-
-def test_what_is_left_makes_a_client_that_does_not_know_it(root: Path):
-    done = CliRunner().invoke(retire, [SLUG, "--root", str(root), "--yes"])
-    run(root, "openapi/generate.py")
-
-    assert done.exit_code == 0
-    assert not (root / "cassettes" / SLUG).exists()
-    assert run(root, "-c", KNOWN) == "False False False False\n"
-
-
-def test_a_deprecated_endpoint_says_so_in_its_documentation_and_on_the_command_line(root: Path):
-    spec = root / "openapi" / f"{SLUG}.yaml"
-    marked = f"operationId: {OPERATION}\n      deprecated: true"
-    spec.write_text(
-        spec.read_text(encoding="utf-8").replace(f"operationId: {OPERATION}", marked), encoding="utf-8"
-    )
-    run(root, "openapi/generate.py")
-
-    told = run(root, "-c", f"from segmind_sd3 import Client; print(Client.{OPERATION}.__doc__)")
-    help_text = run(root, "-m", "segmind_sd3", "sd3-medium-tile", "--help")
-
-    assert read(spec)["paths"][f"/v1/{SLUG}"]["post"]["deprecated"] is True
-    assert "Deprecated: the vendor retires this endpoint." in told
-    assert "DEPRECATED" in help_text.upper()
-
-
-def run(root: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(root / name) for name in FOLDERS)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-# --- The warning ------------------------------------------------------------------------------------------
-
-TURBO = "sd35_turbo_txt2img"
-
-
-@pytest.fixture
-def deprecated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(OPERATIONS, TURBO, replace(OPERATIONS[TURBO], deprecated=True))  # pyright: ignore[reportArgumentType] - a dict, which the module shows as a Mapping
-
-
-@pytest.mark.usefixtures("deprecated")
-def test_a_call_of_a_deprecated_endpoint_warns_at_the_callers_line():
-    with Client(MADE_UP_KEY, transport=ReferenceServer().transport()) as client:
-        with pytest.warns(DeprecationWarning, match=f"{TURBO} is deprecated.*stable-diffusion-3.5") as told:
-            assert client.sd35_turbo_txt2img(prompt="a panda").images
-        with pytest.warns(DeprecationWarning, match=TURBO) as prepared:
-            client.prepare(TURBO, prompt="a panda")
-
-    assert [each.filename for each in (*told, *prepared)] == [__file__, __file__]
-
-
-@pytest.mark.usefixtures("deprecated")
-def test_an_awaited_call_warns_likewise():
-    async def draw() -> None:
-        async with AsyncClient(MADE_UP_KEY, transport=ReferenceServer().async_transport()) as client:
-            await client.sd35_turbo_txt2img(prompt="a panda")
-            await client.prepare(TURBO, prompt="a panda")
-
-    with pytest.warns(DeprecationWarning, match=TURBO) as told:
-        asyncio.run(draw())
-
-    assert [each.filename for each in told] == [__file__, __file__]
-
-
-@pytest.mark.usefixtures("deprecated")
-def test_sending_what_was_prepared_does_not_warn_again():
-    with Client(MADE_UP_KEY, transport=ReferenceServer().transport()) as client:
-        with pytest.warns(DeprecationWarning, match=TURBO):
-            prepared = client.prepare(TURBO, prompt="a panda")
-
-        assert client.send(prepared).images

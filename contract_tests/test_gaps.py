@@ -22,7 +22,8 @@ from segmind_sd3.cli import commands
 from segmind_sd3.drawing import command_of
 from segmind_sd3.network import Deadline, _AsyncBackend, _left  # pyright: ignore[reportPrivateUsage] - seen from inside alone
 from segmind_sd3.pictures import whole
-from segmind_sd3.wire import Key
+from segmind_sd3.quirks import images_under_one_name
+from segmind_sd3.wire import Key, Reply
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_contract.reference import MADE_UP_KEY, Answer, ReferenceServer, Request
 
@@ -251,3 +252,13 @@ def test_a_terminal_for_standard_input_is_no_picture(
         commands(["sd3-medium-tile", "--prompt", "x", "--image", "-", "--local"], prog_name="segmind-sd3")
 
     assert (ended.value.code, "send a picture into it" in capsys.readouterr().err) == (2, True)
+
+
+# -- Repairs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [b'["images"]', b'{"images": []}', b'{"image": "a", "images": ["b"]}'])
+def test_a_reply_that_only_names_images_is_left_as_it_is(body: bytes):
+    reply = Reply(200, {}, body)
+
+    assert images_under_one_name(reply) is reply

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from segmind_sd3_contract.conformance.journal import Journal
-from segmind_sd3_contract.conformance.judging import Readings
 from segmind_sd3_contract.conformance.prices import Prices
 from segmind_sd3_contract.conformance.running import Plan, Progress, money, planned, tried
 from segmind_sd3_contract.conformance.sending import Sender
@@ -13,6 +13,7 @@ from segmind_sd3_contract.conformance.sending import Sender
 if TYPE_CHECKING:
     import httpx
 
+    from segmind_sd3_contract.conformance.judging import Readings
     from segmind_sd3_contract.conformance.results import Outcome
 
 NOBODY_PAYS: Final = "http://conformance.invalid"
@@ -21,24 +22,27 @@ PENNILESS: Final = "SG_00000000000000ff"
 """The key that a server of the suite's own gives no credits."""
 
 
+@lru_cache(maxsize=2)
+def whole_plan(readings: Readings) -> Plan:
+    """Plan everything: there is a key for each call."""
+    return planned(readings, Prices.read(), can_send=lambda _: True)
+
+
 def first_broken(
     transport: httpx.BaseTransport,
+    readings: Readings,
     *,
-    documented: Any,
-    observed: Any,
     strict: bool = True,
     likely: tuple[str, str] | None = None,
-    exact: bool = True,
 ) -> Outcome | None:
     """Run the whole suite against what a transport answers, until a case is broken.
 
-    `documented` and `observed` are the bundles that it is judged by. `likely` is an endpoint and a group: its
-    cases come first, then those of the endpoint. None means that no case is broken.
+    `likely` is an endpoint and a group: its cases come first, then those of the endpoint. None means that no
+    case is broken.
     """
-    readings = Readings.of(documented, observed, exact=exact)
     with Journal() as journal:
         sender = Sender(NOBODY_PAYS, KEY, journal, transport, penniless=PENNILESS)
-        plan = planned(readings, Prices.read(), can_send=sender.can_send)
+        plan = whole_plan(readings)
         if likely:
             operation, group = likely
             # The balance first: what a call costs is seen by how it falls.

@@ -15,8 +15,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from segmind_sd3_contract.conformance.inprocess import first_broken
+from segmind_sd3_contract.conformance.judging import Readings
+from segmind_sd3_contract.conformance.judging import packaged as packaged_readings
 from segmind_sd3_contract.mutation.equivalents import reason_of
-from segmind_sd3_contract.mutation.mutants import UNCHANGED, every
+from segmind_sd3_contract.mutation.mutants import UNCHANGED, every, packaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -116,12 +118,13 @@ def by_name() -> dict[str, Mutant]:
 def outcome_of(mutant: Mutant) -> Outcome | None:
     """Run the suite against a mutant, until a case is broken."""
     bundles = mutant.bundles()
-    return first_broken(
-        mutant.server().transport(),
-        documented=bundles.documented,
-        observed=bundles.observed,
-        likely=(mutant.operation, mutant.group),
+    # Cases are made once for each contract, and most mutants leave that as it is.
+    readings = (
+        packaged_readings(exact=True)
+        if bundles is packaged()
+        else Readings.of(bundles.documented, bundles.observed, exact=True)
     )
+    return first_broken(mutant.server().transport(), readings, likely=(mutant.operation, mutant.group))
 
 
 def tried(name: str) -> Result:
