@@ -5,8 +5,9 @@ BIN := .venv/bin
 READY := .venv/ready
 # Without compiled files, each process that a test starts would compile what it imports anew.
 export PYTHONDONTWRITEBYTECODE :=
-# They make clients in copies of the repository, or run the tests anew for each fault: a fifth of all the time.
-SLOW := $(patsubst %,contract_tests/test_%.py,regenerate regeneration retired docs_sync planted mutation)
+# Whole runs of the suite, clients made in copies of the repository, tests run anew for each planted fault.
+SLOW := conformance conformance_command conformance_money mutation planted regenerate regeneration retired docs_sync
+SLOW := $(SLOW:%=contract_tests/test_%.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow check format generate readme record conformance mutation mutation-compare faults sequences soak planted bench spectral pins try-generator clean docs-mutation through sync-proof redocly regenerate
@@ -34,7 +35,7 @@ test: $(READY)  ## run the tests, all but the slow ones, and print what they rea
 		--cov --cov-report= -p segmind_sd3_contract.coverage_report
 	$(BIN)/python -m segmind_sd3_contract.coverage_report
 
-test-slow: $(READY)  ## run the slow tests: clients made in copies, samples of planted faults and of mutants
+test-slow: $(READY)  ## run the slow tests: whole conformance runs, clients made in copies, samples of planted faults and mutants
 	$(BIN)/python -m pytest -n 3 --dist loadfile -q $(SLOW)
 
 check: $(READY)  ## lint, types, floors, generated files, README: writes nothing

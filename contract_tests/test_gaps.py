@@ -20,9 +20,10 @@ from segmind_sd3 import AsyncClient, Client, ConnectionFailed, InvalidRequest, U
 from segmind_sd3.checks import range_of, shown
 from segmind_sd3.cli import commands
 from segmind_sd3.drawing import command_of
+from segmind_sd3.exchange import decoded
 from segmind_sd3.network import Deadline, _AsyncBackend, _left  # pyright: ignore[reportPrivateUsage] - seen from inside alone
 from segmind_sd3.pictures import whole
-from segmind_sd3.quirks import images_under_one_name
+from segmind_sd3.quirks import images_under_one_name, size_beside_a_ratio
 from segmind_sd3.wire import Key, Reply
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_contract.reference import MADE_UP_KEY, Answer, ReferenceServer, Request
@@ -77,7 +78,17 @@ def test_a_jpeg_whose_segments_lead_nowhere_is_not_whole(segments: bytes):
     assert whole(b"\xff\xd8" + segments) is None
 
 
+def test_a_webp_with_a_chunk_of_no_known_kind_is_not_whole():
+    assert whole(b"RIFF\x16\0\0\0WEBPVP8?\x0a\0\0\0" + bytes(10)) is None
+
+
 # -- The wire ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_each_method_of_the_async_client_draws(operation: str, async_client: AsyncClient, least: Least):
+    assert (await getattr(async_client, operation)(**least(operation))).images
 
 
 @pytest.mark.anyio
@@ -262,3 +273,18 @@ def test_a_reply_that_only_names_images_is_left_as_it_is(body: bytes):
     reply = Reply(200, {}, body)
 
     assert images_under_one_name(reply) is reply
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/jpeg;base64,"])
+def test_a_picture_as_text_is_read_with_a_prefix_and_without(prefix: str):
+    assert decoded(f"{prefix}/9j/\n4A==") == b"\xff\xd8\xff\xe0"
+
+
+# -- Refusals ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sides", "refused"), [({"width": 512}, ["width"]), ({"width": None}, [])])
+def test_a_side_counts_as_given_beside_a_ratio_where_it_is_a_value(sides: dict[str, Any], refused: list[str]):
+    problems = size_beside_a_ratio(OPERATIONS["sd35_turbo_txt2img"], {"aspect_ratio": "1:1", **sides})
+
+    assert [each.parameter for each in problems] == refused

@@ -44,9 +44,6 @@ EXPECTED: Final = {
 }
 
 METHODS: Final = frozenset(HTTPMethod)
-CREDITS: Final = re.compile(
-    r"To keep track of your credit|.*\bcredits?\b.*\bresponse headers?\b", re.IGNORECASE
-)
 MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+*-]+")
 STATUS: Final = re.compile(r"([1-5]\d\d)\s*[-\u2013:]\s*(\S.*)")
 GLUE: Final = re.compile(r"(?<=[A-Za-z])(?=[A-Z](?:[a-z]|\s))")
