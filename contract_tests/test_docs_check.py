@@ -245,10 +245,8 @@ def test_each_contradiction_of_a_page_is_answered(slug: str):
     assert [each for each in contradictions(KEPT[slug]) if each.row is None] == []
 
 
-def test_every_answer_is_a_row_of_the_quirk_table_or_an_action_of_the_overlay():
-    overlay = (OPENAPI / "observed.overlay.yaml").read_text(encoding="utf-8")
-
-    assert {row for row in ROWS.values() if row not in QUIRKS and f"x-id: {row}\n" not in overlay} == set()
+def test_every_answer_is_a_row_of_the_quirk_table():
+    assert {*ROWS.values()} <= QUIRKS.keys()
 
 
 def test_no_answer_is_left_without_its_contradiction():

@@ -73,6 +73,19 @@ NOT_SENT: dict[str, tuple[str, str, str]] = {
 }
 """What is not sent unless it is given, and the action whose note is in its documentation."""
 
+LISTED: list[tuple[str, str, str]] = [
+    ("sd3_medium_tile", "sampler", "medium-sampler-values"),
+    ("sd3_medium_img2img", "sampler", "medium-sampler-values"),
+    ("sd3_medium_tile", "scheduler", "scheduler-values"),
+    ("sd3_medium_img2img", "scheduler", "scheduler-values"),
+    ("sd35_turbo_txt2img", "scheduler", "scheduler-values"),
+    ("sd3_medium_txt2img", "scheduler", "medium-txt2img-scheduler-values"),
+    ("sd35_turbo_txt2img", "aspect_ratio", "turbo-aspect-ratio-values"),
+    ("sd35_turbo_txt2img", "image_format", "turbo-image-format-values"),
+    ("sd3_large_img2img", "output_format", "large-output-format-values"),
+]
+"""Enums of which no page lists a value, and the action that knows some."""
+
 
 def test_every_row_of_a_default_and_every_default_is_tried_here():
     tried = [pair for pairs in SENT.values() for pair in pairs]
@@ -83,7 +96,7 @@ def test_every_row_of_a_default_and_every_default_is_tried_here():
         if known.sdk_default is not NO_DEFAULT
     ]
 
-    assert {*SENT, *NOT_SENT, "base64-default-true"} == rows("default")
+    assert {*SENT, *NOT_SENT, "enum-without-values", "base64-default-true"} == rows("default")
     assert sorted(tried) == sorted(policy)
 
 
@@ -114,6 +127,28 @@ def test_what_has_no_good_default_is_sent_only_when_given_and_says_so(
     assert name not in client.prepare(operation, **least(operation)).body
     assert client.prepare(operation, **least(operation, **{name: given})).body[name] == given
     assert actions("sdk")[action]["update"]["x-sdk-note"] in known.doc
+
+
+def test_every_list_of_the_row_of_enums_is_tried_here():
+    assert {action for *_, action in LISTED} == {*QUIRKS["enum-without-values"].actions}
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "action"),
+    [pytest.param(*each, id=f"enum-without-values::{each[0]}::{each[1]}") for each in LISTED],
+)
+def test_an_enum_without_values_offers_those_that_are_known(operation: str, name: str, action: str):
+    listed, _ = actions("observed")[action]["update"]["anyOf"]
+
+    assert set(listed["enum"]) <= set(OPERATIONS[operation].parameters[name].known_values)
+
+
+@pytest.mark.parametrize(("operation", "name"), [place for *place, _ in LISTED])
+def test_an_enum_without_values_takes_any_text(operation: str, name: str, client: Client, least: Least):
+    size: dict[str, None] = {"width": None, "height": None} if name == "aspect_ratio" else {}
+    params = least(operation, **{name: "of-tomorrow"}, **size)
+
+    assert client.prepare(operation, **params).body[name] == "of-tomorrow"
 
 
 def test_large_wants_a_prompt(client: Client, picture: bytes):

@@ -125,29 +125,44 @@ def _parameters() -> Iterator[tuple[str, Any]]:
 
 
 def undone_by_action() -> dict[str, dict[tuple[str, str], dict[str, Any]]]:
-    """For each action of our policy, give the fields of the parameters as they would be without it."""
+    """Give the fields of the parameters as they would be without an action, by the action's name.
+
+    Of our policy those are all that it says, and of an observation the values that it lists.
+    """
     sys.path.insert(0, str(ROOT / "openapi"))
     from bundle import operations, request_schema  # noqa: PLC0415 - scripts of a folder, not of a package
     from layers import read_layers  # noqa: PLC0415 - as above
     from overlay import apply, read_overlays  # noqa: PLC0415 - as above
 
-    observed = read_layers(ROOT / "openapi").observed
-    (policies,) = read_overlays(ROOT / "openapi" / "sdk.overlay.yaml")
+    layers = read_layers(ROOT / "openapi")
+    observations, policies = read_overlays(
+        ROOT / "openapi" / "observed.overlay.yaml", ROOT / "openapi" / "sdk.overlay.yaml"
+    )
     known = {(operation, each.name): each for operation, each in _parameters()}
-    schemas = {
-        each.id: request_schema(observed, each)[0]
-        for each in operations(observed)
-        if "requestBody" in each.spec
-    }
+
+    def of_parameters(document: Any) -> Iterator[tuple[tuple[str, str], Any]]:
+        for each in operations(document):
+            if "requestBody" in each.spec:
+                _, schema = request_schema(document, each)
+                yield from (((each.id, name), schema) for name in schema["properties"])
+
     undone: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for action in policies:
-        alone = apply(observed, [action])["components"]["schemas"]
         undone[action.spec["x-id"]] = {
-            (operation, name): without(alone[model], name, known[operation, name])
-            for operation, model in schemas.items()
-            for name, spec in alone[model]["properties"].items()
-            if any(word.startswith("x-sdk-") for word in spec)
+            place: without(schema, place[1], known[place])
+            for place, schema in of_parameters(apply(layers.observed, [action]))
+            if any(word.startswith("x-sdk-") for word in schema["properties"][place[1]])
         }
+    for action in observations:
+        options = action.spec.get("update", {}).get("anyOf", ())
+        if listed := {value for option in options for value in option.get("enum", ())}:
+            undone[action.spec["x-id"]] = {
+                place: {
+                    "known_values": tuple(each for each in known[place].known_values if each not in listed)
+                }
+                for place, schema in of_parameters(apply(layers.documented, [action]))
+                if "anyOf" in schema["properties"][place[1]]
+            }
     return undone
 
 

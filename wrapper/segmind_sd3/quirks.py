@@ -162,6 +162,24 @@ row(
 )
 
 row(
+    "enum-without-values",
+    "default",
+    documented="`sampler`, `scheduler`, `aspect_ratio`, `image_format`, `output_format` list no value",
+    observed="values that newer pages list and programs send",
+    grade="client",
+    evidence="the vendor's pages of sibling models, public programs; each list has its own grade",
+    does="takes any text; editors, completion and the documentation offer the known values",
+    actions=(
+        "medium-sampler-values",
+        "scheduler-values",
+        "medium-txt2img-scheduler-values",
+        "turbo-aspect-ratio-values",
+        "turbo-image-format-values",
+        "large-output-format-values",
+    ),
+)
+
+row(
     "negative-prompt-none",
     "default",
     documented="medium txt2img: `negative_prompt` is a str with the default `None`",

@@ -163,6 +163,17 @@ def _(evidence: Evidence) -> Told:
     return ("as documented" if same else "neither"), f"an omitted one draws {what} the text `None`"
 
 
+@_probe("enum-without-values")
+def _(evidence: Evidence) -> Told:
+    tried = [replies for case in evidence.outcomes if "::value:" in case and (replies := evidence.of(case))]
+    drawn = sum(_sound(replies) for replies in tried)
+    if not tried:
+        return NOT_MET
+    return "as observed" if drawn == len(
+        tried
+    ) else "neither", f"{drawn} of {len(tried)} known values are drawn"
+
+
 @_probe("strength-both-ways")
 def _(evidence: Evidence) -> Told:
     weak, strong = evidence.of(f"{TILE}::strength::min"), evidence.of(f"{TILE}::strength::max")

@@ -1,8 +1,4 @@
-"""Where a page contradicts itself, and what answers each: a row of the quirk table, by its name.
-
-An enum without values is answered by the action of the observed overlay that knows some of its values, unless
-the SDK does more about it than to take any text; then it has a row.
-"""
+"""Where a page contradicts itself, and the row of the quirk table that answers each."""
 
 from __future__ import annotations
 
@@ -19,8 +15,6 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.facts import Facts
 
 ANY: Final = "*"
-IMG2IMG: Final = "sd3-med-img2img"
-TILE: Final = "sd3-med-tile"
 LARGE: Final = "stable-diffusion-3-large-img2img"
 MEDIUM: Final = "stable-diffusion-3-medium-txt2img"
 TURBO: Final = "stable-diffusion-3.5-turbo-txt2img"
@@ -36,21 +30,14 @@ ROWS: Final[dict[tuple[str, str, str], str]] = {
     ("enum without values", LARGE, "mode"): "mode-without-values",
     ("enum without values", TURBO, "sampler"): "sampler-required-no-values",
     ("enum without values", TURBO, "scheduler"): "sampler-required-no-values",
-    ("enum without values", TURBO, "aspect_ratio"): "turbo-aspect-ratio-values",
-    ("enum without values", TURBO, "image_format"): "turbo-image-format-values",
-    ("enum without values", LARGE, "output_format"): "large-output-format-values",
-    ("enum without values", MEDIUM, "scheduler"): "medium-txt2img-scheduler-values",
-    ("enum without values", TILE, "sampler"): "medium-sampler-values",
-    ("enum without values", TILE, "scheduler"): "scheduler-values",
-    ("enum without values", IMG2IMG, "sampler"): "medium-sampler-values",
-    ("enum without values", IMG2IMG, "scheduler"): "scheduler-values",
+    ("enum without values", ANY, ANY): "enum-without-values",
     ("required, and nothing to choose from", LARGE, "mode"): "mode-without-values",
     ("required, and nothing to choose from", TURBO, "sampler"): "sampler-required-no-values",
     ("required, and nothing to choose from", TURBO, "scheduler"): "sampler-required-no-values",
     ("code inside quotes", ANY, "image"): "tob64-inside-quotes",
     ("address opened as a file", ANY, "image"): "tob64-url-as-file",
 }
-"""What answers a contradiction of a page in a parameter, by the three; the page may be any."""
+"""What answers a contradiction of a page in a parameter, by the three; page and parameter may be any."""
 
 CALL: Final = re.compile(r"\s*(?:await\s+)?([A-Za-z_$][\w.$]*)\s*\(.*\)\s*", re.DOTALL)
 OPENS_A_FILE: Final = re.compile(r"\s*(?:await\s+)?(?:toB64|\w*file\w*)\s*\(\s*['\"]https?:")
@@ -60,7 +47,7 @@ NO_TEXT: Final = frozenset({"None", "null", "undefined", "true", "false", "True"
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """What is wrong with a parameter, in the page's own words, and the name of what answers it, if any."""
+    """What is wrong with a parameter, in the page's own words, and the quirk row that answers it, if any."""
 
     attribute: str
     what: str
@@ -85,7 +72,8 @@ def unfounded(pages: Iterable[Facts]) -> set[str]:
 
 
 def _row(what: str, slug: str, attribute: str) -> str | None:
-    return ROWS.get((what, slug, attribute), ROWS.get((what, ANY, attribute)))
+    keys = ((what, slug, attribute), (what, ANY, attribute), (what, ANY, ANY))
+    return next((ROWS[key] for key in keys if key in ROWS), None)
 
 
 def _of(attribute: Facts, sample: Any, reply: str) -> Iterator[tuple[str, str]]:
