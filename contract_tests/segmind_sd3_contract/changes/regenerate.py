@@ -47,6 +47,8 @@ def regenerate(pages: tuple[Path, ...], yes: bool, write: bool, since: str) -> N
     checks = [_python(*sdk, "check", *files, later=True)] if pages else []
     if _python(str(OPENAPI / "generate.py")).wait():
         _tell_broken()
+        for each in checks:
+            _told(each)
         sys.exit(1)
     sys.exit(_reported(since, checks, write=write))
 
