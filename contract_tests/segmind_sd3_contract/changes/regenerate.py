@@ -41,7 +41,7 @@ def regenerate(pages: tuple[Path, ...], yes: bool, write: bool, since: str) -> N
     if not (OPENAPI / "generate.py").is_file():
         raise click.UsageError("Here is no openapi/generate.py: go to a checkout of the project.")
     sdk, files = ("-m", "segmind_sd3", "docs"), [str(page) for page in pages]
-    if pages and (status := _python(*sdk, "sync", *files, *(["--yes"] if yes else [])).wait()):
+    if pages and (status := _python(*sdk, "sync", "--no-next", *files, *(["--yes"] if yes else [])).wait()):
         sys.exit(status)
     # What is checked are pages and specs, which are there: the client is made meanwhile.
     checks = [_python(*sdk, "check", *files, later=True)] if pages else []
@@ -105,7 +105,8 @@ def _reported(since: str, checks: list[subprocess.Popen[str]], *, write: bool) -
     tell(found, console())
     statuses = [_told(each) for each in checks]
     if not any(statuses):
-        click.echo("\nNext: make check, make test, and commit.")
+        first = ["make record"] if found.cassettes.stale or found.cassettes.new else []
+        click.echo(f"\nNext: {', '.join([*first, 'make check', 'make test'])}, and commit.")
     return 1 if any(statuses) else 0
 
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     help="The checkout: the current folder unless told.",
 )
 @click.option("--yes", is_flag=True, help="Write without asking.")
-def sync(files: tuple[Path, ...], root: Path, yes: bool) -> None:  # noqa: FBT001 - click's own way
+@click.option("--next/--no-next", "tell_next", default=True, hidden=True)
+def sync(files: tuple[Path, ...], root: Path, yes: bool, tell_next: bool) -> None:  # noqa: FBT001 - click's own way
     """Edit the specs so that they say what the pages say, line by line.
 
     Shows the changes and asks. Exit code: 0 written, or nothing to write; 1 declined; 2 a page can't be read,
@@ -55,7 +56,9 @@ def sync(files: tuple[Path, ...], root: Path, yes: bool) -> None:  # noqa: FBT00
     before = {facts["slug"]: _kept(folder, facts["slug"]) for facts in read}
     put(texts)
     _tell_wanted(read, before, folder)
-    click.echo(f"Written: {', '.join(named(file, root) for file in texts)}.\nNext: make regenerate")
+    click.echo(f"Written: {', '.join(named(file, root) for file in texts)}.")
+    if tell_next:
+        click.echo("Next: make regenerate")
 
 
 def show(texts: Mapping[Path, str], root: Path) -> None:
