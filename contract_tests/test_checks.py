@@ -4,6 +4,7 @@ import base64
 import enum
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -112,7 +113,8 @@ def values_of(known: Parameter) -> st.SearchStrategy[Any]:
         case "number":
             return st.floats(low, high, allow_nan=False, allow_infinity=False)
         case "string":
-            return st.sampled_from([*known.known_values, "?"]) | st.text()
+            listed = st.sampled_from(known.known_values or ["?"])
+            return listed if known.closed else listed | st.text()
         case "boolean":
             return st.booleans()
         case "image":
@@ -164,6 +166,10 @@ def test_whatever_json_can_say_may_stand_in_extra(extra: dict[str, Any]):
 
 # --- What is refused --------------------------------------------------------------------------------------
 
+STEPS, GUIDANCE = (OPERATIONS["sd35_turbo_txt2img"].parameters[name] for name in ("steps", "guidance_scale"))
+WHOLE = f"allowed is a whole number from {STEPS.minimum} to {STEPS.maximum}"
+NUMBER = f"allowed is a number from {GUIDANCE.minimum} to {GUIDANCE.maximum}"
+
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
@@ -171,20 +177,20 @@ def test_whatever_json_can_say_may_stand_in_extra(extra: dict[str, Any]):
         ("prompt", 3, "prompt: got 3; allowed is a str"),
         ("prompt", b"bytes", "prompt: got 5 bytes; allowed is a str"),
         ("prompt", "\ud800", "prompt: got '\\ud800'; a lone surrogate can't be sent: pass whole characters"),
-        ("steps", True, "steps: got True; allowed is a whole number from 10 to 70"),
-        ("steps", 12.0, "steps: got 12.0; allowed is a whole number from 10 to 70"),
-        ("steps", "12", "steps: got '12'; allowed is a whole number from 10 to 70"),
+        ("steps", True, f"steps: got True; {WHOLE}"),
+        ("steps", 12.0, f"steps: got 12.0; {WHOLE}"),
+        ("steps", "12", f"steps: got '12'; {WHOLE}"),
         pytest.param(
             "steps",
             10**5000,
-            "steps: got a number of thousands of digits; allowed is a whole number from 10 to 70",
+            f"steps: got a number of thousands of digits; {WHOLE}",
             id="more digits than are printed",
         ),
-        ("guidance_scale", True, "guidance_scale: got True; allowed is a number from 1 to 15"),
-        ("guidance_scale", "2", "guidance_scale: got '2'; allowed is a number from 1 to 15"),
-        ("guidance_scale", 2j, "guidance_scale: got 2j; allowed is a number from 1 to 15"),
-        ("guidance_scale", math.nan, "guidance_scale: got nan; allowed is a number from 1 to 15"),
-        ("guidance_scale", -math.inf, "guidance_scale: got -inf; allowed is a number from 1 to 15"),
+        ("guidance_scale", True, f"guidance_scale: got True; {NUMBER}"),
+        ("guidance_scale", "2", f"guidance_scale: got '2'; {NUMBER}"),
+        ("guidance_scale", 2j, f"guidance_scale: got 2j; {NUMBER}"),
+        ("guidance_scale", math.nan, f"guidance_scale: got nan; {NUMBER}"),
+        ("guidance_scale", -math.inf, f"guidance_scale: got -inf; {NUMBER}"),
         (
             "guidance_scale",
             10**400,
@@ -211,6 +217,33 @@ def test_a_value_of_the_wrong_kind_is_refused_with_what_is_allowed(
     told = problem(client, "sd35_turbo_txt2img", **{"prompt": "a lighthouse", name: value})
 
     assert told.startswith(words)
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page lists all values that the sampler of turbo may have."""
+    turbo = OPERATIONS["sd35_turbo_txt2img"]
+    sampler = replace(turbo.parameters["sampler"], known_values=("dpmpp_2m", "euler"), closed=True)
+    changed = replace(turbo, parameters={**turbo.parameters, "sampler": sampler})
+    monkeypatch.setitem(OPERATIONS, "sd35_turbo_txt2img", changed)  # pyright: ignore[reportArgumentType] - a dict, which the module shows as a Mapping
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_value_that_is_not_on_a_closed_list_is_refused_with_the_list_and_the_way_around(client: Client):
+    told = problem(client, "sd35_turbo_txt2img", prompt="a lighthouse", sampler="heun")
+
+    assert told == (
+        "sampler: got 'heun'; allowed is one of 'dpmpp_2m', 'euler' "
+        "(to send it all the same: extra={\"sampler\": 'heun'})"
+    )
+
+
+@pytest.mark.usefixtures("closed")
+@pytest.mark.parametrize("given_", [{"sampler": "euler"}, {"extra": {"sampler": "heun"}}])
+def test_a_value_on_a_closed_list_or_in_extra_is_sent(given_: dict[str, Any], client: Client):
+    body = client.prepare("sd35_turbo_txt2img", prompt="a lighthouse", **given_).body
+
+    assert body["sampler"] == given_.get("sampler", "heun")
 
 
 @each_operation

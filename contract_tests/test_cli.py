@@ -266,6 +266,7 @@ def test_the_live_service_is_called_live(offline: Run, base_url: str):
 
 
 def test_everything_that_is_wrong_is_named_at_once_in_options(run: Run, server: ReferenceServer):
+    guidance = OPERATIONS["sd35_turbo_txt2img"].parameters["guidance_scale"]
     said = run(TURBO[0], "--steps", "4", "--width", "wide", "--guidance-scale", "nan")
     assert said.exit_code == 2
     assert said.stdout == ""
@@ -276,7 +277,7 @@ def test_everything_that_is_wrong_is_named_at_once_in_options(run: Run, server: 
             "  --steps: got 4; allowed is a whole number from 10 to 70. 4 is the page's own default, outside "
             "of its own bounds: to send it all the same, pass --extra steps=4"
         ),
-        "  --guidance-scale: got nan; allowed is a number from 1 to 15",
+        f"  --guidance-scale: got nan; allowed is a number from {guidance.minimum} to {guidance.maximum}",
         "  --width: got 'wide'; allowed is a whole number from 64 to 2048",
     ]
     assert server.ledger == ()

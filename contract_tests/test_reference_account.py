@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
@@ -22,12 +23,10 @@ from segmind_sd3_contract.reference import (
 
 CONTRACT = {each.operation_id: each for each in ReferenceServer().operations.values()}
 TURBO = CONTRACT["sd35_turbo_txt2img"]
+LISTED = json.loads(files("segmind_sd3_contract").joinpath("prices.json").read_text("utf-8"))
 PRICES = {
-    "sd3_medium_tile": 0.00769,
-    "sd3_medium_img2img": 0.00758,
-    "sd3_medium_txt2img": 0.0410,
-    "sd35_turbo_txt2img": 0.00350,
-    "sd3_large_img2img": 0.065,
+    name: LISTED["per_picture"].get(each.path.rpartition("/")[2], LISTED["unlisted"])
+    for name, each in CONTRACT.items()
 }
 BALANCE = Request("GET", CREDITS_PATH, {"x-api-key": MADE_UP_KEY})
 

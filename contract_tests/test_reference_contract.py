@@ -229,10 +229,18 @@ def test_a_bad_value_is_refused_without_a_word_of_credits_as_documented():
     assert (refusal.status, "credit" in refusal.body.decode().lower()) == (406, False)
 
 
+OPEN_LISTS = [
+    (operation, name)
+    for operation, schema in schemas("documented")
+    for name, each in schema["properties"].items()
+    if each.get("x-documented-type") == "enum:str" and "enum" not in each
+]
+
+
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("name", ["sampler", "scheduler", "aspect_ratio", "image_format"])
-def test_an_open_list_of_values_takes_any_text(profile: Profile, name: str):
-    assert answer(profile, "sd35_turbo_txt2img", **{name: "never heard of"}).status == 200
+@pytest.mark.parametrize(("operation", "name"), OPEN_LISTS)
+def test_an_open_list_of_values_takes_any_text(profile: Profile, operation: str, name: str):
+    assert answer(profile, operation, **{name: "never heard of"}).status == 200
 
 
 # --- the two profiles

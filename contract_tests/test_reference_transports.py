@@ -191,7 +191,7 @@ def test_each_example_that_a_visitor_is_told_draws(control: tuple[ReferenceServe
         client.post(each["path"], json=each["example"], headers={"x-api-key": MADE_UP_KEY}).status_code
         for each in told.values()
     ]
-    assert statuses == [200] * 5
+    assert set(statuses) == {200}
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,7 @@ def _lost_facts(operation: Operation, schema: Document, parameters: Any) -> Iter
             "maximum": spec.get("maximum"),
             "multiple_of": spec.get("multipleOf"),
             "documented_default": default,
+            "closed": "enum" in spec,
             "affects_pricing": spec.get("x-affects-pricing", False),
         }
         told = {fact: getattr(parameter, fact) for fact in expected}

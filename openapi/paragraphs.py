@@ -85,6 +85,8 @@ def _default(parameter: Parameter) -> str:
 
 def _known_values(parameter: Parameter) -> str:
     listed = ", ".join(_shown(value) for value in parameter.known_values)
+    if parameter.closed:
+        return f"One of {listed}."
     return listed and f"Known values: {listed}; any other is sent as it is."
 
 

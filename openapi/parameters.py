@@ -69,6 +69,7 @@ class Parameter:
     documented_default: object = NO_DEFAULT
     sdk_default: object = NO_DEFAULT
     known_values: tuple[str, ...] = ()
+    closed: bool = False
     affects_pricing: bool = False
     counts_images: bool = False
     hidden: bool = False
@@ -85,7 +86,7 @@ class Parameter:
         """Its type in a TypedDict."""
         python_type = PYTHON_TYPES[self.kind]
         if self.known_values:
-            python_type = f"Literal{list(self.known_values)} | {python_type}"
+            python_type = f"Literal{list(self.known_values)}" + ("" if self.closed else f" | {python_type}")
         return f"Required[{python_type}]" if self.required else f"{python_type} | None"
 
     @property
@@ -104,6 +105,8 @@ class Parameter:
         expected, types = WHAT_IS_SENT[self.kind]
         if not isinstance(value, types) or isinstance(value, bool) != (self.kind == "boolean"):
             return f", which is no {expected}"
+        if self.closed and value not in self.known_values:
+            return ", which is none of its own values"
         if isinstance(value, int | float):
             if self.minimum is not None and value < self.minimum:
                 return ", below its own minimum"
@@ -195,6 +198,7 @@ def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Para
         documented_default=spec.get("x-documented-default", spec.get("default", NO_DEFAULT)),
         sdk_default=sdk_default,
         known_values=_known_values(spec),
+        closed="enum" in spec,
         affects_pricing=spec.get("x-affects-pricing", False),
         counts_images=spec.get("x-sdk-counts-images", False),
         hidden=spec.get("x-sdk-hidden", False),
@@ -237,8 +241,10 @@ def _kind(spec: Document) -> Kind:
 
 
 def _known_values(spec: Document) -> tuple[str, ...]:
-    """What the page itself names, then what its list and the observed lists add, each once."""
-    listed = [value for option in (spec, *spec.get("anyOf", [])) for value in option.get("enum", [])]
+    """What the page lists, or else what it names, then what the observed lists add, each once."""
+    if "enum" in spec:
+        return tuple(spec["enum"])
+    listed = [value for option in spec.get("anyOf", []) for value in option.get("enum", [])]
     return tuple(dict.fromkeys([*spec.get("examples", []), *listed]))
 
 

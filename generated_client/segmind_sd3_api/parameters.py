@@ -49,7 +49,9 @@ class Parameter:
     sdk_default: object = NO_DEFAULT
     """What the SDK sends when the caller gives nothing; a `Random` for a number drawn by each call."""
     known_values: tuple[str, ...] = ()
-    """Of a text with known values; any other text is sent too."""
+    """Of a text with known values; any other text is sent too, unless they are all that there are."""
+    closed: bool = False
+    """Whether the page lists the known values as all that there are."""
     affects_pricing: bool = False
     counts_images: bool = False
     """Whether it says how many pictures one call draws."""

@@ -174,6 +174,9 @@ def _string(known: Parameter, value: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise Wrong(f"got {shown(text)}", "a lone surrogate can't be sent: pass whole characters") from None
+    if known.closed and text not in known.known_values:
+        advice = f'{_allowed(known)} (to send it all the same: extra={{"{known.name}": {shown(text)}}})'
+        raise Wrong(f"got {shown(text)}", advice)
     return text
 
 
@@ -193,6 +196,8 @@ def _bounded(known: Parameter, number: float, value: object) -> float:
 
 
 def _allowed(known: Parameter) -> str:
+    if known.closed:
+        return f"allowed is one of {', '.join(map(repr, known.known_values))}"
     kinds = {
         "integer": "a whole number",
         "number": "a number",

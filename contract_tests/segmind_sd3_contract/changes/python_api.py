@@ -35,12 +35,16 @@ FIELDS: Final[Mapping[str, tuple[str, Any]]] = {
 """What a field of a parameter is called, and what is meant where it is left out."""
 
 
-def _rating(field: str, before: Any, after: Any) -> Rating:
-    if field == "known_values":
+def _rating(field: str, old: Row, new: Row) -> Rating:
+    what, meant = FIELDS[field]
+    before, after = old.get(field, meant), new.get(field, meant)
+    if field == "known_values" and not new.get("closed"):
         # Any other text is sent as it is, so a value that goes is lost to completion alone.
-        return "additive" if set(after) > set(before) else "harmless"
+        return "additive" if old.get("closed") or set(after) > set(before) else "harmless"
+    if field == "known_values" and not old.get("closed"):
+        return "breaking"
     # What the SDK checks, it checks as the page says it.
-    return rating_of("parameter", FIELDS[field][0], before, after)
+    return rating_of("parameter", what, before, after)
 
 
 _COMES: Final[tuple[str, Rating]] = ("added", "additive")
@@ -84,8 +88,9 @@ def _parameter(operation: str, name: str, old: Row, new: Row) -> Iterator[Change
     found: list[Change] = []
     for field, (what, meant) in FIELDS.items():
         values = old.get(field, meant), new.get(field, meant)
-        if values[0] != values[1]:
-            found.append(Change(operation, name, what, *values, None, _rating(field, *values)))
+        is_closed_or_opened = field == "known_values" and old.get("closed") != new.get("closed")
+        if values[0] != values[1] or is_closed_or_opened:
+            found.append(Change(operation, name, what, *values, None, _rating(field, old, new)))
     if any(old.get(field) != new.get(field) for field in ("sdk_default", "documented_default")):
         was, now = _used(old), _used(new)
         found.append(Change(operation, name, "default", was, now, None, _default(new, was, now)))

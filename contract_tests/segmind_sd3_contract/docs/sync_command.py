@@ -97,5 +97,14 @@ def _tell_wanted(read: Iterable[Facts], before: Mapping[str, Facts | None], fold
         click.echo("Your own words are wanted here:")
     for each in found:
         click.echo(f"  {each}")
-    if None in before.values():
-        click.echo("  README.md: a row of each new method in the list of methods")
+    for facts in read:
+        if before[facts["slug"]] is None:
+            _tell_wanted_of_new(facts)
+
+
+def _tell_wanted_of_new(facts: Facts) -> None:
+    """Name the lines that no page can give."""
+    click.echo("  README.md: a row of the new method in the list of methods")
+    click.echo(f"  contract_tests/segmind_sd3_contract/prices.json: what a picture of {facts['slug']} costs")
+    if any(each["name"] == "seed" for each in facts["attributes"]):
+        click.echo("  openapi/sdk.overlay.yaml: an action that draws its seed anew, as for the others")

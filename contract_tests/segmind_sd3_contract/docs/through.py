@@ -112,7 +112,9 @@ EDITS: Final[Mapping[str, Edit]] = {
         "not refused(prompt='a', guidance_scale=20) and '1 to 20' in Client.sd35_turbo_txt2img.__doc__",
     ),
     "a filled-in enum": Edit(
-        _filled_in, "'quite_new' in OPERATIONS['sd35_turbo_txt2img'].parameters['sampler'].known_values"
+        _filled_in,
+        "'quite_new' in refused(prompt='a', sampler='no-such') "
+        "and not refused(prompt='a', sampler='quite_new')",
     ),
     "a whole new endpoint": Edit(
         _endpoint,
