@@ -9,7 +9,7 @@ from typing import Any
 import PIL.Image
 import pytest
 from segmind_sd3 import AsyncClient, Client, Generation, InvalidRequest, RequestRefused
-from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Operation, Random
+from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Operation, Parameter, Random
 from segmind_sd3_contract.needed import needed
 from segmind_sd3_contract.reference import MADE_UP_KEY, Entry, ReferenceServer
 
@@ -153,13 +153,18 @@ def test_a_prompt_of_none_is_a_missing_prompt(client: Client):
 # --- extra= -----------------------------------------------------------------------------------------------
 
 
+def another(known: Parameter) -> str:
+    """Give a text that a server takes."""
+    return known.known_values[-1] if known.closed else f"other {known.name}"
+
+
 @each_operation
 def test_extra_wins_over_every_parameter_and_every_default(
     operation: Operation, draw: Draw, least: Least, server: ReferenceServer
 ):
     given = least(operation.operation_id)
     over = {
-        known.name: f"other {known.name}" if known.kind == "string" else given.get(known.name, known.minimum)
+        known.name: another(known) if known.kind == "string" else given.get(known.name, known.minimum)
         for known in operation.parameters.values()
         if known.kind == "string" or known.minimum is not None
     }

@@ -187,6 +187,8 @@ def another_value(operation: Operation, parameter: str) -> object:
     schema = operation.properties[parameter]
     if schema.get("x-documented-type") == "image":
         return input_picture((48, 32))
+    if "enum" in schema:
+        return schema["enum"][-1]
     if schema["type"] == "string":
         return "2:3" if parameter == "aspect_ratio" else "another"
     low, high = schema.get("minimum", 0), schema.get("maximum", 99)
