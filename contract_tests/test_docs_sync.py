@@ -276,6 +276,23 @@ def test_what_all_pages_share_changes_once_all_of_them_say_so(folder: Path):
     assert [row for page in pages for row in checked(page, folder)] == []
 
 
+def test_what_one_page_alone_calls_a_status_stands_beside_what_all_share_until_all_say_so(folder: Path):
+    pages = [deepcopy(page) for page in PAGES.values()]
+    for page in pages:
+        next(each for each in page["statuses"] if each["code"] == 500)["name"] = "Own Goal"
+
+    assert [line for line in diff(folder, pages[0]) if "digest" not in line] == [
+        "+ x-documented-names:",
+        '+ "500": Own Goal',
+    ]
+    put(synced(pages[0], folder))
+    without_actions(folder)  # one was written against the name
+    put(all_synced(pages, folder))
+
+    assert "x-documented-names" not in (folder / f"{pages[0]['slug']}.yaml").read_text(encoding="utf-8")
+    assert [row for page in pages for row in checked(page, folder)] == []
+
+
 # --- Overlays ---------------------------------------------------------------------------------------------
 
 

@@ -84,6 +84,8 @@ def documented_facts(document: Mapping[str, Any], slug: str) -> Facts:
     ((method, operation),) = document["paths"][path].items()
     schema = _followed(document, operation["requestBody"]["content"]["application/json"]["schema"])
     responses = {code: _followed(document, response) for code, response in operation["responses"].items()}
+    # What one page alone says of a status stands beside the response that all of them share.
+    names = operation.get("x-documented-names", {})
     (scheme,) = document["security"][0]
     return {
         "slug": slug,
@@ -103,7 +105,8 @@ def documented_facts(document: Mapping[str, Any], slug: str) -> Facts:
             for name, each in schema["properties"].items()
         ],
         "statuses": [
-            {"code": int(code), "name": response["x-documented-name"]} for code, response in responses.items()
+            {"code": int(code), "name": names.get(code, response["x-documented-name"])}
+            for code, response in responses.items()
         ],
         "sample": schema["x-documented-sample"],
     }

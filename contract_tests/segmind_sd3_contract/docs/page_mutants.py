@@ -138,7 +138,8 @@ def _of_bounds(page: _Page, attribute: Facts, lines: Iterable[int]) -> Iterator[
         fact = f"attributes.{name}.{bound}"
         at = next((n for n in lines if page.lines[n].startswith(f"{bound} :")), None)
         if at is not None:
-            yield Mutant(f"{name}: {bound}", fact, page.at(at, at + 1, f"{bound} : {attribute[bound]}1,"))
+            other = "-1" if attribute[bound] == "0" else f"{attribute[bound]}1"
+            yield Mutant(f"{name}: {bound}", fact, page.at(at, at + 1, f"{bound} : {other},"))
             yield Mutant(f"{name}: no {bound}", fact, page.at(at - 1, at + 1))
         elif not in_prose:
             end = max(n for n in lines if page.lines[n].strip()) + 1

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from segmind_sd3_contract.docs.editing import Edited
-from segmind_sd3_contract.docs.new_spec import headers_of, new_spec, response_of
+from segmind_sd3_contract.docs.following import SHARED, CanNotSync, Spec, shared_responses
+from segmind_sd3_contract.docs.new_spec import new_spec
 from segmind_sd3_contract.docs.pipeline import (
     BrokenContract,
     copied,
@@ -21,19 +21,13 @@ from segmind_sd3_contract.docs.pipeline import (
     require_layers,
     spec_differences,
 )
-from segmind_sd3_contract.docs.properties import ORDER, OURS, NoSuchProperty, property_of, same
+from segmind_sd3_contract.docs.properties import NoSuchProperty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from segmind_sd3_contract.facts import Facts
-
-SHARED: Final = "components.yaml"
-
-
-class CanNotSync(Exception):
-    """A page that the specs can't follow by themselves. `str()` says why, and which action or line it is."""
 
 
 def synced(facts: Facts, folder: Path, *, on: date | None = None) -> dict[Path, str]:
@@ -50,23 +44,30 @@ def synced(facts: Facts, folder: Path, *, on: date | None = None) -> dict[Path, 
 def all_synced(pages: Iterable[Facts], folder: Path, *, on: date | None = None) -> dict[Path, str]:
     """The same for several pages, which are judged together: what all say in the same words may change."""
     pages = list(pages)
+    said = {facts["slug"]: facts for facts in (*_kept(folder), *pages)}
     day = (on or datetime.now(UTC).date()).isoformat()
     changed: dict[str, str] = {}
     try:
         on_path(folder)
         with copied(folder) as copy:
             for facts in pages:
-                changed |= _changed(facts, copy, day)
+                changed |= _changed(facts, copy, day, said)
             _require(pages, copy, folder, others=SHARED in changed)
     except (BrokenContract, NoSuchProperty) as problem:
         raise CanNotSync(str(problem)) from problem
     return {folder / name: text for name, text in changed.items()}
 
 
-def _changed(facts: Facts, folder: Path, day: str) -> dict[str, str]:
+def _kept(folder: Path) -> Iterable[Facts]:
+    return (
+        json.loads(file.read_text(encoding="utf-8")) for file in sorted((folder / "facts").glob("*.json"))
+    )
+
+
+def _changed(facts: Facts, folder: Path, day: str, said: Mapping[str, Facts]) -> dict[str, str]:
     """Write what follows from one page into a folder, and give the texts by their names in it."""
     try:
-        edited = _edited(facts, folder, day)
+        edited = _edited(facts, folder, day, said)
     except (KeyError, TypeError) as odd:
         raise CanNotSync(
             f"{facts['slug']}.yaml is not laid out as the other specs ({odd!r}): edit it by hand."
@@ -89,8 +90,7 @@ def _require(pages: list[Facts], folder: Path, pipeline: Path, *, others: bool) 
         if left := spec_differences(facts, folder, pipeline):
             raise CanNotSync(f"{facts['slug']}: edit the spec by hand, for {left[0]}.")
     require_layers(folder, pipeline)
-    for file in sorted((folder / "facts").glob("*.json")) if others else ():
-        facts = json.loads(file.read_text(encoding="utf-8"))
+    for facts in _kept(folder) if others else ():
         if left := spec_differences(facts, folder, pipeline):
             raise CanNotSync(
                 f"{SHARED} holds what all pages say in the same words, and of {facts['slug']} then "
@@ -98,233 +98,12 @@ def _require(pages: list[Facts], folder: Path, pipeline: Path, *, others: bool) 
             )
 
 
-def shared_responses(folder: Path) -> dict[str, str]:
-    """The components that specs refer to for a status, by its code and its name: `401 Unauthorized`."""
-    components = read(folder / SHARED)["components"]["responses"]
-    found: dict[str, str] = {}
-    for file in sorted(folder.glob("*.yaml")):
-        for item in read(file).get("paths", {}).values():
-            for operation in item.values():
-                for code, response in operation["responses"].items():
-                    if name := response.get("$ref", "").rpartition("/")[2]:
-                        found[f"{code} {components[name]['x-documented-name']}"] = name
-    return found
-
-
-def _edited(facts: Facts, folder: Path, day: str) -> dict[Path, str]:
-    """The texts that follow from one page, changed or not."""
+def _edited(facts: Facts, folder: Path, day: str, said: Mapping[str, Facts]) -> dict[Path, str]:
+    """The texts that follow from one page, changed or not. `said` is what each page says now."""
     file = folder / f"{facts['slug']}.yaml"
     kept = folder / "facts" / f"{facts['slug']}.json"
     texts = {kept: json.dumps(facts, indent=2, ensure_ascii=False) + "\n"}
     if not file.is_file():
         return texts | {file: new_spec(facts, shared_responses(folder), day)}
-    spec = _Spec(facts, read(file), file.read_text(encoding="utf-8"), folder)
+    spec = Spec(facts, read(file), file.read_text(encoding="utf-8"), folder, said)
     return texts | spec.texts(day)
-
-
-class _Spec:
-    """One spec on its way to its page."""
-
-    def __init__(self, facts: Facts, document: dict[str, Any], text: str, folder: Path) -> None:
-        self.facts, self.document, self.folder = facts, document, folder
-        self.file = folder / f"{facts['slug']}.yaml"
-        self.edits = Edited(text)
-        self.shared = Edited((folder / SHARED).read_text(encoding="utf-8"))
-        self.shared_document = read(folder / SHARED)
-        (self.path,) = document["paths"]
-        ((self.method, self.operation),) = document["paths"][self.path].items()
-        body = self.operation["requestBody"]["content"]["application/json"]["schema"]
-        self.model = body["$ref"].rpartition("/")[2]
-        self.schema = document["components"]["schemas"][self.model]
-        self.at_schema = ("components", "schemas", self.model)
-        self.at_responses = ("paths", self.path, self.method, "responses")
-
-    def texts(self, day: str) -> dict[Path, str]:
-        self._source(day)
-        self._address()
-        self._sample()
-        self._attributes()
-        self._statuses()
-        self._headers()
-        # What is put in its place by name is put in order by a second reading.
-        again = Edited(str(self.edits))
-        again.reorder((*self.at_schema, "properties"), [each["name"] for each in self.facts["attributes"]])
-        method = self.facts["method"].lower()
-        responses = ("paths", self.path, method, "responses")
-        again.reorder(responses, [str(each["code"]) for each in self.facts["statuses"]])
-        return {self.file: str(again), self.folder / SHARED: str(self.shared)}
-
-    def _source(self, day: str) -> None:
-        source = self.document["info"]["x-source"]
-        for name, value in (("page", self.facts["page"]), ("digest", self.facts["digest"])):
-            if source.get(name) != value:
-                self.edits.put(("info", "x-source", name), value)
-        if source.get("digest") != self.facts["digest"] and source.get("saved") != day:
-            self.edits.put(("info", "x-source", "saved"), day)
-
-    def _address(self) -> None:
-        if self.facts["method"].lower() != self.method:
-            self.edits.rename(("paths", self.path, self.method), self.facts["method"].lower())
-        server = self.facts["url"].removesuffix(self.path)
-        if server == self.facts["url"]:
-            raise CanNotSync(
-                f"{self.facts['slug']}: the page's address is {server}; the contract knows {self.path} alone."
-            )
-        if server != self.document["servers"][0]["url"]:
-            self.edits.put(("servers",), [{"url": server}])
-        at = ("components", "securitySchemes", "ApiKey")
-        if (
-            self.shared_document["components"]["securitySchemes"]["ApiKey"]["name"]
-            != self.facts["auth_header"]
-        ):
-            self.shared.put((*at, "name"), self.facts["auth_header"])
-        content = self.operation["responses"]["200"]["content"]
-        reply = self.facts["reply"].split()
-        if list(content) != reply:
-            self.edits.put(
-                (*self.at_responses, "200", "content"), {kind: content.get(kind, {}) for kind in reply}
-            )
-
-    # -- Parameters ---------------------------------------------------------------------------------------
-
-    def _sample(self) -> None:
-        old, new = self.schema["x-documented-sample"], self.facts["sample"]
-        at = (*self.at_schema, "x-documented-sample")
-        if old["language"] != new["language"]:
-            self.edits.put((*at, "language"), new["language"])
-        _follow(self.edits, (*at, "values"), old["values"], new["values"], list(new["values"]))
-
-    def _attributes(self) -> None:
-        old: dict[str, dict[str, Any]] = self.schema["properties"]
-        new: dict[str, Facts] = {each["name"]: each for each in self.facts["attributes"]}
-        renamed = self._renamed(old, new)
-        at = (*self.at_schema, "properties")
-        for name in old:
-            if name not in new and name not in renamed:
-                self.edits.remove((*at, name))
-        for name, after in renamed.items():
-            self.edits.rename((*at, name), after)
-        former = {after: name for name, after in renamed.items()}
-        order = [former.get(name, name) for name in new]
-        for name, attribute in new.items():
-            before = former.get(name, name)
-            sampled = self.facts["sample"]["values"].get(name)
-            if before in old:
-                said = (
-                    old[before].get("default"),
-                    self.schema["x-documented-sample"]["values"].get(before),
-                )
-                formerly = tuple(value for value in said if value is not None)
-                made = property_of(attribute, sampled, old[before], formerly)
-                self._property((*at, before), old[before], made)
-            else:
-                self.edits.insert((*at, before), property_of(attribute, sampled, {}), order=order)
-        required = [name for name, each in new.items() if each.get("required")]
-        if set(required) != set(self.schema.get("required", [])):
-            self._required(required)
-
-    def _required(self, names: list[str]) -> None:
-        at = (*self.at_schema, "required")
-        if not names:
-            self.edits.remove(at)
-        else:
-            self.edits.put(at, names, order=("type", "required"))
-
-    def _property(self, at: tuple[str, ...], old: Mapping[str, Any], made: Mapping[str, Any]) -> None:
-        if self.edits.is_flow(at):
-            ours = {name: value for name, value in old.items() if name in OURS or name not in ORDER}
-            if not same({**made, **ours}, dict(old)):
-                self.edits.put(at, {**made, **ours})
-            return
-        decided = {name: value for name, value in old.items() if name in ORDER and name not in OURS}
-        if "examples" in decided and not _is_enum(old) and not _is_enum(made):
-            made = {**made, "examples": decided["examples"]}  # not the page's, so somebody's own
-        _follow(self.edits, at, decided, made, ORDER)
-
-    def _renamed(self, old: Mapping[str, Any], new: Mapping[str, Facts]) -> dict[str, str]:
-        """Old names and new ones, where all else that the page says is the same, in the same place."""
-        kept = self.folder / "facts" / f"{self.facts['slug']}.json"
-        said: list[Facts] = (
-            json.loads(kept.read_text(encoding="utf-8"))["attributes"] if kept.is_file() else []
-        )
-        before: dict[str, Facts] = {each["name"]: each for each in said}
-        if list(before) != list(old) or len(before) != len(new):
-            return {}
-        return {
-            name: after
-            for (name, was), (after, now) in zip(before.items(), new.items(), strict=True)
-            if name not in new and after not in old and {**was, "name": after} == {**now, "name": after}
-        }
-
-    # -- Replies ------------------------------------------------------------------------------------------
-
-    def _statuses(self) -> None:
-        old: dict[str, Any] = self.operation["responses"]
-        new = {str(each["code"]): each for each in self.facts["statuses"]}
-        if "200" not in new:
-            raise CanNotSync(
-                f"{self.facts['slug']}: the page no longer names the status 200. Edit it by hand."
-            )
-        for code in old.keys() - new.keys():
-            self.edits.remove((*self.at_responses, code))
-        for code, status in new.items():
-            at = (*self.at_responses, code)
-            if code not in old:
-                response = response_of(status, shared_responses(self.folder), headers_of(self.facts))
-                self.edits.insert(at, response, order=list(new))
-            elif "$ref" not in old[code]:
-                if old[code]["x-documented-name"] != status["name"]:
-                    self.edits.put((*at, "x-documented-name"), status["name"])
-            else:
-                self._shared_status(old[code], status)
-
-    def _shared_status(self, old: dict[str, str], status: Facts) -> None:
-        component = old["$ref"].rpartition("/")[2]
-        shared = self.shared_document["components"]["responses"][component]
-        if shared["x-documented-name"] == status["name"]:
-            return
-        # The pages share it. Who else refers to it says the old name, and the overlay knows it by that name.
-        self.shared.put(("components", "responses", component, "x-documented-name"), status["name"])
-
-    def _headers(self) -> None:
-        """The headers that every reply has: those of the spec's own 200, and of each status beside it."""
-        new: list[str] = self.facts["headers"]
-        known: dict[str, Any] = self.operation["responses"]["200"].get("headers", {})
-        if list(known) == new:
-            return
-        gone = [name for name in known if name not in new]
-        added = [name for name in new if name not in known]
-        at = (*self.at_responses, "200", "headers")
-        replaced = known[gone[0]] if gone else {"schema": {"type": "string"}}
-        if new:
-            self.edits.put(at, {name: known.get(name, replaced) for name in new})
-        else:
-            self.edits.remove(at)
-        for component in self.shared.keys(("components", "responses")):
-            here = ("components", "responses", component, "headers")
-            has = self.shared_document["components"]["responses"][component].get("headers", {})
-            more = {name: _local(replaced) for name in added if name not in has}
-            if more:
-                self.shared.put(here, {**has, **more})
-
-
-def _is_enum(schema: Mapping[str, Any]) -> bool:
-    return schema.get("x-documented-type", "").startswith("enum:")
-
-
-def _local(node: dict[str, Any]) -> dict[str, Any]:
-    """A reference as it stands within the shared file."""
-    return {**node, "$ref": node["$ref"].removeprefix(SHARED)} if "$ref" in node else node
-
-
-def _follow(
-    edits: Edited, at: tuple[str, ...], old: Mapping[str, Any], new: Mapping[str, Any], order: Iterable[str]
-) -> None:
-    """Bring the members of a mapping from the old to the new ones."""
-    order = list(order)
-    for name in old:
-        if name not in new:
-            edits.remove((*at, name))
-    for name, value in new.items():
-        if name not in old or not same(old[name], value):
-            edits.put((*at, name), value, order=order)
