@@ -72,6 +72,12 @@ ANYTHING: Final[Mapping[str, Any]] = {"string": PROMPTS[0], "boolean": True, "in
 """What a required parameter is given of which the page says no more than its type."""
 
 
+def anything(schema: Mapping[str, Any]) -> Any:
+    """Give a good value: a known one, else the smallest, else one of the type."""
+    usual = ANYTHING[schema.get("type", "string")]
+    return next(iter(known_values(schema)), schema.get("minimum", usual))
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One endpoint as the suite calls it."""
@@ -111,7 +117,7 @@ class Endpoint:
             elif name == "base64":
                 body[name] = False
             elif name in self.required and name not in sides(self.properties):
-                body[name] = next(iter(known_values(schema)), schema.get("minimum", ANYTHING[schema["type"]]))
+                body[name] = anything(schema)
         smallest = {name: self.properties[name].get("minimum", SIDE) for name in sides(self.properties)}
         return body | smallest
 
