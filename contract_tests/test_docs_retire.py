@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,23 +16,12 @@ from segmind_sd3_contract.docs.retiring import CanNotRetire, Retired, retired
 ROOT = Path(__file__).parents[1]
 SLUG, OPERATION = "sd3-med-tile", "sd3_medium_tile"
 CLIENTS = "wrapper/segmind_sd3/client.py"
-FOLDERS = ("openapi", "wrapper", "generated_client", "contract_tests", "cassettes")
 
 
 @pytest.fixture(scope="module")
 def change() -> Retired:
     """What the checkout that the tests are in would become. Nothing is written."""
     return retired(SLUG, ROOT)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A copy in which something may be written and removed."""
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    for name in ("pyproject.toml", "README.md", "CHANGELOG.md"):
-        shutil.copy(ROOT / name, tmp_path)
-    return tmp_path
 
 
 def text(change: Retired, name: str) -> str:
@@ -109,15 +97,6 @@ def test_an_endpoint_that_is_not_there_is_refused_with_those_that_are(slug: str)
         retired(slug, ROOT)
 
 
-def test_the_last_endpoint_stays(root: Path):
-    for file in (root / "openapi").glob("s*-*.yaml"):
-        if file.stem != SLUG:
-            file.unlink()
-
-    with pytest.raises(CanNotRetire, match="the only endpoint"):
-        retired(SLUG, root)
-
-
 def test_an_overlay_without_an_action_keeps_every_other_line():
     overlay = "actions:\n  # one\n  - x-id: one\n    update: {}\n\n  # two\n  - x-id: two\n    update: {}\n"
 
@@ -127,19 +106,6 @@ def test_an_overlay_without_an_action_keeps_every_other_line():
 
 
 # --- The command ------------------------------------------------------------------------------------------
-
-
-def test_declined_everything_stays(root: Path):
-    before = {file: file.read_bytes() for file in root.rglob("*") if file.is_file()}
-
-    declined = CliRunner().invoke(retire, [SLUG, "--root", str(root)], input="n\n")
-
-    assert declined.exit_code == 1
-    assert {file: file.read_bytes() for file in root.rglob("*") if file.is_file()} == before
-
-
-def test_an_unknown_endpoint_is_status_2(root: Path):
-    assert CliRunner().invoke(retire, ["sd4", "--root", str(root), "--yes"]).exit_code == 2
 
 
 def test_a_folder_that_is_no_checkout_is_status_2(tmp_path: Path):

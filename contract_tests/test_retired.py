@@ -1,4 +1,4 @@
-"""What is left of an endpoint that is deprecated, and of one that is retired, in clients made in copies."""
+"""What retiring an endpoint, or marking it as deprecated, leaves of it: seen in copies of the repository."""
 
 import os
 import shutil
@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from documents import read
 from segmind_sd3_contract.docs.retire_command import retire
+from segmind_sd3_contract.docs.retiring import CanNotRetire, retired
 
 ROOT = Path(__file__).parents[1]
 SLUG, OPERATION = "sd3-med-tile", "sd3_medium_tile"
@@ -31,6 +32,28 @@ def root(tmp_path: Path) -> Path:
     for name in ("pyproject.toml", "README.md", "CHANGELOG.md"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
+
+
+def test_the_last_endpoint_stays(root: Path):
+    for file in (root / "openapi").glob("s*-*.yaml"):
+        if file.stem != SLUG:
+            file.unlink()
+
+    with pytest.raises(CanNotRetire, match="the only endpoint"):
+        retired(SLUG, root)
+
+
+def test_declined_everything_stays(root: Path):
+    before = {file: file.read_bytes() for file in root.rglob("*") if file.is_file()}
+
+    declined = CliRunner().invoke(retire, [SLUG, "--root", str(root)], input="n\n")
+
+    assert declined.exit_code == 1
+    assert {file: file.read_bytes() for file in root.rglob("*") if file.is_file()} == before
+
+
+def test_an_unknown_endpoint_is_status_2(root: Path):
+    assert CliRunner().invoke(retire, ["sd4", "--root", str(root), "--yes"]).exit_code == 2
 
 
 def test_what_is_left_makes_a_client_that_does_not_know_it(root: Path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,8 +13,11 @@ from rich.console import Console
 from segmind_sd3_contract.changes.report import Report, compared, report, tell
 from segmind_sd3_contract.changes.states import CHANGELOG, NoState, state
 from segmind_sd3_contract.changes.versions import entered
+from segmind_sd3_contract.docs.checkout import in_checkout
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from segmind_sd3_contract.changes.states import State
 
 
@@ -28,13 +30,7 @@ class Refused(click.ClickException):
 @click.command()
 @click.argument("before", metavar="REV1")
 @click.argument("after", metavar="[REV2]", required=False)
-@click.option(
-    "--root",
-    default=".",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    metavar="FOLDER",
-    help="The checkout: the current folder unless told.",
-)
+@in_checkout
 @click.option("--write", is_flag=True, help="Enter the draft into CHANGELOG.md; without REV2 only.")
 @click.option("--fail-on", type=click.Choice(["breaking"]), help="Exit with 1 on such a change.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")

@@ -131,10 +131,6 @@ class Sender:
         self.money: dict[str, tuple[str, ...]] = {}
         """By call, what is wrong with what it cost."""
 
-    def can_send(self, call: Call) -> bool:
-        """Whether there is a key for it."""
-        return call.auth in ("none", "bearer") or call.auth in self._keys
-
     def __enter__(self) -> Self:
         return self
 

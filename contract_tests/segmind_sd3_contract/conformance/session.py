@@ -80,13 +80,10 @@ class Session:
         self._transport = transport
         self.progress: Final = Progress()
 
-        def can_send(call: Any) -> bool:
-            return call.auth != "penniless" or target.penniless is not None
-
         self.plan: Final = planned(
             packaged(exact=False),
             prices,
-            can_send=can_send,
+            can_send=target.can_send,
             tier=settings.tier,
             live=self._live,
             shared_account=settings.shared_account,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from segmind_sd3_contract.conformance.calls import Call
+
 KEY_VARIABLE: Final = "SEGMIND_API_KEY"
 PENNILESS_VARIABLE: Final = "SEGMIND_API_KEY_WITHOUT_CREDITS"
 
@@ -36,6 +38,10 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     proxy: str | None = field(default=None, repr=False)
     authorities: Path | None = None
+
+    def can_send(self, call: Call) -> bool:
+        """Whether there is a key for it."""
+        return call.auth != "penniless" or self.penniless is not None
 
     def transport(self) -> httpx.BaseTransport:
         """Give what reaches it; nothing is tried twice there."""

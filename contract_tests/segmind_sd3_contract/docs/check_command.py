@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from segmind_sd3_contract.docs.checking import Row, checked
+from segmind_sd3_contract.docs.checkout import in_checkout
 from segmind_sd3_contract.docs.contradictions import contradictions
 from segmind_sd3_contract.docs.pipeline import BrokenContract
 from segmind_sd3_contract.docs.reading import Refused, pages
@@ -25,13 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", metavar="PAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--root",
-    default=".",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    metavar="FOLDER",
-    help="The checkout: the current folder unless told.",
-)
+@in_checkout
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 def check(files: tuple[Path, ...], root: Path, as_json: bool) -> None:  # noqa: FBT001 - click's own way
     """Compare docs pages with the specs, fact by fact.

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from segmind_sd3_contract.docs.checkout import in_checkout
 from segmind_sd3_contract.docs.pipeline import put
 from segmind_sd3_contract.docs.reading import Refused
 from segmind_sd3_contract.docs.retiring import CanNotRetire, retired
 from segmind_sd3_contract.docs.sync_command import named, show
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from segmind_sd3_contract.docs.retiring import Retired
 
 
 @click.command()
 @click.argument("slug")
-@click.option(
-    "--root",
-    default=".",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    metavar="FOLDER",
-    help="The checkout: the current folder unless told.",
-)
+@in_checkout
 @click.option("--yes", is_flag=True, help="Write and remove without asking.")
 def retire(slug: str, root: Path, yes: bool) -> None:  # noqa: FBT001 - click's own way
     """Take an endpoint out: spec, facts, overlay actions, methods, cassettes; and a line in the changelog.

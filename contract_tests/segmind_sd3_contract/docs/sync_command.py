@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.syntax import Syntax
 
+from segmind_sd3_contract.docs.checkout import in_checkout
 from segmind_sd3_contract.docs.pipeline import put
 from segmind_sd3_contract.docs.reading import Refused, pages
 from segmind_sd3_contract.docs.sentences import wanted
@@ -25,13 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", metavar="PAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--root",
-    default=".",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    metavar="FOLDER",
-    help="The checkout: the current folder unless told.",
-)
+@in_checkout
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @click.option("--next/--no-next", "tell_next", default=True, hidden=True)
 def sync(files: tuple[Path, ...], root: Path, yes: bool, tell_next: bool) -> None:  # noqa: FBT001 - click's own way
