@@ -126,16 +126,16 @@ def test_a_call_ends_by_its_deadline_though_the_server(server: Server, expected:
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-@pytest.mark.parametrize(("sip", "every"), [(64, 0.01), (16 * 1024, 0.002)], ids=["bytes", "kilobytes"])
+@pytest.mark.parametrize(("sip", "every"), [(64, 0.01), (4 * 1024, 0.002)], ids=["bytes", "kilobytes"])
 def test_a_call_ends_by_its_deadline_though_its_large_request_is_taken_a_few_at_a_time(
     sip: int, every: float, driver: Driver
 ):
-    large = {"prompt": "x" * 10_000_000}
+    large = {"prompt": "x" * 5_000_000}
     with serving(sipping(sip, every), buffer=2 * sip) as peer:
         begun = time.monotonic()
         with pytest.raises(OutcomeUnknown) as raised:
-            draw(driver, peer.url, large, timeout=0.5)
-        assert time.monotonic() - begun < 0.5 + GRACE
+            draw(driver, peer.url, large, timeout=1)
+        assert time.monotonic() - begun < 1 + GRACE
     assert (raised.value.billed, isinstance(raised.value, TimeoutError)) == (None, True)
 
 
@@ -153,7 +153,7 @@ def test_a_call_ends_by_its_deadline_though_it_is_tried_again_and_again(driver: 
 def test_a_deadline_in_the_body_keeps_what_came_and_hangs_up(driver: Driver):
     with serving(stalling(PROMISED)) as peer:
         with pytest.raises(OutcomeUnknown, match="3 bytes") as raised:
-            draw(driver, peer.url, timeout=0.1)
+            draw(driver, peer.url, timeout=0.5)
         assert (raised.value.status, raised.value.body) == (200, b"\xff\xd8\xff")
         assert peer.wait_until_hung_up()
 
@@ -168,7 +168,7 @@ def test_a_deadline_is_told_in_the_message(driver: Driver):
 def test_what_the_deadline_cut_off_is_never_sent_again(driver: Driver):
     with serving(stalling()) as peer:
         with pytest.raises(OutcomeUnknown):
-            draw(driver, peer.url, timeout=0.1, retry=SOON_AGAIN)
+            draw(driver, peer.url, timeout=0.5, retry=SOON_AGAIN)
         assert len(peer.requests) == peer.connections == 1
 
 
