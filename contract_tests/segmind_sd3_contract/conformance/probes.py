@@ -166,12 +166,11 @@ def _(evidence: Evidence) -> Told:
 @_probe("enum-without-values")
 def _(evidence: Evidence) -> Told:
     tried = [replies for case in evidence.outcomes if "::value:" in case and (replies := evidence.of(case))]
-    drawn = sum(_sound(replies) for replies in tried)
     if not tried:
         return NOT_MET
-    return "as observed" if drawn == len(
-        tried
-    ) else "neither", f"{drawn} of {len(tried)} known values are drawn"
+    drawn = sum(_sound(replies) for replies in tried)
+    probed: Probed = "as observed" if drawn == len(tried) else "neither"
+    return probed, f"{drawn} of {len(tried)} known values are drawn"
 
 
 @_probe("strength-both-ways")

@@ -5,13 +5,12 @@ Exit codes: 0, every mutant was noticed or is listed as equivalent; 1, not so; 2
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from segmind_sd3_contract.mutation.command import add_choice, chosen_by, say, shown
+from segmind_sd3_contract.mutation.command import chosen_by, options_of, say, shown
 from segmind_sd3_contract.mutation.equivalents import listed, untrue
 from segmind_sd3_contract.mutation.mutants import every
 from segmind_sd3_contract.mutation.score import LEAST, BrokenUnchanged, Score, tried, workers
@@ -23,7 +22,11 @@ SCORE_FILE: Final = Path("out/mutation.json")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _options().parse_args(arguments)
+    options = options_of(
+        "mutation",
+        "Change one thing at a time in contract, server and specs; the suite must notice.",
+        SCORE_FILE,
+    ).parse_args(arguments)
     chosen = chosen_by(options)
     if not chosen:
         say("No mutant has such a name.")
@@ -44,16 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in report(score, wrong, time.monotonic() - began):
         say(line)
     return 1 if score.survivors or wrong or score.percent < LEAST else 0
-
-
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m segmind_sd3_contract.mutation",
-        description="Change one thing at a time in contract, server and specs; the suite must notice.",
-    )
-    add_choice(parser)
-    parser.add_argument("--out", type=Path, default=SCORE_FILE, help="the score file (%(default)s)")
-    return parser
 
 
 def report(score: Score, wrong: Sequence[str], seconds: float) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
@@ -10,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from segmind_sd3_contract.mutation.mutants import named, sampled
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterable, Iterator
 
     from segmind_sd3_contract.mutation.mutants import Mutant
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 
-def add_choice(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose mutants, and how many are run at a time."""
+def options_of(module: str, description: str, out: Path) -> argparse.ArgumentParser:
+    """Give the options of a command: which mutants, how many at a time, and the file of results."""
+    parser = argparse.ArgumentParser(prog=f"python -m segmind_sd3_contract.{module}", description=description)
     parser.add_argument(
         "patterns", nargs="*", metavar="GLOB", help="names of mutants, with * and ?; else all"
     )
@@ -28,6 +30,8 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sample (%(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes at a time (%(default)s)")
+    parser.add_argument("--out", type=Path, default=out, help="all results (%(default)s)")
+    return parser
 
 
 def chosen_by(options: argparse.Namespace) -> list[Mutant]:

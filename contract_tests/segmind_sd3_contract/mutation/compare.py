@@ -8,7 +8,6 @@ its own checks and none of ours, makes up as many examples as by default, and st
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -24,7 +23,7 @@ from schemathesis.engine import Status, events, from_schema
 
 from segmind_sd3_contract.conformance.bodies import SIDE, is_picture, picture, sides
 from segmind_sd3_contract.conformance.inprocess import KEY
-from segmind_sd3_contract.mutation.command import add_choice, chosen_by, say, shown
+from segmind_sd3_contract.mutation.command import chosen_by, options_of, say, shown
 from segmind_sd3_contract.mutation.contracts import schema
 from segmind_sd3_contract.mutation.mutants import UNCHANGED
 from segmind_sd3_contract.mutation.score import BrokenUnchanged, Result, by_name, tried, workers
@@ -120,7 +119,11 @@ def control(operation: str) -> str | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _options().parse_args(arguments)
+    options = options_of(
+        "mutation.compare",
+        "The same mutants, by the suite and by schemathesis alone, in one run.",
+        COMPARISON_FILE,
+    ).parse_args(arguments)
     chosen = chosen_by(options)
     if not chosen:
         say("No mutant has such a name.")
@@ -143,16 +146,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in differences(pairs):
         say(line)
     return 0
-
-
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m segmind_sd3_contract.mutation.compare",
-        description="The same mutants, by the suite and by schemathesis alone, in one run.",
-    )
-    add_choice(parser)
-    parser.add_argument("--out", type=Path, default=COMPARISON_FILE, help="all results (%(default)s)")
-    return parser
 
 
 def write(file: Path, pairs: Sequence[tuple[Result, Result]]) -> None:
