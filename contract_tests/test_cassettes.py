@@ -32,8 +32,8 @@ from segmind_sd3 import (
     ServerError,
     UnusableReply,
 )
-from segmind_sd3.quirks import QUIRKS
-from segmind_sd3.settings import BASE_URL
+from segmind_sd3._quirks import QUIRKS
+from segmind_sd3._settings import BASE_URL
 from segmind_sd3_api.calls import CALLS
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_api.types import File, Response

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner, Result
-from segmind_sd3.quirks import QUIRKS
+from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract.cassettes import LIVE, Recorded, cases, load, recorded, replaying
 from segmind_sd3_contract.cassettes.cases import quirk_of

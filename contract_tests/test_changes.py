@@ -264,7 +264,7 @@ def test_a_parameter_that_goes_from_a_typed_dict_is_seen_in_both_clients(tmp_pat
 
 def test_a_signature_of_the_sdks_own_is_told_where_no_table_explains_it(tmp_path: Path):
     after = project(
-        tmp_path, segmind_sd3_client=("api_key: str | None = None, timeout: float", "timeout: float")
+        tmp_path, segmind_sd3__client=("api_key: str | None = None, timeout: float", "timeout: float")
     )
 
     found = list(python_api.unexplained(signatures(after), []))
@@ -274,7 +274,7 @@ def test_a_signature_of_the_sdks_own_is_told_where_no_table_explains_it(tmp_path
 
 
 def test_what_the_package_does_not_export_is_nobodys_business(tmp_path: Path):
-    after = project(tmp_path, segmind_sd3_retry=("def seconds_to_reset", "def renamed"))
+    after = project(tmp_path, segmind_sd3__retry=("def seconds_to_reset", "def renamed"))
 
     assert signatures(after) == []
 
@@ -294,7 +294,7 @@ def test_an_endpoint_without_a_method_is_a_line_to_write():
     told = list(python_api.missing_methods(NOW.api, table))
 
     assert [line.split()[0] for line in told] == ["Client", "AsyncClient"]
-    assert all("sd4_txt2img" in line and "client.py" in line for line in told)
+    assert all("sd4_txt2img" in line and "_client.py" in line for line in told)
     assert list(python_api.missing_methods(NOW.api, TABLE)) == []
 
 

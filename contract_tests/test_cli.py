@@ -19,8 +19,8 @@ import PIL.Image
 import pytest
 from click.testing import CliRunner, Result
 from segmind_sd3 import Client, __version__
-from segmind_sd3.cli import commands
-from segmind_sd3.drawing import command_of, in_options
+from segmind_sd3._cli import commands
+from segmind_sd3._cli_run import command_of, in_options
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_contract.reference import Answer, ReferenceServer, Request
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from segmind_sd3.quirks import QUIRKS
+from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_contract.conformance.bodies import endpoints
 from segmind_sd3_contract.conformance.cases import beside, cases, deviation
 from segmind_sd3_contract.conformance.inprocess import KEY, PENNILESS

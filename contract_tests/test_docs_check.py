@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from segmind_sd3.quirks import QUIRKS
+from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_contract.docs import mutation
 from segmind_sd3_contract.docs.check_command import check
 from segmind_sd3_contract.docs.checking import checked

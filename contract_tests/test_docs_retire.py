@@ -15,7 +15,7 @@ from segmind_sd3_contract.docs.retiring import CanNotRetire, Retired, retired
 
 ROOT = Path(__file__).parents[1]
 SLUG, OPERATION = "sd3-med-tile", "sd3_medium_tile"
-CLIENTS = "wrapper/segmind_sd3/client.py"
+CLIENTS = "wrapper/segmind_sd3/_client.py"
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_the_lists_of_methods_and_of_prices_lose_their_row(change: Retired):
 
 
 def test_what_people_have_written_for_it_is_listed_with_its_line(change: Retired):
-    named = [line for line in change.left if line.startswith("wrapper/segmind_sd3/quirks.py:")]
+    named = [line for line in change.left if line.startswith("wrapper/segmind_sd3/_quirks.py:")]
 
     assert [line.partition(": ")[2] for line in named] == ['actions=("sdk-tile-strength",),']
 

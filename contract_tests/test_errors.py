@@ -25,15 +25,15 @@ from segmind_sd3 import (
     ServerError,
     UnusableReply,
 )
-from segmind_sd3.errors import (
+from segmind_sd3._errors import (
     CLASS_ERRORS,
     STATUS_ERRORS,
     ConnectionTimedOut,
     OutcomeTimedOut,
     error_for,
 )
-from segmind_sd3.exchange import judged
-from segmind_sd3.wire import Failure, Key, Reply
+from segmind_sd3._exchange import judged
+from segmind_sd3._wire import Failure, Key, Reply
 from segmind_sd3_contract.drivers import DRIVERS, Driver, draw, outcomes
 from segmind_sd3_contract.sockets import answering, reply, serving
 

@@ -24,8 +24,8 @@ from segmind_sd3 import (
     ServerError,
     UnusableReply,
 )
-from segmind_sd3.exchange import SEND, advanced, exchange, judged
-from segmind_sd3.wire import Failure, Key, Reply
+from segmind_sd3._exchange import SEND, advanced, exchange, judged
+from segmind_sd3._wire import Failure, Key, Reply
 
 KEY = Key("SG_0123456789abcdef")
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from segmind_sd3.errors import ConnectionFailed
+from segmind_sd3._errors import ConnectionFailed
 from segmind_sd3_contract import faults
 from segmind_sd3_contract.drivers import DRIVERS, Driver
 from segmind_sd3_contract.fault_rows import ROWS, Row

@@ -17,14 +17,14 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 from segmind_sd3 import AsyncClient, Client, ConnectionFailed, InvalidRequest, UnusableReply
-from segmind_sd3.checks import range_of, shown
-from segmind_sd3.cli import commands
-from segmind_sd3.drawing import command_of
-from segmind_sd3.exchange import decoded
-from segmind_sd3.network import Deadline, _AsyncBackend, _left  # pyright: ignore[reportPrivateUsage] - seen from inside alone
-from segmind_sd3.pictures import whole
-from segmind_sd3.quirks import images_under_one_name, size_beside_a_ratio
-from segmind_sd3.wire import Key, Reply
+from segmind_sd3._cli import commands
+from segmind_sd3._cli_run import command_of
+from segmind_sd3._connections import Deadline, _AsyncBackend, _left  # pyright: ignore[reportPrivateUsage] - seen from inside alone
+from segmind_sd3._exchange import decoded
+from segmind_sd3._imagefile import whole
+from segmind_sd3._quirks import images_under_one_name, size_beside_a_ratio
+from segmind_sd3._validation import range_of, shown
+from segmind_sd3._wire import Key, Reply
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_contract.reference import MADE_UP_KEY, Answer, ReferenceServer, Request
 
@@ -207,7 +207,7 @@ def test_completion_of_an_image_is_of_files():
 
 
 def test_the_help_has_no_part_for_other_packages_where_there_are_none(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("segmind_sd3.cli.brought", dict[str, Any])
+    monkeypatch.setattr("segmind_sd3._cli.brought", dict[str, Any])
 
     assert "Other commands" not in CliRunner().invoke(commands, ["--help"]).stdout
 

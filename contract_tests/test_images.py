@@ -17,7 +17,7 @@ import pytest
 import trio as trio  # noqa: PLC0414 - loaded here, so that no measured call pays for it
 from hypothesis import given
 from hypothesis import strategies as st
-from segmind_sd3 import AsyncClient, Client, ConnectionFailed, InvalidRequest, images, network
+from segmind_sd3 import AsyncClient, Client, ConnectionFailed, InvalidRequest, _connections, _image_input
 from segmind_sd3_contract.drivers import AUTHORITIES, DRIVERS, Driver, draw
 from segmind_sd3_contract.reference import MADE_UP_KEY
 from segmind_sd3_contract.sockets import (
@@ -382,19 +382,19 @@ def test_an_address_that_is_not_public_is_not_even_called(address: str, driver: 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8"])
 def test_a_public_address_is_allowed(address: str):
-    network.refuse_private(address)
+    _connections.refuse_private(address)
 
 
 @pytest.fixture
 def one_public_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take 127.0.0.2 for the public internet, which tests don't reach."""
-    refuse = network.refuse_private
+    refuse = _connections.refuse_private
 
     def refuse_all_others(peer: str) -> None:
         if peer != "127.0.0.2":
             refuse(peer)
 
-    monkeypatch.setattr(network, "refuse_private", refuse_all_others)
+    monkeypatch.setattr(_connections, "refuse_private", refuse_all_others)
 
 
 @pytest.mark.usefixtures("one_public_address")
@@ -418,7 +418,7 @@ def test_a_redirect_from_one_public_address_to_another_is_followed(driver: Drive
 def test_too_many_redirects_are_too_many():
     with serving(answering(reply(302, location="/again"))) as host:
         assert "redirects" in refusal("sync", host.url, allow_private_image_urls=True)
-        assert len(host.requests) == images.MAX_REDIRECTS + 1
+        assert len(host.requests) == _image_input.MAX_REDIRECTS + 1
 
 
 BAD_ANSWERS: dict[str, bytes] = {
@@ -446,7 +446,7 @@ def test_a_large_answer_of_another_kind_is_not_read_to_its_end():
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_an_image_has_a_largest_size(driver: Driver, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(images, "MAX_IMAGE_BYTES", 1024**2)
+    monkeypatch.setattr(_image_input, "MAX_IMAGE_BYTES", 1024**2)
     endless = dripping(reply(200, b"GIF89a", content_length="100000000"), b"x" * 1024**2, every=0)
     with serving(endless) as host:
         assert "larger than 1 MiB" in refusal(driver, host.url, allow_private_image_urls=True)

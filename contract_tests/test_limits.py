@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from segmind_sd3.errors import OutcomeTimedOut
-from segmind_sd3.progress import MAX_REPLY_BYTES
+from segmind_sd3._errors import OutcomeTimedOut
+from segmind_sd3._progress import MAX_REPLY_BYTES
 from segmind_sd3_contract import faults
 from segmind_sd3_contract.drivers import DRIVERS, Driver
 from segmind_sd3_contract.fault_rows import ROWS, Row

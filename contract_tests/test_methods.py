@@ -12,7 +12,7 @@ from methods import with_methods
 from parameters import Endpoint, endpoints
 
 ROOT = Path(__file__).parents[1]
-SOURCE = (ROOT / "wrapper" / "segmind_sd3" / "client.py").read_text(encoding="utf-8")
+SOURCE = (ROOT / "wrapper" / "segmind_sd3" / "_client.py").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from segmind_sd3.pictures import PNG_SIGNATURE, SUFFIXES, Picture, sniff, whole
+from segmind_sd3._imagefile import PNG_SIGNATURE, SUFFIXES, Picture, sniff, whole
 
 NOISE = PIL.Image.effect_noise((37, 23), 99)
 RGB = PIL.Image.merge("RGB", (NOISE, NOISE.rotate(90).resize(NOISE.size), NOISE.rotate(180)))  # pyright: ignore[reportUnknownMemberType]  # numpy

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from segmind_sd3.quirks import QUIRKS
+from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract import planted
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from segmind_sd3.settings import BASE_URL
+from segmind_sd3._settings import BASE_URL
 from segmind_sd3_contract.reference import MADE_UP_KEY
 
 pytest_plugins = ["pytester"]

@@ -21,9 +21,9 @@ from segmind_sd3 import (
     ServerError,
     UnusableReply,
 )
-from segmind_sd3.errors import Fault, error_for
-from segmind_sd3.quirks import QUIRKS, repaired
-from segmind_sd3.wire import Reply
+from segmind_sd3._errors import Fault, error_for
+from segmind_sd3._quirks import QUIRKS, repaired
+from segmind_sd3._wire import Reply
 from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract.reference import (
     MADE_UP_KEY,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from documents import read
 from segmind_sd3 import Client, Generation, InvalidRequest
-from segmind_sd3.quirks import QUIRKS, Quirk
+from segmind_sd3._quirks import QUIRKS, Quirk
 from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
 from segmind_sd3_contract.reference import ReferenceServer
 

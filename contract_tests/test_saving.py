@@ -16,7 +16,7 @@ from typing import Any
 import PIL.Image
 import pytest
 from segmind_sd3 import Generation, Image
-from segmind_sd3.generation import write_whole
+from segmind_sd3._result import write_whole
 
 
 def image(file_format: str = "JPEG", size: tuple[int, int] = (8, 6)) -> Image:

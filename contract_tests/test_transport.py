@@ -20,7 +20,6 @@ from segmind_sd3 import (
     RequestRefused,
     Retry,
     UnusableReply,
-    progress,
 )
 from segmind_sd3_contract.drivers import DRIVERS, Driver, draw, outcomes
 from segmind_sd3_contract.reference import MADE_UP_KEY
@@ -464,7 +463,7 @@ def test_a_success_without_a_byte_says_so(answer: bytes, driver: Driver):
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_reply_has_a_largest_size(driver: Driver, drawn: bytes, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(progress, "MAX_REPLY_BYTES", 50)
+    monkeypatch.setattr("segmind_sd3._progress.MAX_REPLY_BYTES", 50)
     with serving(answering(drawn)) as peer, pytest.raises(OutcomeUnknown, match="larger than") as raised:
         draw(driver, peer.url)
     assert raised.value.billed is True
@@ -475,7 +474,7 @@ def test_a_reply_has_a_largest_size(driver: Driver, drawn: bytes, monkeypatch: p
 def test_an_error_is_read_up_to_a_size_and_stays_the_error_it_is(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(progress, "MAX_ERROR_BYTES", 50)
+    monkeypatch.setattr("segmind_sd3._progress.MAX_ERROR_BYTES", 50)
     with (
         serving(answering(reply(400, b"x" * 500_000))) as peer,
         pytest.raises(RequestRefused, match="xxx") as raised,

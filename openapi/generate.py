@@ -24,7 +24,7 @@ from view import generators_view
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = "segmind_sd3_api"
-CLIENTS = HERE.parent / "wrapper" / "segmind_sd3" / "client.py"
+CLIENTS = HERE.parent / "wrapper" / "segmind_sd3" / "_client.py"
 WRITTEN = {"missing": "added", "extra": "removed", "changed": "changed"}
 
 

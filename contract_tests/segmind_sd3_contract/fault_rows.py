@@ -23,7 +23,7 @@ from segmind_sd3 import (
     ServerError,
     UnusableReply,
 )
-from segmind_sd3.errors import ConnectionTimedOut, OutcomeTimedOut
+from segmind_sd3._errors import ConnectionTimedOut, OutcomeTimedOut
 
 from segmind_sd3_contract.sockets import (
     answering,

@@ -224,7 +224,7 @@ def plant(fault: Fault) -> None:
                 hints = each.__annotations__
                 hints |= {name: bool | None, "extra": hints.pop("extra")}
     if fault.row:
-        from segmind_sd3.quirks import QUIRKS  # noqa: PLC0415 - as above
+        from segmind_sd3._quirks import QUIRKS  # noqa: PLC0415 - as above
 
         row, kind = fault.row
         QUIRKS[row] = replace(QUIRKS[row], function=SWITCHED_OFF[kind])
@@ -249,7 +249,7 @@ def failing_as_it_is(nodes: list[str]) -> str | None:
 
 
 def rows_of_the_table() -> list[tuple[str, str, tuple[str, ...], bool]]:
-    from segmind_sd3.quirks import QUIRKS  # noqa: PLC0415 - in a process that is forked for it alone
+    from segmind_sd3._quirks import QUIRKS  # noqa: PLC0415 - in a process that is forked for it alone
 
     return [(row.name, row.kind, row.actions, row.function is not None) for row in QUIRKS.values()]
 

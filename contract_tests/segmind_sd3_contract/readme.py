@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from segmind_sd3 import errors
-from segmind_sd3.quirks import QUIRKS
+import segmind_sd3._errors as errors
+from segmind_sd3._quirks import QUIRKS
 
 from segmind_sd3_contract.cassettes import sources
 

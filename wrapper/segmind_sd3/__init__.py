@@ -9,9 +9,8 @@ with Client() as client:  # SEGMIND_API_KEY, or api_key=
 ```
 """
 
-from ._version import __version__
-from .client import AsyncClient, Client
-from .errors import (
+from ._client import AsyncClient, Client
+from ._errors import (
     APIError,
     AuthenticationError,
     BudgetExceeded,
@@ -27,9 +26,10 @@ from .errors import (
     ServerError,
     UnusableReply,
 )
-from .generation import Generation, Image
-from .request import Prepared
-from .retry import Retry
+from ._prepared import Prepared
+from ._result import Generation, Image
+from ._retry import Retry
+from ._version import __version__
 
 __all__ = [
     "APIError",

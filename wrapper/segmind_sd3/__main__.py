@@ -12,7 +12,7 @@ def main() -> int:
             f"The command line needs {missing.name}: pip install 'segmind-sd3[cli]'", file=sys.stderr
         )
         return 2
-    from .cli import commands  # noqa: PLC0415 - it imports click
+    from ._cli import commands  # noqa: PLC0415 - it imports click
 
     return commands(prog_name="segmind-sd3")
 

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from segmind_sd3 import Client
-from segmind_sd3.quirks import QUIRKS
+from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_api.parameters import OPERATIONS, Operation, Parameter
 
 from segmind_sd3_contract.needed import needed

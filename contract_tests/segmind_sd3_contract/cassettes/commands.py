@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 from segmind_sd3 import InvalidRequest
-from segmind_sd3.settings import BASE_URL, key_of, origin_of
+from segmind_sd3._settings import BASE_URL, key_of, origin_of
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes import live, recording

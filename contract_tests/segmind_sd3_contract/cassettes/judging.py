@@ -12,7 +12,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from segmind_sd3.quirks import QUIRKS
+from segmind_sd3._quirks import QUIRKS
 
 from segmind_sd3_contract import oracle
 from segmind_sd3_contract.cassettes.cases import quirk_of

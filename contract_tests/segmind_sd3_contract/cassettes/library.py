@@ -11,9 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from segmind_sd3.errors import Fault, error_for
-from segmind_sd3.quirks import QUIRKS, Quirk
-from segmind_sd3.wire import Reply, json_of
+from segmind_sd3._errors import Fault, error_for
+from segmind_sd3._quirks import QUIRKS, Quirk
+from segmind_sd3._wire import Reply, json_of
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes.cases import quirk_of

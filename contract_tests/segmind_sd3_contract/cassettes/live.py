@@ -17,7 +17,7 @@ from segmind_sd3 import (
     RateLimited,
     SegmindError,
 )
-from segmind_sd3.settings import BASE_URL
+from segmind_sd3._settings import BASE_URL
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes.library import LIVE, provenance

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 from segmind_sd3 import Client, Retry, SegmindError
-from segmind_sd3.settings import BASE_URL
-from segmind_sd3.wire import Reply
+from segmind_sd3._settings import BASE_URL
+from segmind_sd3._wire import Reply
 from segmind_sd3_api.calls import CALLS
 from segmind_sd3_api.client import AuthenticatedClient
 from segmind_sd3_api.parameters import OPERATIONS

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import vcr
 import yaml
-from segmind_sd3.generation import write_whole
+from segmind_sd3._result import write_whole
 from vcr.patch import PATCHER_NAMES
 from vcr.persisters.filesystem import CassetteNotFoundError
 from vcr.request import Request
@@ -31,7 +31,7 @@ from vcr.serializers import yamlserializer
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from segmind_sd3.wire import Reply
+    from segmind_sd3._wire import Reply
 
 LARGEST_INLINE: Final = 2048
 """Bytes of a body that still stands in the cassette itself."""

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3.quirks import QUIRKS
+from segmind_sd3._quirks import QUIRKS
 
 from segmind_sd3_contract.cassettes.library import LIVE, digest_of, recorded
 from segmind_sd3_contract.changes.states import PACKAGES, NoState

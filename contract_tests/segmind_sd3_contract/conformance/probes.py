@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageChops, ImageStat
-from segmind_sd3.quirks import QUIRKS
+from segmind_sd3._quirks import QUIRKS
 
 from segmind_sd3_contract import oracle
 from segmind_sd3_contract.conformance.bodies import picture

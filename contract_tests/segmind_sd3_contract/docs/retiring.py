@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PRICES: Final = "contract_tests/segmind_sd3_contract/prices.json"
-CLIENTS: Final = "wrapper/segmind_sd3/client.py"
+CLIENTS: Final = "wrapper/segmind_sd3/_client.py"
 BLOB: Final = re.compile(r"^\s+blob: ([0-9a-f]{64})$", re.MULTILINE)
 BY_HAND: Final = ("*.md", "openapi/*.yaml", "openapi/*.py", "wrapper/**/*.py", "contract_tests/**/*.py")
 """Where a mention of the endpoint is looked for."""

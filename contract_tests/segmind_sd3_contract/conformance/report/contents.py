@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from segmind_sd3.pictures import sniff
+from segmind_sd3._imagefile import sniff
 
 LARGEST_INLINE: Final = 2048
 """Bytes of a picture that still stands in the report itself."""

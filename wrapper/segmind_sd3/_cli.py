@@ -15,8 +15,8 @@ import click
 from click.shell_completion import CompletionItem
 from segmind_sd3_api.parameters import OPERATIONS
 
+from ._cli_run import Asked, Drawing, command_of, in_options, option_of
 from ._version import __version__
-from .drawing import Asked, Drawing, command_of, in_options, option_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,18 +22,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .errors import InvalidRequest, OutcomeUnknown, SegmindError, UnusableReply
-from .generation import target_of
-from .pictures import SUFFIXES
+from ._errors import InvalidRequest, OutcomeUnknown, SegmindError, UnusableReply
+from ._imagefile import SUFFIXES
+from ._result import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from segmind_sd3_api.parameters import Operation
 
-    from .client import Client
-    from .generation import Generation
-    from .request import Prepared
+    from ._client import Client
+    from ._prepared import Prepared
+    from ._result import Generation
 
 Fault = OSError | KeyboardInterrupt | None
 
@@ -106,9 +106,9 @@ class Drawing:
         return self._tell(prepared, drawn, files, fault)
 
     def _client(self) -> Client:
-        from .client import Client  # noqa: PLC0415 - loads httpx, which `--help` does without
-        from .retry import Retry  # noqa: PLC0415 - as above
-        from .settings import key_of  # noqa: PLC0415 - as above
+        from ._client import Client  # noqa: PLC0415 - loads httpx, which `--help` does without
+        from ._retry import Retry  # noqa: PLC0415 - as above
+        from ._settings import key_of  # noqa: PLC0415 - as above
 
         asked = self.asked
         options: dict[str, Any] = {"retry": Retry(attempts=1)} if asked.no_retry else {}
@@ -167,7 +167,7 @@ class Drawing:
     # -- What is told -------------------------------------------------------------------------------------
 
     def _target(self, prepared: Prepared) -> str:
-        from .settings import BASE_URL  # noqa: PLC0415 - loads httpx, as above
+        from ._settings import BASE_URL  # noqa: PLC0415 - loads httpx, as above
 
         origin = prepared.url.removesuffix(self.operation.path)
         return "local" if self.asked.local else "live" if origin == BASE_URL else origin

@@ -22,14 +22,14 @@ from segmind_sd3_api.parameters import (
     Sd35TurboTxt2ImgParams,
 )
 
-from .checks import checked, operation_of, pending
-from .generation import Generation
-from .images import fetch, fetch_async
-from .network import AsyncTransport, Deadline, LoopPools, Transport
-from .request import Prepared
-from .retry import Retry
-from .settings import TIMEOUT, Settings, changed, key_of, settings
-from .transport import AsyncDriver, Driver
+from ._connections import AsyncTransport, Deadline, LoopPools, Transport
+from ._image_input import fetch, fetch_async
+from ._prepared import Prepared
+from ._result import Generation
+from ._retry import Retry
+from ._settings import TIMEOUT, Settings, changed, key_of, settings
+from ._transport import AsyncDriver, Driver
+from ._validation import checked, operation_of, pending
 
 M = TypeVar("M", bound=Callable[..., Any])
 P = TypeVar("P")

@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import httpx
 
+from ._connections import retire_if_dirty
+from ._exchange import SEND, advanced, exchange
+from ._progress import Progress
+from ._result import Generation
 from ._version import __version__
-from .exchange import SEND, advanced, exchange
-from .generation import Generation
-from .network import retire_if_dirty
-from .progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 
-    from .exchange import Step, Told
-    from .network import Deadline
-    from .retry import Retry
-    from .wire import Failure, Key, Reply
+    from ._connections import Deadline
+    from ._exchange import Step, Told
+    from ._retry import Retry
+    from ._wire import Failure, Key, Reply
 
 
 @dataclass(slots=True)

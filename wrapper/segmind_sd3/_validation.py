@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import httpx
 from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
 
-from . import images, quirks
-from .errors import InvalidRequest, Problem
+from . import _image_input as images
+from . import _quirks as quirks
+from ._errors import InvalidRequest, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .pictures import SUFFIXES
+from ._imagefile import SUFFIXES
 
 if TYPE_CHECKING:
     import os

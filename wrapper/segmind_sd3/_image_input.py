@@ -22,15 +22,15 @@ from urllib.parse import unquote_to_bytes
 import anyio
 import httpx
 
-from .errors import ConnectionFailed, ConnectionTimedOut, InvalidRequest, Problem
-from .exchange import decoded
-from .network import AsyncTransport, PrivateAddress, Transport, proxy_for, told_of
-from .pictures import sniff
+from ._connections import AsyncTransport, PrivateAddress, Transport, proxy_for, told_of
+from ._errors import ConnectionFailed, ConnectionTimedOut, InvalidRequest, Problem
+from ._exchange import decoded
+from ._imagefile import sniff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .network import Deadline
+    from ._connections import Deadline
 
 MAX_IMAGE_BYTES: Final = 64 * 1024 * 1024
 """The largest image that is fetched from a URL: well above any picture of 2048 x 2048, the pages' limit."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from .network import AsyncTransport, Transport, causes, told_of
-from .wire import Body, Failure, Reply
+from ._connections import AsyncTransport, Transport, causes, told_of
+from ._wire import Body, Failure, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .network import Deadline
+    from ._connections import Deadline
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 """The largest reply that is read: ten pictures of 2048 x 2048, as PNG in base64, stay below it."""

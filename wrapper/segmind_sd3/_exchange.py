@@ -21,8 +21,8 @@ import random
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from . import quirks
-from .errors import (
+from . import _quirks as quirks
+from ._errors import (
     ConnectionFailed,
     ConnectionTimedOut,
     Fault,
@@ -35,15 +35,15 @@ from .errors import (
     raised,
     text_in,
 )
-from .generation import Generation, Image
-from .pictures import sniff, whole
-from .wire import Failure, Reply, json_of
+from ._imagefile import sniff, whole
+from ._result import Generation, Image
+from ._wire import Failure, Reply, json_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from .retry import Retry
-    from .wire import Key
+    from ._retry import Retry
+    from ._wire import Key
 
 SEND: Final = "send"
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 from segmind_sd3_api.parameters import OPERATIONS
 
-from .errors import InvalidRequest
-from .network import Deadline, is_loopback, proxy_for
-from .request import Prepared
-from .transport import Call
-from .wire import Key
+from ._connections import Deadline, is_loopback, proxy_for
+from ._errors import InvalidRequest
+from ._prepared import Prepared
+from ._transport import Call
+from ._wire import Key
 
 if TYPE_CHECKING:
     import ssl
 
-    from .retry import Retry
+    from ._retry import Retry
 
 BASE_URL: Final = "https://api.segmind.com"
 TIMEOUT: Final = 180.0

@@ -25,7 +25,7 @@ import httpcore
 import httpx
 from anyio.lowlevel import RunVar
 
-from .errors import InvalidRequest
+from ._errors import InvalidRequest
 
 if TYPE_CHECKING:
     import ssl

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .errors import ConnectionFailed, OutcomeUnknown, RateLimited, ServerError
-from .wire import moment
+from ._errors import ConnectionFailed, OutcomeUnknown, RateLimited, ServerError
+from ._wire import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .errors import SegmindError
+    from ._errors import SegmindError
 
 
 @dataclass(frozen=True, slots=True)

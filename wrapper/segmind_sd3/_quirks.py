@@ -22,9 +22,9 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from .errors import Fault, InsufficientCredits, Problem, RateLimited, UnusableReply, text_of
-from .pictures import sniff
-from .wire import Reply, json_of, moment
+from ._errors import Fault, InsufficientCredits, Problem, RateLimited, UnusableReply, text_of
+from ._imagefile import sniff
+from ._wire import Reply, json_of, moment
 
 if TYPE_CHECKING:
     from segmind_sd3_api.parameters import Operation

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from .generation import write_whole
-from .wire import json_of
+from ._result import write_whole
+from ._wire import json_of
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
     from datetime import datetime
 
-    from .wire import Key, Reply
+    from ._wire import Key, Reply
 
 
 class SegmindError(Exception):
