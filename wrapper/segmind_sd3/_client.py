@@ -118,7 +118,7 @@ def request_of(settings: Settings, prepared: Prepared) -> Request:
     """
     origin = settings.base_url.partition("://")[2].partition("/")[0]
     start = f"{settings.base_url.partition('://')[0]}://{origin}/"
-    url: object = prepared.url
+    url: Any = prepared.url
     if not (isinstance(url, str) and url.startswith(start) and _is_target(url)):
         raise InvalidRequest(f"the prepared call's url does not lead to the client's own origin, {start}")
     operation = operation_of(prepared.operation).operation_id
@@ -217,7 +217,7 @@ class Client(_Base[Network]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
         )
-        self._network = Network(transport, **self._settings.network())
+        self._network = Network(transport, self._settings.route, **self._settings.network())
         self._owner = True
 
     @endpoint
@@ -322,7 +322,7 @@ class AsyncClient(_Base[AsyncNetwork]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
         )
-        self._network = AsyncNetwork(transport, **self._settings.network())
+        self._network = AsyncNetwork(transport, self._settings.route, **self._settings.network())
         self._owner = True
 
     @endpoint

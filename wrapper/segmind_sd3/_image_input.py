@@ -155,7 +155,7 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 class Hop:
     """One request on the way to an image."""
 
-    url: httpx.URL
+    url: str
     route: Route
     request: Request
     incoming: Incoming
@@ -174,7 +174,12 @@ def fetch(name: str, url: httpx.URL, deadline: Deadline, *, closed: threading.Ev
     hop = next(steps)
     try:
         while True:
-            hop = steps.send(send_once(hop.route, hop.request, hop.incoming, deadline, closed))
+            try:
+                event = send_once(hop.url, hop.route, hop.request, hop.incoming, deadline, closed)
+            except AddressRefused as refused:
+                hop = steps.throw(refused)
+            else:
+                hop = steps.send(event)
     except StopIteration as done:
         return done.value
 
@@ -188,7 +193,12 @@ async def fetch_async(
     hop = next(steps)
     try:
         while True:
-            hop = steps.send(await send_once_async(hop.route, hop.request, hop.incoming, deadline))
+            try:
+                event = await send_once_async(hop.url, hop.route, hop.request, hop.incoming, deadline)
+            except AddressRefused as refused:
+                hop = steps.throw(refused)
+            else:
+                hop = steps.send(event)
     except StopIteration as done:
         return done.value
 
@@ -198,12 +208,12 @@ def _hops(name: str, url: httpx.URL, options: dict[str, Any]) -> Generator[Hop, 
     shown = _shown(url)
     for _ in range(MAX_REDIRECTS + 1):
         shown = _shown(url)
+        incoming = Incoming.unsent(_largest)
         try:
             route = route_of_image(url, **options)
+            event = yield Hop(str(url), route, Request(b"GET", url.raw_path, _HEADERS), incoming)
         except AddressRefused as refused:
-            raise _invalid(name, f"{shown} leads to a private address ({refused})", _PRIVATE) from None
-        incoming = Incoming.unsent(_largest)
-        event = yield Hop(url, route, Request(b"GET", url.raw_path, _HEADERS), incoming)
+            raise _invalid(name, f"{shown} leads to a private address", _PRIVATE) from refused
         if isinstance(event, Failure):
             raise _failed(name, shown, incoming, event)
         location = event.headers.get("location")
@@ -262,8 +272,6 @@ def _failed(name: str, shown: str, incoming: Incoming, failure: Failure) -> Inva
             return _invalid(name, f"{shown} can't be used: it is no PNG, JPEG, GIF or WebP", _PICTURE)
         given = f"{shown} can't be used: it is larger than {MAX_IMAGE_BYTES // MIB} MiB"
         return _invalid(name, given, _PICTURE)
-    if not failure.retryable and "public" in failure.reason:
-        return _invalid(name, f"{shown} leads to a private address ({failure.reason})", _PRIVATE)
     return ConnectionFailed(f"Nothing was sent: {shown} could not be fetched ({failure.reason}).")
 
 

@@ -43,10 +43,10 @@ def route_of_image(url: httpx.URL, *, private: bool, proxy: str | None, verify: 
     """
     if private:
         return _route(url, proxy, verify, allow_all)
-    if is_this_machine(url.host):
-        raise AddressRefused(f"{url.host} is this machine")
     if (address := literal_address(url.host)) is not None:
         judge_public(url.host, address)
+    elif is_this_machine(url.host):
+        raise AddressRefused(f"{url.host} is this machine, which is not a public address")
     route = _route(url, proxy, verify, partial(judge_public, url.host))
     return route if route.proxy is None else Route(route.host, route.port, route.context, route.proxy)
 

@@ -13,12 +13,14 @@ import httpx
 from ._addresses import is_this_machine as is_loopback
 from ._connections import Deadline
 from ._errors import InvalidRequest
+from ._routing import route_of_calls
 from ._version import USER_AGENT
 from ._wire import Key
 
 if TYPE_CHECKING:
     import ssl
 
+    from ._connections import Route
     from ._retry import Retry
 
 BASE_URL: Final = "https://api.segmind.com"
@@ -44,13 +46,10 @@ class Settings:
         return [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
 
     def network(self) -> dict[str, Any]:
-        return {
-            "base_url": self.base_url,
-            "proxy": self.proxy,
-            "verify": self.verify,
-            "limit": 100,
-            "closed": self.closed,
-        }
+        return {"limit": 100, "closed": self.closed}
+
+    def route(self) -> Route:
+        return route_of_calls(self.base_url, proxy=self.proxy, verify=self.verify)
 
     def fetching(self) -> dict[str, Any]:
         return {

@@ -13,7 +13,6 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import anyio
@@ -26,6 +25,7 @@ from anyio.lowlevel import RunVar
 from ._connections import (
     PAUSE,
     SLICE,
+    AddressRefused,
     ClientClosed,
     Connection,
     ConnectionFault,
@@ -40,7 +40,6 @@ from ._connections import (
 from ._exchange import SEND, advance
 from ._reply import largest
 from ._result import Generation
-from ._routing import route_of_calls, trusted
 from ._wire import KEY_HEADER, Failure, Incoming
 
 if TYPE_CHECKING:
@@ -313,11 +312,11 @@ async def _wait_async(connection: Connection, wait: Wait) -> bool:
 # -- By an httpx transport --------------------------------------------------------------------------------
 
 
-def _foreign_request(url: str, request: Request, key: Key, deadline: Deadline) -> httpx.Request:
+def _foreign_request(url: str, request: Request, key: Key | None, deadline: Deadline) -> httpx.Request:
     return httpx.Request(
         request.method.decode(),
         url,
-        headers=[*request.headers, (KEY_HEADER, key.reveal().encode())],
+        headers=[*request.headers, *([(KEY_HEADER, key.reveal().encode())] if key else [])],
         content=request.content,
         extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), deadline.left())},
     )
@@ -339,9 +338,11 @@ class ForeignSender:
     def __init__(self, transport: httpx.BaseTransport) -> None:
         self._transport = transport
 
-    def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
-        """Send a request once."""
-        incoming, fault = Incoming(largest), None
+    def send(
+        self, url: str, request: Request, key: Key | None, deadline: Deadline, incoming: Incoming
+    ) -> Reply | Failure:
+        """Send a request once, and take its reply into `incoming`."""
+        fault = None
         try:
             response = self._transport.handle_request(_foreign_request(url, request, key, deadline))
             try:
@@ -372,9 +373,11 @@ class ForeignAsyncSender:
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
-    async def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
-        """Send a request once."""
-        incoming, fault = Incoming(largest), None
+    async def send(
+        self, url: str, request: Request, key: Key | None, deadline: Deadline, incoming: Incoming
+    ) -> Reply | Failure:
+        """Send a request once, and take its reply into `incoming`."""
+        fault = None
         with anyio.CancelScope(deadline=anyio.current_time() + deadline.left()) as scope:
             try:
                 response = await self._transport.handle_async_request(
@@ -406,6 +409,16 @@ def _as_ours(fault: Exception | None) -> Exception | None:
     return DeadlineOver() if isinstance(fault, (httpx.TimeoutException, TimeoutError)) else fault
 
 
+def _of_httpx(route: Route) -> dict[str, Any]:
+    """Return the options of a transport of httpx that goes the same way."""
+    proxy = route.proxy and httpx.Proxy(
+        f"{'https' if route.proxy.context else 'http'}://{route.peer[0]}:{route.peer[1]}",
+        headers=httpx.Headers(route.proxy.headers),
+        ssl_context=route.proxy.context,
+    )
+    return {"verify": route.context or False, "proxy": proxy, "trust_env": False}
+
+
 _SENT_BY: Final[tuple[tuple[type, str], ...]] = (
     (httpx.HTTPTransport, "handle_request"),
     (httpx.AsyncHTTPTransport, "handle_async_request"),
@@ -430,14 +443,21 @@ def _file(function: object) -> str | None:
 
 
 def send_once(
-    route: Route, request: Request, incoming: Incoming, deadline: Deadline, closed: threading.Event
+    url: str, route: Route, request: Request, incoming: Incoming, deadline: Deadline, closed: threading.Event
 ) -> Reply | Failure:
-    """Send a request without the key, on a connection of its own, and take its reply into `incoming`."""
+    """Send a request without the key, on a connection of its own, and take its reply into `incoming`.
+
+    Raises:
+        AddressRefused: the route's peer has an address that may not be connected to.
+    """
+    if is_mocked():
+        with httpx.HTTPTransport(**_of_httpx(route)) as transport:
+            return ForeignSender(transport).send(url, request, None, deadline, incoming)
     fault, connection = None, Connection(route)
     try:
         carry(connection, request, None, incoming, deadline, closed)
     except _FAULTS as error:
-        if _is_the_callers(error):
+        if isinstance(error, AddressRefused) or _is_the_callers(error):
             raise
         fault = error
     finally:
@@ -446,15 +466,18 @@ def send_once(
 
 
 async def send_once_async(
-    route: Route, request: Request, incoming: Incoming, deadline: Deadline
+    url: str, route: Route, request: Request, incoming: Incoming, deadline: Deadline
 ) -> Reply | Failure:
     """Do as `send_once` does, with `await`."""
+    if is_mocked():
+        async with httpx.AsyncHTTPTransport(**_of_httpx(route)) as transport:
+            return await ForeignAsyncSender(transport).send(url, request, None, deadline, incoming)
     fault, connection = None, Connection(route)
     with anyio.CancelScope(deadline=anyio.current_time() + deadline.left()) as scope:
         try:
             await carry_async(connection, request, None, incoming)
         except _FAULTS as error:
-            if _is_the_callers(error):
+            if isinstance(error, AddressRefused) or _is_the_callers(error):
                 raise
             fault = error
         finally:
@@ -506,69 +529,59 @@ async def _keep(made: _LoopPool | ForeignAsyncSender) -> AsyncGenerator[None]:
 
 
 class Network:
-    """What a sync client and its copies send by."""
+    """What a sync client and its copies send by: a transport that was given, or connections of our own."""
 
     def __init__(
         self,
         given: httpx.BaseTransport | None,
+        route: Callable[[], Route],
         *,
-        base_url: str,
-        proxy: str | None,
-        verify: ssl.SSLContext | bool,
         limit: int,
         closed: threading.Event,
     ) -> None:
-        route = partial(route_of_calls, base_url, proxy=proxy, verify=verify)
+        self._route = route
         self._own = Sender(route, limit, closed)
-        self._make_httpx = partial(httpx.HTTPTransport, proxy=proxy, trust_env=False)
-        self._verify = verify
-        self._foreign = ForeignSender(given) if given is not None else None
+        self._given = ForeignSender(given) if given is not None else None
         self._mocked: ForeignSender | None = None
 
     def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
         """Send a request once."""
-        foreign = self._foreign
-        if foreign is None and is_mocked():
-            if self._mocked is None:
-                self._mocked = ForeignSender(self._make_httpx(verify=trusted(self._verify)))
-            foreign = self._mocked
-        return (
-            foreign.send(url, request, key, deadline) if foreign else self._own.send(request, key, deadline)
-        )
+        if self._given is None and not is_mocked():
+            return self._own.send(request, key, deadline)
+        if self._given is None and self._mocked is None:
+            self._mocked = ForeignSender(httpx.HTTPTransport(**_of_httpx(self._route())))
+        foreign = cast("ForeignSender", self._given or self._mocked)
+        return foreign.send(url, request, key, deadline, Incoming(largest))
 
     def close(self) -> None:
-        for sender in (self._own, self._foreign, self._mocked):
+        for sender in (self._own, self._given, self._mocked):
             if sender is not None:
                 sender.close()
 
 
 class AsyncNetwork:
-    """What an async client and its copies send by."""
+    """What an async client and its copies send by: a transport that was given, or connections of our own."""
 
     def __init__(
         self,
         given: httpx.AsyncBaseTransport | None,
+        route: Callable[[], Route],
         *,
-        base_url: str,
-        proxy: str | None,
-        verify: ssl.SSLContext | bool,
         limit: int,
         closed: threading.Event,
     ) -> None:
-        route = partial(route_of_calls, base_url, proxy=proxy, verify=verify)
         self._own = AsyncSender(route, limit, closed)
         self._given = given
         self._foreign = PerLoop(
-            lambda: ForeignAsyncSender(
-                given or httpx.AsyncHTTPTransport(proxy=proxy, trust_env=False, verify=trusted(verify))
-            )
+            lambda: ForeignAsyncSender(given or httpx.AsyncHTTPTransport(**_of_httpx(route())))
         )
 
     async def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
         """Send a request once."""
         if self._given is None and not is_mocked():
             return await self._own.send(request, key, deadline)
-        return await (await self._foreign.current()).send(url, request, key, deadline)
+        foreign = await self._foreign.current()
+        return await foreign.send(url, request, key, deadline, Incoming(largest))
 
     async def aclose(self) -> None:
         await self._own.aclose()

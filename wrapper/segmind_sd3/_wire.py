@@ -59,6 +59,10 @@ class Failure:
     partial: Reply | None = None
 
 
+_SMALL: Final = 4096
+"""Pieces below this size are put together, so that a body of tiny chunks takes no more memory than others."""
+
+
 class Incoming:
     """What came of a reply so far. It may still be cut short by whoever reads it.
 
@@ -95,7 +99,10 @@ class Incoming:
 
     def add(self, data: bytes) -> bool:
         """Take a piece of the body, and return whether more is wanted."""
-        self._pieces.append(data)
+        if len(data) < _SMALL and self._pieces and len(self._pieces[-1]) < _SMALL:
+            self._pieces[-1] += data
+        else:
+            self._pieces.append(data)
         self.size += len(data)
         self.overflowed = self.size > self._limit(self)
         return not self.overflowed
