@@ -22,21 +22,20 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 
-from ._connections import AddressRefused
 from ._errors import ConnectionFailed, ConnectionTimedOut, InvalidRequest, Problem
 from ._imagefile import sniff
 from ._limits import MAX_IMAGE_BYTES, MAX_REDIRECTS, MIB
 from ._reply import decode_base64
-from ._routing import route_of_image
+from ._routing import AddressRefused, route_of_image
 from ._transport import send_once, send_once_async
 from ._version import USER_AGENT
 from ._wire import Failure, Incoming, Reply, Request, clip
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Generator
 
-    from ._connections import Deadline, Route
+    from ._connections import Deadline
+    from ._routing import Route
 
 ALLOWED: Final = (
     "a path, bytes, an open binary file, a PIL image, a data: URI, an http(s) URL, "
@@ -161,7 +160,7 @@ class Hop:
     incoming: Incoming
 
 
-def fetch(name: str, url: httpx.URL, deadline: Deadline, *, closed: threading.Event, **options: Any) -> str:
+def fetch(name: str, url: httpx.URL, deadline: Deadline, **options: Any) -> str:
     """Fetch an image and return its base64 text.
 
     `options` are `private` (whether an address that is not public is allowed), `proxy` and `verify`.
@@ -175,7 +174,7 @@ def fetch(name: str, url: httpx.URL, deadline: Deadline, *, closed: threading.Ev
     try:
         while True:
             try:
-                event = send_once(hop.url, hop.route, hop.request, hop.incoming, deadline, closed)
+                event = send_once(hop.url, hop.route, hop.request, hop.incoming, deadline)
             except AddressRefused as refused:
                 hop = steps.throw(refused)
             else:
@@ -184,11 +183,8 @@ def fetch(name: str, url: httpx.URL, deadline: Deadline, *, closed: threading.Ev
         return done.value
 
 
-async def fetch_async(
-    name: str, url: httpx.URL, deadline: Deadline, *, closed: threading.Event, **options: Any
-) -> str:
+async def fetch_async(name: str, url: httpx.URL, deadline: Deadline, **options: Any) -> str:
     """Do as `fetch` does, with `await`."""
-    del closed  # it ends no wait here: whoever awaits may cancel
     steps = _hops(name, url, options)
     hop = next(steps)
     try:

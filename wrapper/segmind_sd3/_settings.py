@@ -20,8 +20,8 @@ from ._wire import Key
 if TYPE_CHECKING:
     import ssl
 
-    from ._connections import Route
     from ._retry import Retry
+    from ._routing import Route
 
 BASE_URL: Final = "https://api.segmind.com"
 TIMEOUT: Final = 180.0
@@ -45,9 +45,6 @@ class Settings:
         """What every call sends. Pictures gain nothing by compression: none is asked for."""
         return [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
 
-    def network(self) -> dict[str, Any]:
-        return {"limit": 100, "closed": self.closed}
-
     def route(self) -> Route:
         return route_of_calls(self.base_url, proxy=self.proxy, verify=self.verify)
 
@@ -56,13 +53,12 @@ class Settings:
             "private": self.allow_private_image_urls,
             "proxy": self.proxy,
             "verify": self.verify,
-            "closed": self.closed,
         }
 
     def deadline(self) -> Deadline:
         if self.closed.is_set():
             raise InvalidRequest("this client is closed: make another")
-        return Deadline(self.timeout)
+        return Deadline(self.timeout, self.closed)
 
 
 def settings(

@@ -48,8 +48,8 @@ class Reply:
 class Failure:
     """No whole reply came.
 
-    `reached` says how far the exchange certainly got. "nothing": nothing was sent. "part": the request was not
-    handed over whole. "request": it may have arrived. "reply": a success began, which `partial` holds.
+    `reached` says how far the exchange certainly got. "nothing": nothing was sent. "part": the request was
+    not handed over whole. "request": it may have arrived. "reply": a success began; `partial` holds it.
     """
 
     reached: Literal["nothing", "part", "request", "reply"]
