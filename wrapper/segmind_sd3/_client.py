@@ -4,7 +4,7 @@ import inspect
 import ssl
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, Unpack, get_args
 
@@ -24,10 +24,11 @@ from segmind_sd3_api.parameters import (
 
 from ._connections import AsyncTransport, Deadline, LoopPools, Transport
 from ._image_input import fetch, fetch_async
+from ._options import headers_of, key_of
 from ._prepared import Prepared
 from ._result import Generation
 from ._retry import Retry
-from ._settings import TIMEOUT, Settings, changed, key_of, settings
+from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncDriver, Driver
 from ._validation import checked, operation_of, pending
 
@@ -164,17 +165,22 @@ class Client(_Base[_Pool]):
 
     Args:
         api_key: the key; else `SEGMIND_API_KEY`. It goes to the base URL's origin alone.
-        base_url: the origin of the API; else `SEGMIND_BASE_URL`, else the live one. `/v1` may follow.
+        base_url: the origin of the API, or a gateway's address with a path; else `SEGMIND_BASE_URL`, else
+            the live one. `/v1` may follow.
         timeout: the deadline of a whole call in seconds, with its retries, waits and body.
         retry: when a call is sent again; by default, only where it certainly was not billed.
         transport: an httpx transport to send by, such as the reference server's. It is closed with the
             client, and bounded by httpx's timeouts, each operation for itself.
         proxy: the URL of a proxy; else what the environment names (`HTTPS_PROXY`, `NO_PROXY`).
-        verify: an SSL context, or False to trust any certificate; else `SSL_CERT_FILE` counts.
+        verify: an SSL context, or False to trust any certificate; else the certificates of `SSL_CERT_FILE`
+            and `SSL_CERT_DIR` count, else those of `REQUESTS_CA_BUNDLE`, else those of `CURL_CA_BUNDLE`.
         allow_private_image_urls: whether an image may be fetched from an address that is not public.
+        max_connections: how many connections may be open at once.
+        headers: headers that a gateway asks for, such as `Authorization`. They are kept as secret as the
+            key, and never replace a header that the SDK sets.
 
     Raises:
-        InvalidRequest: there is no key, or the base URL is none to send it to.
+        InvalidRequest: an option is wrong: there is no usable key, or the base URL is none to send it to.
     """
 
     def __init__(
@@ -188,18 +194,24 @@ class Client(_Base[_Pool]):
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
+        max_connections: int = MAX_CONNECTIONS,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        key = key_of(api_key)
-        # Whatever raises below may be shown with its frames' locals: the text is in none of them.
-        del api_key
+        key, more = key_of(api_key), headers_of(headers)
+        # Whatever raises below may be shown with its frames' locals: no secret is in them.
+        del api_key, headers
         self._settings = settings(
             key=key,
             base_url=base_url,
             timeout=timeout,
             retry=retry,
+            transport=transport,
+            transport_type=httpx.BaseTransport,
             proxy=proxy,
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
+            max_connections=max_connections,
+            headers=more,
         )
         self._pool = _Pool(transport, self._settings)
         self._generated = generated_client(self._settings.base_url, Driver(self._pool.current))
@@ -290,21 +302,26 @@ class AsyncClient(_Base[LoopPools]):
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
+        max_connections: int = MAX_CONNECTIONS,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        key = key_of(api_key)
-        # Whatever raises below may be shown with its frames' locals: the text is in none of them.
-        del api_key
+        key, more = key_of(api_key), headers_of(headers)
+        # Whatever raises below may be shown with its frames' locals: no secret is in them.
+        del api_key, headers
         self._settings = settings(
             key=key,
             base_url=base_url,
             timeout=timeout,
             retry=retry,
+            transport=transport,
+            transport_type=httpx.AsyncBaseTransport,
             proxy=proxy,
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
+            max_connections=max_connections,
+            headers=more,
         )
-        network = self._settings.network()
-        self._pool = LoopPools(lambda: transport or AsyncTransport(**network))
+        self._pool = LoopPools(lambda: transport or AsyncTransport(**self._settings.network()))
         self._generated = generated_client(self._settings.base_url, AsyncDriver(self._pool.current))
         self._owner = True
 
