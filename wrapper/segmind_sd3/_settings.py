@@ -188,7 +188,7 @@ def _matches(entry: str, host: str, port: int | None) -> bool:
         if port != int(digits):
             return False
         entry = name
-    entry = entry.strip("[]").lower()
+    entry = entry.replace("[", "").replace("]", "").lower()
     if address := literal_address(host):
         try:
             return ip_address(address.partition("%")[0]) in ip_network(entry, strict=False)
