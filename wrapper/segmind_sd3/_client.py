@@ -1,27 +1,19 @@
 """The two clients: what a user calls. One method for each endpoint, the same on both, but for `await`."""
 
-import inspect
 import json
 import ssl
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, Generic, Self, TypeVar, Unpack, get_args
+from typing import Any, Final, Generic, Self, TypeVar
 
 import anyio.to_thread
 import httpx
 from segmind_sd3_api.calls import CALLS
-from segmind_sd3_api.parameters import (
-    OPERATIONS,
-    Operation,
-    Sd3LargeImg2ImgParams,
-    Sd3MediumImg2ImgParams,
-    Sd3MediumTileParams,
-    Sd3MediumTxt2ImgParams,
-    Sd35TurboTxt2ImgParams,
-)
+from segmind_sd3_api.parameters import Operation
 
 from ._connections import Deadline
+from ._endpoints import AsyncEndpoints, Endpoints
 from ._errors import InvalidRequest
 from ._exchange import exchange
 from ._image_input import fetch, fetch_async
@@ -35,64 +27,11 @@ from ._validation import checked, operation_of, pending
 from ._version import USER_AGENT
 from ._wire import Request
 
-M = TypeVar("M", bound=Callable[..., Any])
 N = TypeVar("N", Network, AsyncNetwork)
 
 
 SENT_HEADERS: Final = [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
 """What every call sends. Pictures gain nothing by compression: none is asked for."""
-
-DEPRECATED: Final = "Deprecated: the vendor retires this endpoint.\n\n"
-
-DOCUMENTATION: Final = """{operation.summary}
-
-{deprecated}{operation.doc}
-
-Args:
-{listed}
-    extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page knows.
-
-Returns:
-    The pictures, and what the reply said of them.
-
-Raises:
-    InvalidRequest: a parameter is wrong; nothing was sent, and every wrong one is named.
-    SegmindError: any other failure; its `billed` says whether the call was paid for.
-
-Source: {operation.page}
-"""
-
-
-def endpoint(method: M) -> M:
-    """Give a method the signature and the documentation that the generated table has for its name.
-
-    Editors read the typed dict behind `Unpack`; notebooks, `help` and `inspect` see only `**params`.
-    """
-    operation = OPERATIONS[method.__name__]
-    public = [known for known in operation.parameters.values() if not known.hidden]
-    (params,) = get_args(method.__annotations__["params"])
-    hints = params.__annotations__
-    made = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
-    missing = inspect.Parameter.empty
-    signature = inspect.Signature(
-        [
-            inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD),
-            *(
-                made(known.name, default=missing, annotation=get_args(hints[known.name])[0])
-                if known.required
-                else made(known.name, default=None, annotation=hints[known.name])
-                for known in public
-            ),
-            made("extra", default=None, annotation=hints["extra"]),
-        ],
-        return_annotation=method.__annotations__["return"],
-    )
-    vars(method)["__signature__"] = signature
-    listed = "\n".join(f"    {known.name}: {known.doc}" for known in public)
-    method.__doc__ = DOCUMENTATION.format(
-        operation=operation, listed=listed, deprecated=DEPRECATED if operation.deprecated else ""
-    )
-    return method
 
 
 def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
@@ -178,7 +117,7 @@ class _Base(Generic[N]):
         return f"{type(self).__name__}(base_url={made.base_url if made else None!r})"
 
 
-class Client(_Base[Network]):
+class Client(Endpoints, _Base[Network]):
     """Draws pictures with Segmind's five Stable Diffusion 3 endpoints.
 
     Use it as a context manager, or call `close`. It may be shared by threads.
@@ -235,26 +174,6 @@ class Client(_Base[Network]):
         self._network = Network(transport, self._settings.route, max_connections)
         self._owner = True
 
-    @endpoint
-    def sd3_medium_tile(self, **params: Unpack[Sd3MediumTileParams]) -> Generation:
-        return self._draw("sd3_medium_tile", params)
-
-    @endpoint
-    def sd3_medium_img2img(self, **params: Unpack[Sd3MediumImg2ImgParams]) -> Generation:
-        return self._draw("sd3_medium_img2img", params)
-
-    @endpoint
-    def sd3_medium_txt2img(self, **params: Unpack[Sd3MediumTxt2ImgParams]) -> Generation:
-        return self._draw("sd3_medium_txt2img", params)
-
-    @endpoint
-    def sd3_large_img2img(self, **params: Unpack[Sd3LargeImg2ImgParams]) -> Generation:
-        return self._draw("sd3_large_img2img", params)
-
-    @endpoint
-    def sd35_turbo_txt2img(self, **params: Unpack[Sd35TurboTxt2ImgParams]) -> Generation:
-        return self._draw("sd35_turbo_txt2img", params)
-
     def prepare(self, operation: str, /, **params: Any) -> Prepared:
         """Check and complete a call without sending it. An image URL is fetched; nothing is paid.
 
@@ -306,7 +225,7 @@ class Client(_Base[Network]):
         self.close()
 
 
-class AsyncClient(_Base[AsyncNetwork]):
+class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
     """Draws pictures as `Client` does, with `await`, on asyncio and on trio.
 
     Use it as an async context manager, or call `aclose`. It keeps connections for each event loop, so one
@@ -346,26 +265,6 @@ class AsyncClient(_Base[AsyncNetwork]):
         )
         self._network = AsyncNetwork(transport, self._settings.route, max_connections)
         self._owner = True
-
-    @endpoint
-    async def sd3_medium_tile(self, **params: Unpack[Sd3MediumTileParams]) -> Generation:
-        return await self._draw("sd3_medium_tile", params)
-
-    @endpoint
-    async def sd3_medium_img2img(self, **params: Unpack[Sd3MediumImg2ImgParams]) -> Generation:
-        return await self._draw("sd3_medium_img2img", params)
-
-    @endpoint
-    async def sd3_medium_txt2img(self, **params: Unpack[Sd3MediumTxt2ImgParams]) -> Generation:
-        return await self._draw("sd3_medium_txt2img", params)
-
-    @endpoint
-    async def sd3_large_img2img(self, **params: Unpack[Sd3LargeImg2ImgParams]) -> Generation:
-        return await self._draw("sd3_large_img2img", params)
-
-    @endpoint
-    async def sd35_turbo_txt2img(self, **params: Unpack[Sd35TurboTxt2ImgParams]) -> Generation:
-        return await self._draw("sd35_turbo_txt2img", params)
 
     async def prepare(self, operation: str, /, **params: Any) -> Prepared:
         """Check and complete a call without sending it. An image URL is fetched; nothing is paid.
