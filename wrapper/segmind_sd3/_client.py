@@ -3,7 +3,7 @@
 import json
 import ssl
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -15,11 +15,14 @@ from segmind_sd3_api.parameters import Operation
 from ._connections import Deadline
 from ._endpoints import AsyncEndpoints, Endpoints
 from ._errors import InvalidRequest
-from ._exchange import exchange
+from ._events import Event
+from ._exchange import Arrival, Step, exchange
 from ._image_input import fetch, fetch_async
 from ._options import key_of, secrets_of
 from ._prepared import Prepared
-from ._result import Generation
+from ._public import public
+from ._reply import interpret, interpret_credits
+from ._result import Credits, Generation
 from ._retry import Retry
 from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncNetwork, Network, drive, drive_async
@@ -83,8 +86,18 @@ def _is_target(url: str) -> bool:
 def _request(prepared: Prepared, generated: dict[str, Any]) -> Request:
     headers = [(name.lower().encode(), value.encode()) for name, value in generated["headers"].items()]
     headers += [*SENT_HEADERS, (b"content-length", str(len(prepared.content)).encode())]
-    target = "/" + prepared.url.split("/", 3)[3]
-    return Request(generated["method"].upper().encode(), target.encode(), headers, prepared.content)
+    method = generated["method"].upper().encode()
+    return Request(method, _target(prepared.url), headers, prepared.content)
+
+
+def credits_request(settings: Settings) -> tuple[str, Request]:
+    """Return the request for the account's balance (evidence: vendor), and its address."""
+    url = f"{settings.base_url}/v1/get-user-credits"
+    return url, Request(b"GET", _target(url), SENT_HEADERS)
+
+
+def _target(url: str) -> bytes:
+    return b"/" + url.split("/", 3)[3].encode()
 
 
 def seed_of(body: dict[str, Any]) -> int | None:
@@ -111,12 +124,35 @@ class _Base(Generic[N]):
         copy._owner = False
         return copy
 
+    def _drawing(
+        self, prepared: Prepared, seed: int | None, deadline: Deadline
+    ) -> Generator[Step, Arrival, Generation]:
+        """Return the exchange of a call that draws."""
+        made = self._settings
+        return exchange(
+            made.retry,
+            lambda event: interpret(event, made.key, seed),
+            left=deadline.left,
+            report=made.reporter(prepared.operation),
+        )
+
+    def _asking(self, deadline: Deadline) -> Generator[Step, Arrival, Credits]:
+        """Return the exchange of a call that asks for the balance."""
+        made = self._settings
+        return exchange(
+            made.retry,
+            lambda event: interpret_credits(event, made.key),
+            left=deadline.left,
+            report=made.reporter("credits"),
+        )
+
     def __repr__(self) -> str:
         # Whoever prints locals asks a client that was refused its options, too.
         made: Settings | None = getattr(self, "_settings", None)
         return f"{type(self).__name__}(base_url={made.base_url if made else None!r})"
 
 
+@public
 class Client(Endpoints, _Base[Network]):
     """Draws pictures with Segmind's five Stable Diffusion 3 endpoints.
 
@@ -137,6 +173,8 @@ class Client(Endpoints, _Base[Network]):
         max_connections: how many connections may be open at once.
         headers: headers that a gateway asks for, such as `Authorization`. They are kept as secret as the
             key, and never replace a header that the SDK sets.
+        on_event: called with each `Sending`, `Waiting` and `Finished` of a call, in the thread or task that
+            makes it. What it raises is logged, and changes nothing.
 
     Raises:
         InvalidRequest: an option is wrong: there is no usable key, or the base URL is none to send it to.
@@ -155,6 +193,7 @@ class Client(Endpoints, _Base[Network]):
         allow_private_image_urls: bool = False,
         max_connections: int = MAX_CONNECTIONS,
         headers: Mapping[str, str] | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         key = secrets_of(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
@@ -170,6 +209,7 @@ class Client(Endpoints, _Base[Network]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
             max_connections=max_connections,
+            on_event=on_event,
         )
         self._network = Network(transport, self._settings.route, max_connections)
         self._owner = True
@@ -206,11 +246,18 @@ class Client(Endpoints, _Base[Network]):
         return body
 
     def _send(self, prepared: Prepared, request: Request, seed: int | None, deadline: Deadline) -> Generation:
-        made = self._settings
-        steps = exchange(made.retry, made.key, seed=seed, left=deadline.left)
-        return drive(
-            steps, lambda: self._network.send(prepared.url, request, made.key, deadline), made.closed.wait
-        )
+        send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
+        return drive(self._drawing(prepared, seed, deadline), send, self._settings.closed.wait)
+
+    def credits(self) -> Credits:
+        """Ask for the account's balance, which costs nothing.
+
+        Raises:
+            SegmindError: the balance can't be had.
+        """
+        deadline = self._settings.deadline()
+        send = partial(self._network.send, *credits_request(self._settings), self._settings.key, deadline)
+        return drive(self._asking(deadline), send, self._settings.closed.wait)
 
     def close(self) -> None:
         """Close the connections, where this client made them."""
@@ -225,6 +272,7 @@ class Client(Endpoints, _Base[Network]):
         self.close()
 
 
+@public
 class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
     """Draws pictures as `Client` does, with `await`, on asyncio and on trio.
 
@@ -247,6 +295,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         allow_private_image_urls: bool = False,
         max_connections: int = MAX_CONNECTIONS,
         headers: Mapping[str, str] | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         key = secrets_of(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
@@ -262,6 +311,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
             max_connections=max_connections,
+            on_event=on_event,
         )
         self._network = AsyncNetwork(transport, self._settings.route, max_connections)
         self._owner = True
@@ -306,9 +356,18 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
     async def _send(
         self, prepared: Prepared, request: Request, seed: int | None, deadline: Deadline
     ) -> Generation:
-        made = self._settings
-        steps = exchange(made.retry, made.key, seed=seed, left=deadline.left)
-        return await drive_async(steps, lambda: self._network.send(prepared.url, request, made.key, deadline))
+        send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
+        return await drive_async(self._drawing(prepared, seed, deadline), send)
+
+    async def credits(self) -> Credits:
+        """Ask for the account's balance, which costs nothing.
+
+        Raises:
+            SegmindError: the balance can't be had.
+        """
+        deadline = self._settings.deadline()
+        send = partial(self._network.send, *credits_request(self._settings), self._settings.key, deadline)
+        return await drive_async(self._asking(deadline), send)
 
     async def aclose(self) -> None:
         """Close this event loop's connections, where this client made them."""

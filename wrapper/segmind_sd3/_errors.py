@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from ._limits import MAX_TEXTS
+from ._public import public
 from ._result import write_whole
 from ._wire import clip
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ._wire import Reply
 
 
+@public
 class SegmindError(Exception):
     """The root of every error that a call raises.
 
@@ -38,6 +40,7 @@ class SegmindError(Exception):
 # -- Refused here -----------------------------------------------------------------------------------------
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One parameter that is wrong: what was given, and what is allowed or to be done instead."""
@@ -54,6 +57,7 @@ class Problem:
         )
 
 
+@public
 class InvalidRequest(SegmindError, ValueError):
     """The call is wrong and was not sent: a parameter, the key, an option. Change it.
 
@@ -68,6 +72,7 @@ class InvalidRequest(SegmindError, ValueError):
         self.problems = problems
 
 
+@public
 class BudgetExceeded(SegmindError):
     """The call would exceed the budget that you set, and was not sent."""
 
@@ -75,6 +80,7 @@ class BudgetExceeded(SegmindError):
 # -- No whole reply ---------------------------------------------------------------------------------------
 
 
+@public
 class ConnectionFailed(SegmindError):
     """No connection was made, or the request was never handed over whole. Check network, proxy and base URL.
 
@@ -84,10 +90,12 @@ class ConnectionFailed(SegmindError):
     retryable: bool | None = True
 
 
+@public
 class ConnectionTimedOut(ConnectionFailed, TimeoutError):
     """The deadline came before the request was handed over whole."""
 
 
+@public
 class OutcomeUnknown(SegmindError):
     """The call was sent and no whole reply came: it may have been billed; it was, once a 200 began.
 
@@ -117,6 +125,7 @@ class OutcomeUnknown(SegmindError):
         return _save_body(self.body, path)
 
 
+@public
 class OutcomeTimedOut(OutcomeUnknown, TimeoutError):
     """The deadline came after the call was sent and before its whole reply was there."""
 
@@ -124,6 +133,7 @@ class OutcomeTimedOut(OutcomeUnknown, TimeoutError):
 # -- The service answered ---------------------------------------------------------------------------------
 
 
+@public
 class APIError(SegmindError):
     """The service answered, and not with a picture.
 
@@ -158,22 +168,27 @@ class APIError(SegmindError):
         return _save_body(self.body, path)
 
 
+@public
 class RequestRefused(APIError):
     """The service refuses this request. Change it."""
 
 
+@public
 class AuthenticationError(APIError):
     """The key is missing, wrong, or may not use this model. Give another, or ask for access."""
 
 
+@public
 class InsufficientCredits(APIError):
     """The account has too few credits, or has met its spend limit; a 406 may say so too. Add credits."""
 
 
+@public
 class NotFound(APIError):
     """There is no such model (any more), or the base URL is wrong."""
 
 
+@public
 class RateLimited(APIError):
     """Too many calls in too short a time. Wait.
 
@@ -184,10 +199,12 @@ class RateLimited(APIError):
     reset_at: datetime | None = None
 
 
+@public
 class ServerError(APIError):
     """The service failed. A 500 is often caused by a bad parameter; whether a 503 was billed is unknown."""
 
 
+@public
 class UnusableReply(APIError):
     """A success that is no whole picture. It is kept; billed, if it names a cost or holds picture bytes."""
 

@@ -2,8 +2,8 @@
 
 Nothing here does I/O or reads a clock. `exchange` is a generator. It yields `SEND` (send the call once, now)
 or a number of seconds to wait, and is sent the event that came of it: a `Reply`, a `Failure`, or None after a
-wait. It returns a `Generation`, or raises one of the errors in `_errors.py`. `_transport.py` drives it, with
-`await` and without; a test drives it with a list.
+wait. It returns what the event means, or raises one of the errors in `_errors.py`. `_transport.py` drives it,
+with `await` and without; a test drives it with a list.
 
 What it guarantees:
 
@@ -15,53 +15,57 @@ from __future__ import annotations
 
 import random
 from itertools import count
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from ._reply import interpret
-from ._result import Generation
+from ._errors import SegmindError
+from ._events import Reporter
 from ._wire import Failure, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from ._result import Credits, Generation
     from ._retry import Retry
-    from ._wire import Key
 
 SEND: Final = "send"
 
 Step = Literal["send"] | float
-Event = Reply | Failure | None
+Arrival = Reply | Failure | None
+Outcome = TypeVar("Outcome", "Generation", "Credits")
+
+_SILENT: Final = Reporter("call")
 
 
 def exchange(
     retry: Retry,
-    key: Key,
+    interpret: Callable[[Reply | Failure], Outcome | SegmindError],
     *,
-    seed: int | None,
     left: Callable[[], float],
+    report: Reporter = _SILENT,
     uniform: Callable[[float, float], float] = random.uniform,
-) -> Generator[Step, Event, Generation]:
+) -> Generator[Step, Arrival, Outcome]:
     """Run one call to its end.
 
-    `seed` is what the call sends, `left` returns the seconds until its deadline, `uniform` draws the jitter.
+    `interpret` says what an event means, `left` returns the seconds until the deadline, `uniform` draws the
+    jitter.
     """
+    at_first = left()
     for attempt in count(1):
+        report.sending(attempt)
         event = yield SEND
         if event is None:
             raise TypeError("no event came of a sending")
-        outcome = interpret(event, key, seed)
-        if isinstance(outcome, Generation):
+        outcome = interpret(event)
+        if not isinstance(outcome, SegmindError):
+            report.finished(attempt, at_first - left(), outcome)
             return outcome
         wait = retry.wait_after(outcome, attempt, uniform)
         if wait is None or wait >= left():
+            seconds = at_first - left()
+            if attempt > 1:
+                outcome.args = (f"{outcome} ({attempt} tries in {seconds:.1f} s)", *outcome.args[1:])
+            report.finished(attempt, seconds, outcome)
             raise outcome
+        report.waiting(attempt, wait, outcome)
         yield wait
     raise AssertionError  # pragma: no cover - count() has no end
-
-
-def advance(steps: Generator[Step, Event, Generation], event: Event) -> Step | Generation:
-    """Send an event to the exchange, and return its next step, or its outcome where that was the last."""
-    try:
-        return steps.send(event)
-    except StopIteration as done:
-        return cast("Generation", done.value)

@@ -7,10 +7,13 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ._public import public
+
 # Linux takes no single argument above 128 KiB, so a body with a picture in it goes through standard input.
 _LONGEST_ARGUMENT: Final = 100_000
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """One call, ready to be sent. It holds no key.

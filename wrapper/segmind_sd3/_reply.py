@@ -41,7 +41,7 @@ from ._limits import (
     MAX_REPLY_BYTES,
     MIB,
 )
-from ._result import Generation, Image
+from ._result import Credits, Generation, Image
 from ._wire import Failure, Incoming, Key, Reply, clip, json_of
 
 KEPT: Final = "What came is kept: .body, .save(path)."
@@ -136,6 +136,25 @@ def error_from(fault: Fault, reply: Reply, key: Key) -> APIError | OutcomeUnknow
     if isinstance(error, RateLimited):
         error.reset_at = fault.reset_at
     error.retryable = fault.retryable
+    return error
+
+
+def interpret_credits(event: Reply | Failure, key: Key) -> Credits | SegmindError:
+    """Return what came of asking for the balance, which costs nothing and may always be asked again."""
+    content = json_of(event.body) if isinstance(event, Reply) and event.status == 200 else None
+    if isinstance(content, dict):
+        balance = cast("dict[str, Any]", content)
+        paid, free = (number(str(balance.get(name, 0))) for name in ("credits", "free-credits"))
+        if "credits" in balance and paid is not None and free is not None:
+            return Credits(paid, free)
+    if isinstance(event, Reply) and event.status == 200:
+        fault = Fault(UnusableReply, "the reply is no balance", billed=False, advice=KEPT)
+        return error_from(fault, key.redact_reply(event), key)
+    error = interpret(event, key, None)
+    if isinstance(error, Generation):  # a picture under another status than 200 is none
+        return UnusableReply("the reply is no balance")
+    error.billed = False
+    error.retryable = error.retryable is not False
     return error
 
 

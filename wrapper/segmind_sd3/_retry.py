@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from ._errors import APIError, InvalidRequest, RateLimited
+from ._public import public
 from ._text import shown
 from ._wire import moment
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ._errors import SegmindError
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Retry:
     """The retry policy of a client. One deadline, the client's `timeout`, covers every try and every wait.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field, replace
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ._addresses import is_this_machine
 from ._connections import Deadline
 from ._errors import InvalidRequest
+from ._events import Reporter
 from ._options import (
     BASE_URL,
     base_url_of,
@@ -23,7 +25,9 @@ from ._routing import route_of_calls
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
+    from ._events import Event
     from ._retry import Retry
     from ._routing import Route
     from ._wire import Key
@@ -44,11 +48,16 @@ class Settings:
     verify: ssl.SSLContext | bool
     allow_private_image_urls: bool
     max_connections: int
+    on_event: Callable[[Event], object] | None = field(default=None, repr=False)
     closed: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def route(self) -> Route:
         """Return the way of calls."""
         return route_of_calls(self.base_url, proxy=self.proxy, verify=self.verify)
+
+    def reporter(self, endpoint: str) -> Reporter:
+        """Return what reports on one call."""
+        return Reporter(endpoint, self.on_event)
 
     def fetching(self) -> dict[str, Any]:
         """Return how images are fetched."""
@@ -72,6 +81,7 @@ def settings(
     verify: ssl.SSLContext | bool,
     allow_private_image_urls: bool,
     max_connections: int,
+    on_event: Callable[[Event], object] | None,
 ) -> Settings:
     """Check the options of a client.
 
@@ -100,6 +110,8 @@ def settings(
         raise wrong_option("allow_private_image_urls", allow_private_image_urls, "True or False")
     if type(max_connections) is not int or max_connections < 1:
         raise wrong_option("max_connections", max_connections, "a whole number of at least 1")
+    if on_event is not None and (not callable(on_event) or iscoroutinefunction(on_event)):
+        raise wrong_option("on_event", on_event, "a function that is called with each event, without await")
     return Settings(
         key,
         base_url,
@@ -109,6 +121,7 @@ def settings(
         verify_of(verify),
         allow_private_image_urls,
         max_connections,
+        on_event,
     )
 
 

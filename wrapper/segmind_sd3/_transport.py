@@ -20,12 +20,11 @@ import h11
 from anyio.lowlevel import RunVar
 
 from ._connections import Deadline, Pool, new_connection
-from ._exchange import SEND, advance
+from ._exchange import SEND
 from ._foreign import ForeignAsyncSender, ForeignSender, is_mocked, make_async_transport, make_transport
 from ._http import PAUSE, addresses, poll, resolve
 from ._outcome import event_of, is_the_callers
 from ._reply import largest
-from ._result import Generation
 from ._routing import AddressRefused, ConnectionFault, DeadlineOver
 from ._wire import Incoming
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ._exchange import Event, Step
+    from ._exchange import Arrival, Outcome, Step
     from ._http import Address, Connection, Steps, Wait
     from ._routing import Route
     from ._wire import Failure, Key, Reply, Request
@@ -46,29 +45,39 @@ _FAULTS: Final = (OSError, UnicodeError, h11.ProtocolError, ConnectionFault)
 
 
 def drive(
-    steps: Generator[Step, Event, Generation],
-    send: Callable[[], Event],
+    steps: Generator[Step, Arrival, Outcome],
+    send: Callable[[], Reply | Failure],
     wait: Callable[[float], object] = time.sleep,
-) -> Generation:
+) -> Outcome:
     """Run an exchange to its end."""
-    step = advance(steps, None)
-    while not isinstance(step, Generation):
-        if step == SEND:
-            step = advance(steps, send())
-        else:
-            wait(step)
-            step = advance(steps, None)
-    return step
+    event: Arrival = None
+    try:
+        while True:
+            step = steps.send(event)
+            event = None
+            if step == SEND:
+                event = send()
+            else:
+                wait(step)
+    except StopIteration as done:
+        return done.value
 
 
 async def drive_async(
-    steps: Generator[Step, Event, Generation], send: Callable[[], Awaitable[Event]]
-) -> Generation:
+    steps: Generator[Step, Arrival, Outcome], send: Callable[[], Awaitable[Reply | Failure]]
+) -> Outcome:
     """Run an exchange to its end, with `await`."""
-    step = advance(steps, None)
-    while not isinstance(step, Generation):
-        step = advance(steps, await (send() if step == SEND else anyio.sleep(step)))
-    return step
+    event: Arrival = None
+    try:
+        while True:
+            step = steps.send(event)
+            event = None
+            if step == SEND:
+                event = await send()
+            else:
+                await anyio.sleep(step)
+    except StopIteration as done:
+        return done.value
 
 
 # -- By our own connections, without await ----------------------------------------------------------------
