@@ -10,7 +10,7 @@ from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-import httpx
+import certifi
 
 from ._addresses import is_this_machine, literal_address
 from ._errors import InvalidRequest
@@ -106,4 +106,4 @@ def _context_of(named: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
                 f"{name} names {shown(path)}, whose certificates can't be read ({error}): "
                 "mend the variable, or pass verify= an ssl.SSLContext"
             ) from None
-    return context or httpx.create_ssl_context(trust_env=False)
+    return context or ssl.create_default_context(cafile=certifi.where())

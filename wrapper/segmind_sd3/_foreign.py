@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ._routing import Route
     from ._wire import Failure, Incoming, Key, Reply, Request
 
+BaseTransport = httpx.BaseTransport
+AsyncBaseTransport = httpx.AsyncBaseTransport
+
 
 def _foreign_request(url: str, request: Request, key: Key | None, deadline: Deadline) -> httpx.Request:
     return httpx.Request(

@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
-import httpx
-
 from ._errors import ConnectionFailed, ConnectionTimedOut, InvalidRequest, Problem
 from ._imagefile import sniff
 from ._limits import MAX_IMAGE_BYTES, MAX_REDIRECTS, MIB
 from ._reply import decode_base64
 from ._routing import AddressRefused, route_of_image
 from ._transport import send_once, send_once_async
+from ._url import URL, InvalidURL
 from ._version import USER_AGENT
 from ._wire import Failure, Incoming, Reply, Request, clip
 
@@ -51,7 +50,7 @@ class NotAnImage(ValueError):
         self.advice = advice
 
 
-def encoded(value: object) -> str | httpx.URL:
+def encoded(value: object) -> str | URL:
     """Give the base64 text of an image, or the URL that it must be fetched from first.
 
     Raises:
@@ -59,12 +58,12 @@ def encoded(value: object) -> str | httpx.URL:
     """
     if isinstance(value, str):
         value = _from_text(value)
-        if isinstance(value, httpx.URL):
+        if isinstance(value, URL):
             return value
     return base64.b64encode(_checked(_bytes_of(value))).decode()
 
 
-def _from_text(text: str) -> bytes | Path | httpx.URL:
+def _from_text(text: str) -> bytes | Path | URL:
     if text[:5].lower() == "data:":
         header, _, body = text.partition(",")
         data = decode_base64(body) if header.endswith(";base64") else unquote_to_bytes(body)
@@ -83,10 +82,10 @@ def _from_text(text: str) -> bytes | Path | httpx.URL:
     raise NotAnImage(f"{shown!r} is neither the base64 of a picture nor a file that exists")
 
 
-def _url(text: str) -> httpx.URL:
+def _url(text: str) -> URL:
     try:
-        url = httpx.URL(text.strip())
-    except httpx.InvalidURL as wrong:
+        url = URL(text.strip())
+    except InvalidURL as wrong:
         raise NotAnImage(f"{text[:60]!r} is no URL: {wrong}") from None
     if not url.host:
         raise NotAnImage(f"{text[:60]!r} names no host")
@@ -160,7 +159,7 @@ class Hop:
     incoming: Incoming
 
 
-def fetch(name: str, url: httpx.URL, deadline: Deadline, **options: Any) -> str:
+def fetch(name: str, url: URL, deadline: Deadline, **options: Any) -> str:
     """Fetch an image and return its base64 text.
 
     `options` are `private` (whether an address that is not public is allowed), `proxy` and `verify`.
@@ -183,7 +182,7 @@ def fetch(name: str, url: httpx.URL, deadline: Deadline, **options: Any) -> str:
         return done.value
 
 
-async def fetch_async(name: str, url: httpx.URL, deadline: Deadline, **options: Any) -> str:
+async def fetch_async(name: str, url: URL, deadline: Deadline, **options: Any) -> str:
     """Do as `fetch` does, with `await`."""
     steps = _hops(name, url, options)
     hop = next(steps)
@@ -199,7 +198,7 @@ async def fetch_async(name: str, url: httpx.URL, deadline: Deadline, **options: 
         return done.value
 
 
-def _hops(name: str, url: httpx.URL, options: dict[str, Any]) -> Generator[Hop, Reply | Failure, str]:
+def _hops(name: str, url: URL, options: dict[str, Any]) -> Generator[Hop, Reply | Failure, str]:
     """Yield each request on the way to an image, is sent what came of it, and return its base64 text."""
     shown = _shown(url)
     for _ in range(MAX_REDIRECTS + 1):
@@ -219,7 +218,7 @@ def _hops(name: str, url: httpx.URL, options: dict[str, Any]) -> Generator[Hop, 
     raise _invalid(name, f"{shown} is more than {MAX_REDIRECTS} redirects away", _PICTURE)
 
 
-def _shown(url: httpx.URL) -> str:
+def _shown(url: URL) -> str:
     return str(url.copy_with(userinfo=b"", query=None, fragment=None))
 
 
@@ -248,10 +247,10 @@ def _text(name: str, shown: str, reply: Reply) -> str:
     return base64.b64encode(reply.body).decode()
 
 
-def _next_url(name: str, shown: str, url: httpx.URL, location: str) -> httpx.URL:
+def _next_url(name: str, shown: str, url: URL, location: str) -> URL:
     try:
         following = url.join(location)
-    except (httpx.InvalidURL, ValueError):
+    except (InvalidURL, ValueError):
         following = None
     if following is None or following.scheme not in ("http", "https") or not following.host:
         given = f"{shown} can't be used: it redirects to {clip(location, 60)!r}, which is no http(s) URL"

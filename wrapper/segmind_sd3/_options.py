@@ -8,13 +8,13 @@ import ssl
 from collections.abc import Mapping
 from typing import Final, cast
 
-import httpx
 from segmind_sd3_api.parameters import OPERATIONS
 
 from ._addresses import is_this_machine
 from ._errors import InvalidRequest
 from ._retry import Retry
 from ._text import shown
+from ._url import URL, InvalidURL
 from ._wire import Key
 
 BASE_URL: Final = "https://api.segmind.com"
@@ -174,9 +174,9 @@ def base_url_of(base_url: str) -> str:
     if not isinstance(cast("object", base_url), str):
         raise wrong_option("the base URL", base_url, example)
     try:
-        url = httpx.URL(base_url.strip())
+        url = URL(base_url.strip())
         host = url.host
-    except (httpx.InvalidURL, ValueError):
+    except (InvalidURL, ValueError):
         raise InvalidRequest(f"the base URL is no URL; allowed is {example}") from None
     shown_url = str(url.copy_with(userinfo=b"", query=None, fragment=None))
 
@@ -192,7 +192,7 @@ def base_url_of(base_url: str) -> str:
     if url.userinfo or url.query or url.fragment or not _PATH.fullmatch(path) or {".", ".."} & set(segments):
         raise wrong(f"allowed is an origin alone, such as {BASE_URL}, or one with a plain path")
     path = path.removesuffix("/v1")
-    if path and host == httpx.URL(BASE_URL).host:
+    if path and host == URL(BASE_URL).host:
         raise wrong(f"allowed is an origin alone: the live service is {BASE_URL}")
     if any(f"/v1/{segment}" == known.path for segment in segments for known in OPERATIONS.values()):
         raise wrong("it names an endpoint: leave out what comes after /v1")
@@ -206,7 +206,7 @@ def base_url_of(base_url: str) -> str:
 # -- A proxy ------------------------------------------------------------------------------------------------
 
 
-def proxy_url_of(proxy: str, source: str) -> httpx.URL:
+def proxy_url_of(proxy: str, source: str) -> URL:
     """Read the URL of a proxy. Its user and password are in no error.
 
     Raises:
@@ -216,8 +216,8 @@ def proxy_url_of(proxy: str, source: str) -> httpx.URL:
     if not isinstance(cast("object", proxy), str):
         raise InvalidRequest(f"{source} is of type {type(proxy).__name__}; {allowed}")
     try:
-        url = httpx.URL(proxy.strip())
-    except (httpx.InvalidURL, ValueError):
+        url = URL(proxy.strip())
+    except (InvalidURL, ValueError):
         raise InvalidRequest(f"{source} is no URL; {allowed}") from None
     if not url.host or url.path not in ("", "/") or url.query or url.fragment:
         raise InvalidRequest(f"{source} is not an address alone; {allowed}")

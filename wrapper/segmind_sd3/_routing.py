@@ -9,11 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import httpx
-
 from ._addresses import is_loopback, is_public, is_this_machine, literal_address
 from ._environment import proxy_for, trusted_context
 from ._options import proxy_url_of
+from ._url import URL
 from ._wire import clip
 
 if TYPE_CHECKING:
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from ._wire import Headers
 
 Verify = ssl.SSLContext | bool
-
-URL = httpx.URL
-InvalidURL = httpx.InvalidURL
 
 
 class ConnectionFault(Exception):
@@ -65,7 +61,7 @@ class Proxy:
     headers: Headers = field(repr=False)
 
     @classmethod
-    def from_url(cls, url: httpx.URL, context: Callable[[], ssl.SSLContext]) -> Proxy:
+    def from_url(cls, url: URL, context: Callable[[], ssl.SSLContext]) -> Proxy:
         """Read a proxy's URL. `context` is called where the proxy itself is reached by TLS."""
         headers: Headers = []
         if url.userinfo:
@@ -115,12 +111,12 @@ def route_of_calls(base_url: str, *, proxy: str | None, verify: Verify) -> Route
     Raises:
         InvalidRequest: the proxy, or the certificates that are trusted, can't be used.
     """
-    url = httpx.URL(base_url)
+    url = URL(base_url)
     judge = allow_all if url.scheme == "https" else partial(_judge_plain, url.host)
     return _route(url, proxy, verify, judge)
 
 
-def route_of_image(url: httpx.URL, *, private: bool, proxy: str | None, verify: Verify) -> Route:
+def route_of_image(url: URL, *, private: bool, proxy: str | None, verify: Verify) -> Route:
     """Return the way to an image, which leads to a public address, unless private ones are allowed.
 
     Through a proxy the peer is the proxy, so there only an address in the URL itself can be judged.
@@ -154,7 +150,7 @@ def judge_public(host: str, address: str) -> None:
         raise AddressRefused(f"{host} is {address}, which is not a public address")
 
 
-def _route(url: httpx.URL, proxy: str | None, verify: Verify, judge: Callable[[str], None]) -> Route:
+def _route(url: URL, proxy: str | None, verify: Verify, judge: Callable[[str], None]) -> Route:
     by = proxy or proxy_for(url.scheme, url.host, url.port)
     port = url.port or (443 if url.scheme == "https" else 80)
     # Trusted certificates take 30 ms to load, and plain http to this machine needs none.
@@ -165,6 +161,13 @@ def _route(url: httpx.URL, proxy: str | None, verify: Verify, judge: Callable[[s
 
 def _trusted(verify: Verify) -> ssl.SSLContext:
     """Return what certificates are judged by."""
-    context = trusted_context() if verify is True else verify or httpx.create_ssl_context(verify=False)
+    context = trusted_context() if verify is True else verify or _trusting_anybody()
     context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _trusting_anybody() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context

@@ -31,9 +31,8 @@ from ._wire import Incoming
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
-    import httpx
-
     from ._exchange import Arrival, Outcome, Step
+    from ._foreign import AsyncBaseTransport, BaseTransport
     from ._http import Address, Connection, Steps, Wait
     from ._routing import Route
     from ._wire import Failure, Key, Reply, Request
@@ -344,7 +343,7 @@ class Network:
 
     def __init__(
         self,
-        given: httpx.BaseTransport | None,
+        given: BaseTransport | None,
         route: Callable[[], Route],
         limit: int,
     ) -> None:
@@ -373,7 +372,7 @@ class AsyncNetwork:
 
     def __init__(
         self,
-        given: httpx.AsyncBaseTransport | None,
+        given: AsyncBaseTransport | None,
         route: Callable[[], Route],
         limit: int,
     ) -> None:

@@ -16,13 +16,13 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import httpx
 from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
 
 from . import _image_input as images
 from . import _quirks as quirks
 from ._errors import InvalidRequest, Problem
 from ._text import shown
+from ._url import URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +48,7 @@ def operation_of(operation_id: str) -> Operation:
 def checked(operation: Operation, params: Mapping[str, Any]) -> Body:
     """Give the body that the parameters ask for, in the page's order, `extra` last and unchecked.
 
-    An image that is a URL stands in it as an `httpx.URL`, still to be fetched.
+    An image that is a URL stands in it as an `URL`, still to be fetched.
 
     Raises:
         InvalidRequest: naming every parameter that is wrong, what was given and what is allowed.
@@ -258,9 +258,9 @@ def _nests_deeper(value: object, levels: int) -> bool:
     return levels == 0 or any(_nests_deeper(each, levels - 1) for each in cast("list[object]", value))
 
 
-def pending(body: Body) -> list[tuple[str, httpx.URL]]:
+def pending(body: Body) -> list[tuple[str, URL]]:
     """Give the images of a body that are still to be fetched."""
-    return [(name, value) for name, value in body.items() if isinstance(value, httpx.URL)]
+    return [(name, value) for name, value in body.items() if isinstance(value, URL)]
 
 
 def _name_of(error: Exception) -> str:
