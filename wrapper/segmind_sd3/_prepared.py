@@ -29,11 +29,22 @@ class Prepared:
     body: Mapping[str, Any] = field(repr=False)
 
     def as_curl(self) -> str:
-        """Give the call as a shell command that takes the key from `$SEGMIND_API_KEY`."""
+        """Give the call as a shell command that takes the key from `$SEGMIND_API_KEY`.
+
+        The JSON is that of `body`. What does not print is escaped in it, so that the command can be shown.
+        """
         text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
+        if not text.isprintable():
+            text = "".join(each if each.isprintable() else _escaped(each) for each in text)
         words = ["curl", "--fail-with-body", "--output", "reply", self.url]
         command = shlex.join(words) + ' -H "x-api-key: $SEGMIND_API_KEY" -H "content-type: application/json"'
         if len(text.encode()) <= _LONGEST_ARGUMENT:
             return f"{command} --data-raw {shlex.quote(text)}"
         # JSON text holds no line break, so no line of it can end the here-document.
         return f"{command} --data-binary @- <<'END_OF_BODY'\n{text}\nEND_OF_BODY"
+
+
+def _escaped(character: str) -> str:
+    """Write a character as JSON escapes, two of them above U+FFFF."""
+    code = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{code[at : at + 4]}" for at in range(0, len(code), 4))
