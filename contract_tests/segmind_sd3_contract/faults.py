@@ -21,7 +21,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from segmind_sd3 import AsyncClient, Client, Generation, Retry, SegmindError
@@ -30,6 +29,7 @@ from segmind_sd3._limits import MAX_REPLY_BYTES
 from segmind_sd3_contract.drivers import DRIVERS, Driver
 from segmind_sd3_contract.fault_rows import ONE, ROWS
 from segmind_sd3_contract.reference import SPOILS, Answer, ReferenceServer, example_request
+from segmind_sd3_contract.terminal import Console
 from segmind_sd3_contract.traces import places_of, watching
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def main() -> None:
                 )
         for trial in wrong:
             told = f"{trial.fault}, {trial.driver}: {'; '.join(trial.deviations)}"
-            console.print(told, style="red", markup=False)
+            console.print(told, style="red")
         console.print(
             f"{len(done)} trials of {len(rows)} faults in {time.perf_counter() - begun:.0f} s, "
             f"{len(wrong)} deviate"

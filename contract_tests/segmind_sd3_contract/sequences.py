@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import httpx
-from rich.console import Console
 from rich.progress import Progress
 from segmind_sd3 import AsyncClient, Client, Generation, Retry, SegmindError
 
@@ -30,6 +29,7 @@ from segmind_sd3_contract.fault_rows import ONE, ROWS
 from segmind_sd3_contract.ledger import Sending, sent_in_vain
 from segmind_sd3_contract.reference import MADE_UP_KEY, PROVOCATIONS, ReferenceServer
 from segmind_sd3_contract.reference.deliveries import DELIVERIES
+from segmind_sd3_contract.terminal import Console
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -285,7 +285,7 @@ def main() -> None:
         )
         console.print(", ".join(f"{count} {name}" for name, count in tally.ended.most_common()))
         for each in tally.wrong[:50]:
-            console.print(each, style="red", markup=False)
+            console.print(each, style="red")
         console.print(f"{len(tally.wrong)} were sent in vain or told wrong")
     sys.exit(bool(tally.wrong))
 

@@ -18,13 +18,13 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from rich.console import Console
 from rich.progress import Progress
 from segmind_sd3 import AsyncClient, Generation, Retry, SegmindError
 
 from segmind_sd3_contract.fault_rows import ONE, ROWS
 from segmind_sd3_contract.ledger import Sending, sent_in_vain
 from segmind_sd3_contract.reference import MADE_UP_KEY, PROVOCATIONS, ReferenceServer
+from segmind_sd3_contract.terminal import Console
 from segmind_sd3_contract.traces import resident_bytes, watching
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def main() -> None:
             f"{_megabytes(soak.memory_at_the_end)} at the end"
         )
         for each in islice(soak.wrong, 50):
-            console.print(each, style="red", markup=False)
+            console.print(each, style="red")
         console.print(f"{len(soak.wrong)} things that must not be")
     sys.exit(bool(soak.wrong))
 

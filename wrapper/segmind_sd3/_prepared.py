@@ -34,11 +34,22 @@ class Prepared:
         return json.loads(self.content)
 
     def as_curl(self) -> str:
-        """Return the call as a shell command that takes the key from `$SEGMIND_API_KEY`."""
+"""Return the call as a shell command that takes the key from `$SEGMIND_API_KEY`.
+
+        What does not print is escaped in its JSON, so that the command can be shown.
+        """
         text = self.content.decode()
+        if not text.isprintable():
+            text = "".join(each if each.isprintable() else _escaped(each) for each in text)
         words = ["curl", "--fail-with-body", "--output", "reply", self.url]
         command = shlex.join(words) + ' -H "x-api-key: $SEGMIND_API_KEY" -H "content-type: application/json"'
-        if len(self.content) <= _LONGEST_ARGUMENT:
+        if len(text.encode()) <= _LONGEST_ARGUMENT:
             return f"{command} --data-raw {shlex.quote(text)}"
         # JSON text holds no line break, so no line of it can end the here-document.
         return f"{command} --data-binary @- <<'END_OF_BODY'\n{text}\nEND_OF_BODY"
+
+
+def _escaped(character: str) -> str:
+    """Write a character as JSON escapes, two of them above U+FFFF."""
+    code = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{code[at : at + 4]}" for at in range(0, len(code), 4))

@@ -17,7 +17,7 @@ def printable(text: str, limit: int | None = None) -> str:
         return text
     return "".join(
         each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode("ascii")
-        for each in text
+        for each in text.replace("\r\n", "\n")
     )
 
 
