@@ -34,7 +34,7 @@ class Prepared:
         return json.loads(self.content)
 
     def as_curl(self) -> str:
-"""Return the call as a shell command that takes the key from `$SEGMIND_API_KEY`.
+        """Return the call as a shell command that takes the key from `$SEGMIND_API_KEY`.
 
         What does not print is escaped in its JSON, so that the command can be shown.
         """
