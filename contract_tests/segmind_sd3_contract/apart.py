@@ -1,7 +1,8 @@
 """Servers of `sockets.py` in a process of their own, for clients that fork or are interrupted.
 
-A fork copies every socket of its process. If the server lived in that process, its connections would stay open
-in each child, and no test could tell who holds them. It would also take time from the client that is measured.
+A fork copies every socket of its process. If the server lived in that process, its connections would stay
+open in each child, and no test could tell who holds them. It would also take time from the client that is
+measured.
 
 ```python
 with apart(Naming, tls=True) as server:       # Naming: a `Served` that can be imported

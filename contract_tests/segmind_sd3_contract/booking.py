@@ -47,7 +47,7 @@ class Move:
         picture: how the body holds a whole picture; None where it is an error's JSON.
         drawn: whether the call was drawn and billed, whatever the reply says.
         read: whether the request is read to its end before anything else happens.
-        sent: how much of the reply is sent; "more" is a whole reply, and another behind it that nobody asked for.
+        sent: how much of the reply is sent; "more" is a whole one, and another that nobody asked for.
         then: what happens to the connection.
         pause: seconds that pass before each step.
     """

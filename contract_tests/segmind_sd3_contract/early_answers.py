@@ -1,7 +1,7 @@
 """Answers that come before a large body was read: does the caller have the answer, or a lost connection?
 
-The server, a process of its own, reads the head of a request, answers 413, 401, 402 or 429, and closes at once. What
-it has not read makes the system reset the connection, which may discard the answer on its way.
+The server, a process of its own, reads the head of a request, answers 413, 401, 402 or 429, and closes at
+once. What it has not read makes the system reset the connection, which may discard the answer on its way.
 """
 
 from __future__ import annotations
@@ -123,6 +123,7 @@ def tried(
     driver: Driver,
     server: Apart,
     megabytes: float,
+    *,
     statuses: Sequence[int] = STATUSES,
     tries: int = TRIES,
     each: Callable[[], object] = lambda: None,

@@ -1,10 +1,10 @@
 """A client used once, and then by forked workers: does each get its own pictures, and does the parent go on?
 
-The server, in a process of its own, answers each call with a picture that names the seed it was asked for, and notes
-the connection that it came by. In each round three workers are forked, at once or one after the other while the others
-work, and each makes a few calls; then the parent makes one, on the connection that it had before. Beside the rounds
-it is tried what becomes of a call under way during a fork, of a worker that closes its client, and of a parent that
-hangs up while a worker lives.
+The server, in a process of its own, answers each call with a picture that names the seed it was asked for,
+and notes the connection that it came by. In each round three workers are forked, at once or one after the
+other while the others work, and each makes a few calls; then the parent makes one, on the connection that it
+had before. Beside the rounds it is tried what becomes of a call under way during a fork, of a worker that
+closes its client, and of a parent that hangs up while a worker lives.
 """
 
 from __future__ import annotations
@@ -173,10 +173,10 @@ class Inherited:
         self._backend = backend
 
     def __call__(self, seed: int) -> str | None:
-        return in_a_thread(partial(anyio.run, _acall, self._client, seed, backend=self._backend))
+        return in_a_thread(lambda: anyio.run(_acall, self._client, seed, backend=self._backend))
 
     def close(self) -> None:
-        in_a_thread(partial(anyio.run, self._client.aclose, backend=self._backend))
+        in_a_thread(lambda: anyio.run(self._client.aclose, backend=self._backend))
 
     def inherited(self) -> Caller:
         return self
@@ -333,7 +333,7 @@ def fork_during_a_call(driver: Driver, how: How, *, tls: bool) -> Iterator[str]:
 
 
 def hang_up_beside_a_child(driver: Driver, how: How, *, tls: bool, used: bool) -> Iterator[str]:
-    """Close the parent's client while a child lives, which has used it or not: the server sees the hang-up."""
+    """Close the parent's client while a child lives: the server sees it, `used` by the child or not."""
     begun, end = multiprocessing.get_context("fork").Event(), multiprocessing.get_context("fork").Event()
 
     def work(caller: Caller) -> list[str]:

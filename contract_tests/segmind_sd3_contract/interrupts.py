@@ -1,9 +1,10 @@
-"""Interrupts at the worst moments: is each raised soon, and does the client go on without a slot or socket lost?
+"""Interrupts at the worst moments: is each raised soon, and is no slot or socket lost?
 
-A signal whose handler raises KeyboardInterrupt, as that of Ctrl-C does, comes 0 to 400 µs after a call began (by a
-timer), after its request had arrived, or after half of its reply was sent (by the server, a process of its own). It
-meets a call that the server never answers to its end, so that nothing but the interrupt can end it before its
-deadline. The client has one connection at most, so that a slot that is lost is missed by the honest calls between.
+A signal whose handler raises KeyboardInterrupt, as that of Ctrl-C does, comes 0 to 400 µs after a call began
+(by a timer), after its request had arrived, or after half of its reply was sent (by the server, a process of
+its own). It meets a call that the server never answers to its end, so that nothing but the interrupt can end
+it before its deadline. The client has one connection at most, so that a slot that is lost is missed by the
+honest calls between.
 """
 
 from __future__ import annotations
@@ -56,13 +57,13 @@ HONEST_EVERY: Final = 4
 """How many interrupts there are between two honest calls."""
 
 HONEST: Final = 1 << 40
-"""From this seed on a call is answered at once. Below, the seed is a moment's number and the microseconds after it."""
+"""From this seed on a call is answered. Below, it is a moment's number and the microseconds."""
 
 _UNTIL_KILLED: Final = 5.0
 
 
 class Interrupting:
-    """A server that sends a signal to the process that called it, in place of an answer or of its second half."""
+    """A server that signals its caller's process, in place of an answer or of its second half."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -101,7 +102,7 @@ class Interrupting:
 
 @dataclass(slots=True)
 class Interrupts:
-    """What came of the interrupts; `wrong` is what must not be. Times are from signal to interrupt, in seconds."""
+    """What came of the interrupts; `wrong` is what must not be. Times run from the signal, in seconds."""
 
     sent: int = 0
     raised: int = 0
@@ -252,8 +253,8 @@ def main() -> None:
         for each in done.wrong[:50]:
             console.print(each, style="red", markup=False)
         console.print(
-            f"{done.sent} interrupts in {done.seconds:.0f} s: {done.raised} were raised, {done.late} of them late, "
-            f"the slowest {done.slowest * 1000:.0f} ms after its signal; {done.honest} honest calls between; "
+            f"{done.sent} interrupts in {done.seconds:.0f} s: {done.raised} were raised, {done.late} of them "
+            f"late, the slowest {done.slowest * 1000:.0f} ms after its signal; {done.honest} honest calls between; "
             f"{len(done.wrong)} things that must not be"
         )
     sys.exit(bool(done.wrong))

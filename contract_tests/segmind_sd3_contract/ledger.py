@@ -1,7 +1,7 @@
-"""What a server's ledger proves of a client: nothing is paid twice, nothing paid for is lost, no bill is misreported.
+"""What a server's ledger proves of a client: nothing is paid twice, lost, or misreported.
 
-A call is known by its seed, and judged by what left the server and what the caller has in the end. Nothing else
-of the SDK is asked.
+A call is known by its seed, and judged by what left the server and what the caller has in the end. Nothing
+else of the SDK is asked.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def sent_in_vain(sendings: Iterable[Sending]) -> Iterator[str]:
 
 
 def misreported(sendings: Sequence[Sending], ends: Iterable[tuple[int, End]]) -> Iterator[str]:
-    """Say which calls report another bill than the ledger has, lost what was paid for, or got what is not theirs."""
+    """Say which calls misreport the bill, lost what was paid for, or got what is not theirs."""
     calls: defaultdict[int, list[Sending]] = defaultdict(list)
     for sending in sendings:
         calls[sending.seed].append(sending)
@@ -110,7 +110,8 @@ def misreported(sendings: Sequence[Sending], ends: Iterable[tuple[int, End]]) ->
         if end.strange:
             yield f"call {seed} ended outside the tree: {end.kind}: {end.strange} (it met {met})"
         elif not end.excused and end.billed is not None and end.billed != bool(billed):
-            yield f"call {seed}, {end.kind}, says billed={end.billed}; it was billed {len(billed)} times (it met {met})"
+            says = f"call {seed}, {end.kind}, says billed={end.billed}"
+            yield f"{says}; it was billed {len(billed)} times (it met {met})"
         if end.strange or end.excused or end.timed_out:
             continue
         yield from (

@@ -31,7 +31,7 @@ def seed_in(headers: Mapping[str, str]) -> int:
 
 
 def picture(seed: int, n: int = 0, size: int = 0) -> bytes:
-    """Give a PNG that is the answer to the n-th sending of a call, and to no other, with so many bytes more."""
+    """Give a PNG that answers the n-th sending of a call, and no other, with so many bytes more."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

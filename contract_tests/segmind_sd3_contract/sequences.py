@@ -1,10 +1,11 @@
-"""Random sequences of faults, met by calls with random retry policies: is anything paid twice, lost, or misreported?
+"""Random sequences of faults, met with random policies: is anything paid twice, lost or misreported?
 
-A sequence is a client's policy and a few calls. Most are met by the server of `booking.py`, over http and https:
-it answers early, with any status, with costs and pictures beside errors, and resets at every point. Some of these
-calls are cancelled, and some are made by a forked child that may be killed. The others meet the provocations of the
-reference server, over a socket or in-process; in-process, a transport that is none of the SDK's loses some of them
-before or after they are drawn. What comes of it is judged by the servers' ledgers: see `ledger.py`.
+A sequence is a client's policy and a few calls. Most are met by the server of `booking.py`, over http and
+https: it answers early, with any status, with costs and pictures beside errors, and resets at every point.
+Some of these calls are cancelled, and some are made by a forked child that may be killed. The others meet the
+provocations of the reference server, over a socket or in-process; in-process, a transport that is none of the
+SDK's loses some of them before or after they are drawn. What comes of it is judged by the servers' ledgers:
+see `ledger.py`.
 """
 
 from __future__ import annotations
@@ -124,7 +125,9 @@ class Plan:
 def planned(number: int, run: int) -> Plan:
     """Draw the sequence of that number."""
     random = Random(f"{run}:{number}")  # noqa: S311 - a test, not a secret
-    losses = {n: (random.choice(_LOSSES), random.random() < 0.5) for n in range(15) if random.random() < 0.15}
+    losses: dict[int, tuple[type[Exception], bool]] = {
+        n: (random.choice(_LOSSES), random.random() < 0.5) for n in range(15) if random.random() < 0.15
+    }
     return Plan(
         calls=tuple(_call(random, 10 * number + n, run) for n in range(random.randint(1, 3))),
         faults=tuple(random.choice(random.choice(_KINDS)) for _ in range(random.randint(1, 6))),
@@ -214,7 +217,7 @@ class Road(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return response
 
     def _loss(self, body: bytes) -> Exception | None:
-        """Give the failure to raise in place of the answer; one that hits before anything is drawn is raised."""
+        """Give the failure to raise in place of the answer, or raise it where nothing is to be drawn."""
         n, self._sent = self._sent, self._sent + 1
         if n not in self._losses:
             return None
@@ -258,7 +261,7 @@ Ground = Callable[["Tally", "Driver", int], AbstractContextManager[Run]]
 
 @contextmanager
 def in_process(tally: Tally, driver: Driver, _: int) -> Generator[Run]:
-    """Run each sequence with a client and a reference server of its own, behind a transport that is not the SDK's."""
+    """Run each sequence with a reference server of its own, behind a transport that is not the SDK's."""
 
     def options(place: Reference, plan: Plan) -> dict[str, Any]:
         place.prepare(plan)
@@ -328,7 +331,9 @@ def _at_the_wire(tally: Tally, driver: Driver, number: int, *, tls: bool) -> Gen
 
         async def awaited(plan: Plan) -> None:
             for call in plan.calls:
-                mine = aclient.with_options(api_key=key_for(call.seed), timeout=call.timeout, retry=plan.retry)
+                mine = aclient.with_options(
+                    api_key=key_for(call.seed), timeout=call.timeout, retry=plan.retry
+                )
                 make = partial(_aend_of, mine, call.params)
                 if call.made == "here":
                     place.ends.append((call.seed, await _given_up(call, make, driver)))
@@ -484,7 +489,14 @@ def main() -> None:
                 count = math.ceil(asked.sequences * share / shares / len(drivers))
                 bar = progress.add_task(f"{driver}, {name}", total=count)
                 numbers = range(number, number + count)
-                run(numbers, driver, ground, tally, seed=asked.seed, each=lambda bar=bar: progress.advance(bar))
+                run(
+                    numbers,
+                    driver,
+                    ground,
+                    tally,
+                    seed=asked.seed,
+                    each=lambda bar=bar: progress.advance(bar),
+                )
                 number += count
     seconds = time.perf_counter() - begun
     if asked.json:

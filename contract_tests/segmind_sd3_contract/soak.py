@@ -2,8 +2,8 @@
 
 Over real sockets, to a reference server in a thread of this process. Every other call arms a random fault, of
 HTTP or of the wire; which call meets it is left to chance. A call is known by its seed; seeds come round, so
-that the server's store of pictures is full early on and what grows afterwards is a leak. In the end as many honest
-calls as went at once must all be answered, on the same client.
+that the server's store of pictures is full early on and what grows afterwards is a leak. In the end as many
+honest calls as went at once must all be answered, on the same client.
 """
 
 from __future__ import annotations
