@@ -105,7 +105,7 @@ sync-proof: $(READY)  ## change every fact of the docs pages: does docs sync fol
 docs-mutation: $(READY)  ## change every fact of the docs pages and the specs: does docs check see it?
 	$(BIN)/python -m segmind_sd3_contract.docs.mutation
 
-bench: $(READY)  ## a call through the SDK beside bare httpx, on loopback
+bench: $(READY)  ## the SDK beside bare httpx on loopback: one call, 64 at once, import; a ratio over its limit fails
 	$(BIN)/python -m segmind_sd3_contract.bench
 
 spectral: $(READY)  ## lint the specs with spectral (needs Node; an extra opinion, not part of check)

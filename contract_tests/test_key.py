@@ -431,7 +431,7 @@ def test_no_bad_key_is_told(client: Any, n: int, capfd: pytest.CaptureFixture[st
 PLACES: dict[str, Script] = {
     "before the headers": stalling(),
     "in the body": stalling(reply(200, JPEG_START, content_length="99")),
-    "while it waits": answering(reply(503)),
+    "while it waits": answering(reply(429)),
 }
 PATIENT = Retry(attempts=2, backoff=1e6, backoff_max=1e6)
 
@@ -526,7 +526,7 @@ def test_no_client_shows_the_key(kind: type[Client | AsyncClient]):
         client,
         client.with_options(timeout=9),
         hidden._settings,
-        hidden._generated,
+        hidden._network,
         hidden._settings.key,
     ]
     assert found_in("\n".join(text for each in inner for text in shown(each))) == []

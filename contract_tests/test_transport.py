@@ -242,7 +242,7 @@ def test_a_certificate_that_is_not_to_be_trusted_ends_the_call_at_once(
             draw(driver, peer.url, **verify)
         assert (peer.connections, peer.requests) == (1, [])
     assert raised.value.billed is False
-    assert raised.value.may_pass is False
+    assert raised.value.retryable is False
 
 
 def test_ssl_cert_file_counts(drawn: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -463,7 +463,7 @@ def test_a_success_without_a_byte_says_so(answer: bytes, driver: Driver):
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_reply_has_a_largest_size(driver: Driver, drawn: bytes, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("segmind_sd3._progress.MAX_REPLY_BYTES", 50)
+    monkeypatch.setattr("segmind_sd3._reply.MAX_REPLY_BYTES", 50)
     with serving(answering(drawn)) as peer, pytest.raises(OutcomeUnknown, match="larger than") as raised:
         draw(driver, peer.url)
     assert raised.value.billed is True
@@ -474,7 +474,7 @@ def test_a_reply_has_a_largest_size(driver: Driver, drawn: bytes, monkeypatch: p
 def test_an_error_is_read_up_to_a_size_and_stays_the_error_it_is(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("segmind_sd3._progress.MAX_ERROR_BYTES", 50)
+    monkeypatch.setattr("segmind_sd3._reply.MAX_ERROR_BYTES", 50)
     with (
         serving(answering(reply(400, b"x" * 500_000))) as peer,
         pytest.raises(RequestRefused, match="xxx") as raised,

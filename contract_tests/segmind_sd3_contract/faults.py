@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from segmind_sd3 import AsyncClient, Client, Generation, Retry, SegmindError
-from segmind_sd3._progress import MAX_REPLY_BYTES
+from segmind_sd3._limits import MAX_REPLY_BYTES
 
 from segmind_sd3_contract.drivers import DRIVERS, Driver
 from segmind_sd3_contract.fault_rows import ONE, ROWS

@@ -55,14 +55,11 @@ def error_table() -> str:
 
 
 def statuses(kind: type[errors.SegmindError]) -> str:
-    own = [str(status) for status, error in errors.STATUS_ERRORS.items() if error is kind]
-    named = {status // 100 for status in errors.STATUS_ERRORS}
-    rest = [
-        f"{'other ' if first in named else ''}{first}xx"
-        for first, error in errors.CLASS_ERRORS.items()
-        if error is kind
-    ]
-    return ", ".join([*own, *rest]) or "—"
+    of_all = [status for rule in errors.RULES for status in rule.statuses]
+    own = [status for rule in errors.RULES if rule.error is kind for status in rule.statuses]
+    named = {status // 100 for status in of_all}
+    texts = [f"{'other ' if each in named else ''}{each}xx" if each < 10 else str(each) for each in own]
+    return ", ".join(sorted(texts, key=lambda text: (not text.isdecimal(), text))) or "—"
 
 
 def billed(kind: type[errors.SegmindError]) -> str:

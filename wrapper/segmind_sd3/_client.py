@@ -1,8 +1,8 @@
 """The two clients: what a user calls. One method for each endpoint, the same on both, but for `await`."""
 
 import inspect
+import json
 import ssl
-import threading
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +11,6 @@ from typing import Any, Final, Generic, Self, TypeVar, Unpack, get_args
 import anyio.to_thread
 import httpx
 from segmind_sd3_api.calls import CALLS
-from segmind_sd3_api.client import AuthenticatedClient
 from segmind_sd3_api.parameters import (
     OPERATIONS,
     Operation,
@@ -22,17 +21,20 @@ from segmind_sd3_api.parameters import (
     Sd35TurboTxt2ImgParams,
 )
 
-from ._connections import AsyncTransport, Deadline, LoopPools, Transport
+from ._connections import Deadline
+from ._errors import InvalidRequest
+from ._exchange import exchange
 from ._image_input import fetch, fetch_async
 from ._prepared import Prepared
 from ._result import Generation
 from ._retry import Retry
 from ._settings import TIMEOUT, Settings, changed, key_of, settings
-from ._transport import AsyncDriver, Driver
+from ._transport import AsyncNetwork, Network, drive, drive_async
 from ._validation import checked, operation_of, pending
+from ._wire import Request
 
 M = TypeVar("M", bound=Callable[..., Any])
-P = TypeVar("P")
+N = TypeVar("N", Network, AsyncNetwork)
 
 
 DEPRECATED: Final = "Deprecated: the vendor retires this endpoint.\n\n"
@@ -98,24 +100,59 @@ def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
         )
 
 
-def generated_client(
-    base_url: str, driver: httpx.BaseTransport | httpx.AsyncBaseTransport
-) -> AuthenticatedClient:
-    return AuthenticatedClient(
-        base_url=base_url,
-        token="set by the transport",  # noqa: S106 - the key is not known up here
-        prefix="",
-        auth_header_name="x-api-key",
-        httpx_args={"transport": driver, "trust_env": False},
-    )
+def prepare(settings: Settings, operation: str, body: dict[str, Any]) -> tuple[Prepared, Request]:
+    """Return a call that is complete, and the request that sends it."""
+    generated = CALLS[operation].request(body)
+    content = json.dumps(
+        generated["json"], ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    ).encode()
+    prepared = Prepared(operation, settings.base_url + generated["url"], content)
+    return prepared, _request(settings, prepared, generated)
 
 
-class _Base(Generic[P]):
+def request_of(settings: Settings, prepared: Prepared) -> Request:
+    """Return the request that sends a prepared call, which may have been made by hand.
+
+    Raises:
+        InvalidRequest: it can't be sent as it stands.
+    """
+    origin = settings.base_url.partition("://")[2].partition("/")[0]
+    start = f"{settings.base_url.partition('://')[0]}://{origin}/"
+    url: object = prepared.url
+    if not (isinstance(url, str) and url.startswith(start) and _is_target(url)):
+        raise InvalidRequest(f"the prepared call's url does not lead to the client's own origin, {start}")
+    operation = operation_of(prepared.operation).operation_id
+    try:
+        generated = CALLS[operation].request(prepared.body)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
+        raise InvalidRequest(
+            f"the prepared call's content is no JSON object with what {operation} requires "
+            f"({type(wrong).__name__}: {wrong}): make it with client.prepare()"
+        ) from None
+    return _request(settings, prepared, generated)
+
+
+def _is_target(url: str) -> bool:
+    return url.isascii() and url.isprintable() and not any(c in url for c in " #")
+
+
+def _request(settings: Settings, prepared: Prepared, generated: dict[str, Any]) -> Request:
+    headers = [(name.lower().encode(), value.encode()) for name, value in generated["headers"].items()]
+    headers += [*settings.sent_headers, (b"content-length", str(len(prepared.content)).encode())]
+    target = "/" + prepared.url.split("/", 3)[3]
+    return Request(generated["method"].upper().encode(), target.encode(), headers, prepared.content)
+
+
+def seed_of(body: dict[str, Any]) -> int | None:
+    seed = body.get("seed")
+    return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
+
+
+class _Base(Generic[N]):
     """What both clients share: their options, and whose the connections are."""
 
     _settings: Settings
-    _pool: P
-    _generated: AuthenticatedClient
+    _network: N
     _owner: bool
 
     def with_options(
@@ -126,8 +163,7 @@ class _Base(Generic[P]):
         del api_key  # as in __init__
         copy = object.__new__(type(self))
         copy._settings = changed(self._settings, key, timeout, retry)
-        copy._pool = self._pool
-        copy._generated = self._generated
+        copy._network = self._network
         copy._owner = False
         return copy
 
@@ -137,27 +173,7 @@ class _Base(Generic[P]):
         return f"{type(self).__name__}(base_url={made.base_url if made else None!r})"
 
 
-class _Pool:
-    """The connections of a sync client: made at the first call, since a TLS context takes a while to make."""
-
-    def __init__(self, transport: httpx.BaseTransport | None, options: Settings) -> None:
-        self._transport = transport
-        self._options = options
-        self._lock = threading.Lock()
-
-    def current(self) -> httpx.BaseTransport:
-        with self._lock:
-            if self._transport is None:
-                self._transport = Transport(**self._options.network())
-            return self._transport
-
-    def close(self) -> None:
-        with self._lock:
-            if self._transport is not None:
-                self._transport.close()
-
-
-class Client(_Base[_Pool]):
+class Client(_Base[Network]):
     """Draws pictures with Segmind's five Stable Diffusion 3 endpoints.
 
     Use it as a context manager, or call `close`. It may be shared by threads.
@@ -201,8 +217,7 @@ class Client(_Base[_Pool]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
         )
-        self._pool = _Pool(transport, self._settings)
-        self._generated = generated_client(self._settings.base_url, Driver(self._pool.current))
+        self._network = Network(transport, **self._settings.network())
         self._owner = True
 
     @endpoint
@@ -233,35 +248,39 @@ class Client(_Base[_Pool]):
             ConnectionFailed: an image URL can't be fetched.
         """
         warn_if_deprecated(operation_of(operation), frames=1)
-        return self._prepared(operation, params, self._settings.deadline())
+        return prepare(self._settings, operation, self._body(operation, params, self._settings.deadline()))[0]
 
     def send(self, prepared: Prepared) -> Generation:
-        """Send a prepared call. Sending it twice draws and pays twice."""
-        return self._sent(prepared, self._settings.deadline())
+        """Send a prepared call. To send it twice draws and pays twice.
+
+        Raises:
+            InvalidRequest: the call was made by hand, and can't be sent as it stands.
+        """
+        request = request_of(self._settings, prepared)
+        return self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(operation_of(operation), frames=2)
         deadline = self._settings.deadline()
-        return self._sent(self._prepared(operation, params, deadline), deadline)
+        body = self._body(operation, params, deadline)
+        return self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
 
-    def _prepared(self, operation: str, params: Any, deadline: Deadline) -> Prepared:
+    def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
         body = checked(operation_of(operation), params)
         for name, url in pending(body):
             body[name] = fetch(name, url, deadline, **self._settings.fetching())
-        return self._settings.prepared(operation, body)
+        return body
 
-    def _sent(self, prepared: Prepared, deadline: Deadline) -> Generation:
-        call = self._settings.call(prepared, deadline)
-        generated = CALLS[prepared.operation]
-        with call.under_way():
-            generated.sync(client=self._generated, body=generated.body(prepared.body))
-        return call.drawn()
+    def _send(self, prepared: Prepared, request: Request, seed: int | None, deadline: Deadline) -> Generation:
+        made = self._settings
+        steps = exchange(made.retry, made.key, seed=seed, left=deadline.left)
+        return drive(steps, lambda: self._network.send(prepared.url, request, made.key, deadline))
 
     def close(self) -> None:
         """Close the connections, where this client made them."""
         if self._owner:
             self._settings.closed.set()
-            self._pool.close()
+            self._network.close()
 
     def __enter__(self) -> Self:
         return self
@@ -270,7 +289,7 @@ class Client(_Base[_Pool]):
         self.close()
 
 
-class AsyncClient(_Base[LoopPools]):
+class AsyncClient(_Base[AsyncNetwork]):
     """Draws pictures as `Client` does, with `await`, on asyncio and on trio.
 
     Use it as an async context manager, or call `aclose`. It keeps connections for each event loop, so one
@@ -303,9 +322,7 @@ class AsyncClient(_Base[LoopPools]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
         )
-        network = self._settings.network()
-        self._pool = LoopPools(lambda: transport or AsyncTransport(**network))
-        self._generated = generated_client(self._settings.base_url, AsyncDriver(self._pool.current))
+        self._network = AsyncNetwork(transport, **self._settings.network())
         self._owner = True
 
     @endpoint
@@ -336,40 +353,47 @@ class AsyncClient(_Base[LoopPools]):
             ConnectionFailed: an image URL can't be fetched.
         """
         warn_if_deprecated(operation_of(operation), frames=1)
-        return await self._prepared(operation, params, self._settings.deadline())
+        body = await self._body(operation, params, self._settings.deadline())
+        return prepare(self._settings, operation, body)[0]
 
     async def send(self, prepared: Prepared) -> Generation:
-        """Send a prepared call. Sending it twice draws and pays twice."""
-        return await self._sent(prepared, self._settings.deadline())
+        """Send a prepared call. To send it twice draws and pays twice.
+
+        Raises:
+            InvalidRequest: the call was made by hand, and can't be sent as it stands.
+        """
+        request = request_of(self._settings, prepared)
+        return await self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(operation_of(operation), frames=2)
         deadline = self._settings.deadline()
-        return await self._sent(await self._prepared(operation, params, deadline), deadline)
+        body = await self._body(operation, params, deadline)
+        return await self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
 
-    async def _prepared(self, operation: str, params: Any, deadline: Deadline) -> Prepared:
+    async def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
         known = operation_of(operation)
         if any(parameter.kind == "image" for parameter in known.parameters.values()):
-            # Reading and encoding a file would hold up every other task of the loop.
+            # To read and encode a file would hold up every other task of the loop.
             body = await anyio.to_thread.run_sync(partial(checked, known, params))
         else:
             body = checked(known, params)
         for name, url in pending(body):
             body[name] = await fetch_async(name, url, deadline, **self._settings.fetching())
-        return self._settings.prepared(operation, body)
+        return body
 
-    async def _sent(self, prepared: Prepared, deadline: Deadline) -> Generation:
-        call = self._settings.call(prepared, deadline)
-        generated = CALLS[prepared.operation]
-        with call.under_way():
-            await generated.asyncio(client=self._generated, body=generated.body(prepared.body))
-        return call.drawn()
+    async def _send(
+        self, prepared: Prepared, request: Request, seed: int | None, deadline: Deadline
+    ) -> Generation:
+        made = self._settings
+        steps = exchange(made.retry, made.key, seed=seed, left=deadline.left)
+        return await drive_async(steps, lambda: self._network.send(prepared.url, request, made.key, deadline))
 
     async def aclose(self) -> None:
         """Close this event loop's connections, where this client made them."""
         if self._owner:
             self._settings.closed.set()
-            await self._pool.aclose()
+            await self._network.aclose()
 
     async def __aenter__(self) -> Self:
         return self

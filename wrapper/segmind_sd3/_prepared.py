@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any, Final
 
 # Linux takes no single argument above 128 KiB, so a body with a picture in it goes through standard input.
 _LONGEST_ARGUMENT: Final = 100_000
@@ -21,19 +18,24 @@ class Prepared:
     Attributes:
         operation: the endpoint's name, such as `sd35_turbo_txt2img`.
         url: where it goes.
-        body: the JSON body, exactly as it will be sent.
+        content: the JSON text of the body, byte for byte as it is sent.
     """
 
     operation: str
     url: str
-    body: Mapping[str, Any] = field(repr=False)
+    content: bytes = field(repr=False)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON body, read from `content`."""
+        return json.loads(self.content)
 
     def as_curl(self) -> str:
-        """Give the call as a shell command that takes the key from `$SEGMIND_API_KEY`."""
-        text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
+        """Return the call as a shell command that takes the key from `$SEGMIND_API_KEY`."""
+        text = self.content.decode()
         words = ["curl", "--fail-with-body", "--output", "reply", self.url]
         command = shlex.join(words) + ' -H "x-api-key: $SEGMIND_API_KEY" -H "content-type: application/json"'
-        if len(text.encode()) <= _LONGEST_ARGUMENT:
+        if len(self.content) <= _LONGEST_ARGUMENT:
             return f"{command} --data-raw {shlex.quote(text)}"
         # JSON text holds no line break, so no line of it can end the here-document.
         return f"{command} --data-binary @- <<'END_OF_BODY'\n{text}\nEND_OF_BODY"

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
-from segmind_sd3_api.parameters import OPERATIONS
 
-from ._connections import Deadline, is_loopback, proxy_for
+from ._addresses import is_this_machine as is_loopback
+from ._connections import Deadline
 from ._errors import InvalidRequest
-from ._prepared import Prepared
-from ._transport import Call
+from ._version import USER_AGENT
 from ._wire import Key
 
 if TYPE_CHECKING:
@@ -39,27 +38,32 @@ class Settings:
     allow_private_image_urls: bool
     closed: threading.Event = field(default_factory=threading.Event, repr=False)
 
+    @property
+    def sent_headers(self) -> list[tuple[bytes, bytes]]:
+        """What every call sends. Pictures gain nothing by compression: none is asked for."""
+        return [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
+
     def network(self) -> dict[str, Any]:
-        proxy = self.proxy or proxy_for(httpx.URL(self.base_url))
-        # Trusted certificates take 30 ms to load, and plain http to this machine needs none.
-        needs_tls = proxy is not None or self.base_url.startswith("https:")
-        return {"proxy": proxy, "verify": self.verify if needs_tls else False}
+        return {
+            "base_url": self.base_url,
+            "proxy": self.proxy,
+            "verify": self.verify,
+            "limit": 100,
+            "closed": self.closed,
+        }
 
     def fetching(self) -> dict[str, Any]:
-        return {"private": self.allow_private_image_urls, "proxy": self.proxy, "verify": self.verify}
+        return {
+            "private": self.allow_private_image_urls,
+            "proxy": self.proxy,
+            "verify": self.verify,
+            "closed": self.closed,
+        }
 
     def deadline(self) -> Deadline:
         if self.closed.is_set():
             raise InvalidRequest("this client is closed: make another")
         return Deadline(self.timeout)
-
-    def prepared(self, operation_id: str, body: dict[str, Any]) -> Prepared:
-        return Prepared(operation_id, self.base_url + OPERATIONS[operation_id].path, body)
-
-    def call(self, prepared: Prepared, deadline: Deadline) -> Call:
-        seed = prepared.body.get("seed")
-        sent = seed if isinstance(seed, int) and not isinstance(seed, bool) else None
-        return Call(self.key, self.retry, deadline, sent)
 
 
 def settings(
