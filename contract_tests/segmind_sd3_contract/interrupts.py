@@ -253,8 +253,9 @@ def main() -> None:
         for each in done.wrong[:50]:
             console.print(each, style="red", markup=False)
         console.print(
-            f"{done.sent} interrupts in {done.seconds:.0f} s: {done.raised} were raised, {done.late} of them "
-            f"late, the slowest {done.slowest * 1000:.0f} ms after its signal; {done.honest} honest calls between; "
+            f"{done.sent} interrupts in {done.seconds:.0f} s: {done.raised} were raised, "
+            f"{done.late} of them late, the slowest {done.slowest * 1000:.0f} ms after its signal; "
+            f"{done.honest} honest calls between; "
             f"{len(done.wrong)} things that must not be"
         )
     sys.exit(bool(done.wrong))
