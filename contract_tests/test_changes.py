@@ -274,7 +274,7 @@ def test_a_signature_of_the_sdks_own_is_told_where_no_table_explains_it(tmp_path
 
 
 def test_what_the_package_does_not_export_is_nobodys_business(tmp_path: Path):
-    after = project(tmp_path, segmind_sd3__retry=("def seconds_to_reset", "def renamed"))
+    after = project(tmp_path, segmind_sd3__retry=("def seconds_asked", "def renamed"))
 
     assert signatures(after) == []
 

@@ -240,7 +240,7 @@ NOT_DRAWN: dict[str, tuple[type[SegmindError], str]] = {
     "405-html": (RequestRefused, "HTTP 405: 405 Method Not Allowed"),
     "gateway-html:502": (OutcomeUnknown, "HTTP 502: 502 Bad Gateway"),
     "gateway-html:503": (ServerError, "HTTP 503: 503 Service Unavailable"),
-    "gateway-html:504": (OutcomeUnknown, "HTTP 504: 504 Gateway Time-out The call may have been drawn"),
+    "gateway-html:504": (OutcomeUnknown, "HTTP 504: 504 Gateway Time-out. The call may have been billed"),
     "error-in-200": (UnusableReply, "HTTP 200: The model could not draw this"),
     "error-in-200:as-picture": (UnusableReply, "HTTP 200: The model could not draw this"),
     "error-in-200:detail": (UnusableReply, "HTTP 200: too small"),

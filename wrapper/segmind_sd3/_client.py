@@ -118,7 +118,7 @@ def request_of(settings: Settings, prepared: Prepared) -> Request:
     """
     origin = settings.base_url.partition("://")[2].partition("/")[0]
     start = f"{settings.base_url.partition('://')[0]}://{origin}/"
-    url: object = prepared.url
+    url: Any = prepared.url
     if not (isinstance(url, str) and url.startswith(start) and _is_target(url)):
         raise InvalidRequest(f"the prepared call's url does not lead to the client's own origin, {start}")
     operation = operation_of(prepared.operation).operation_id
@@ -217,7 +217,7 @@ class Client(_Base[Network]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
         )
-        self._network = Network(transport, **self._settings.network())
+        self._network = Network(transport, self._settings.route, 100)
         self._owner = True
 
     @endpoint
@@ -274,7 +274,9 @@ class Client(_Base[Network]):
     def _send(self, prepared: Prepared, request: Request, seed: int | None, deadline: Deadline) -> Generation:
         made = self._settings
         steps = exchange(made.retry, made.key, seed=seed, left=deadline.left)
-        return drive(steps, lambda: self._network.send(prepared.url, request, made.key, deadline))
+        return drive(
+            steps, lambda: self._network.send(prepared.url, request, made.key, deadline), made.closed.wait
+        )
 
     def close(self) -> None:
         """Close the connections, where this client made them."""
@@ -322,7 +324,7 @@ class AsyncClient(_Base[AsyncNetwork]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
         )
-        self._network = AsyncNetwork(transport, **self._settings.network())
+        self._network = AsyncNetwork(transport, self._settings.route, 100)
         self._owner = True
 
     @endpoint

@@ -1,7 +1,7 @@
 """One exchange, whole: what is sent, what is tried again, how long to wait, and when to give up.
 
-Nothing here does I/O or reads a clock. `exchange` is a generator. It yields `SEND` (send the call once, now) or
-a number of seconds to wait, and is sent the event that came of it: a `Reply`, a `Failure`, or None after a
+Nothing here does I/O or reads a clock. `exchange` is a generator. It yields `SEND` (send the call once, now)
+or a number of seconds to wait, and is sent the event that came of it: a `Reply`, a `Failure`, or None after a
 wait. It returns a `Generation`, or raises one of the errors in `_errors.py`. `_transport.py` drives it, with
 `await` and without; a test drives it with a list.
 

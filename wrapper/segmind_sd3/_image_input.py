@@ -22,21 +22,20 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 
-from ._connections import AddressRefused
 from ._errors import ConnectionFailed, ConnectionTimedOut, InvalidRequest, Problem
 from ._imagefile import sniff
 from ._limits import MAX_IMAGE_BYTES, MAX_REDIRECTS, MIB
 from ._reply import decode_base64
-from ._routing import route_of_image
+from ._routing import AddressRefused, route_of_image
 from ._transport import send_once, send_once_async
 from ._version import USER_AGENT
 from ._wire import Failure, Incoming, Reply, Request, clip
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Generator
 
-    from ._connections import Deadline, Route
+    from ._connections import Deadline
+    from ._routing import Route
 
 ALLOWED: Final = (
     "a path, bytes, an open binary file, a PIL image, a data: URI, an http(s) URL, "
@@ -155,13 +154,13 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 class Hop:
     """One request on the way to an image."""
 
-    url: httpx.URL
+    url: str
     route: Route
     request: Request
     incoming: Incoming
 
 
-def fetch(name: str, url: httpx.URL, deadline: Deadline, *, closed: threading.Event, **options: Any) -> str:
+def fetch(name: str, url: httpx.URL, deadline: Deadline, **options: Any) -> str:
     """Fetch an image and return its base64 text.
 
     `options` are `private` (whether an address that is not public is allowed), `proxy` and `verify`.
@@ -174,21 +173,28 @@ def fetch(name: str, url: httpx.URL, deadline: Deadline, *, closed: threading.Ev
     hop = next(steps)
     try:
         while True:
-            hop = steps.send(send_once(hop.route, hop.request, hop.incoming, deadline, closed))
+            try:
+                event = send_once(hop.url, hop.route, hop.request, hop.incoming, deadline)
+            except AddressRefused as refused:
+                hop = steps.throw(refused)
+            else:
+                hop = steps.send(event)
     except StopIteration as done:
         return done.value
 
 
-async def fetch_async(
-    name: str, url: httpx.URL, deadline: Deadline, *, closed: threading.Event, **options: Any
-) -> str:
+async def fetch_async(name: str, url: httpx.URL, deadline: Deadline, **options: Any) -> str:
     """Do as `fetch` does, with `await`."""
-    del closed  # it ends no wait here: whoever awaits may cancel
     steps = _hops(name, url, options)
     hop = next(steps)
     try:
         while True:
-            hop = steps.send(await send_once_async(hop.route, hop.request, hop.incoming, deadline))
+            try:
+                event = await send_once_async(hop.url, hop.route, hop.request, hop.incoming, deadline)
+            except AddressRefused as refused:
+                hop = steps.throw(refused)
+            else:
+                hop = steps.send(event)
     except StopIteration as done:
         return done.value
 
@@ -198,12 +204,12 @@ def _hops(name: str, url: httpx.URL, options: dict[str, Any]) -> Generator[Hop, 
     shown = _shown(url)
     for _ in range(MAX_REDIRECTS + 1):
         shown = _shown(url)
+        incoming = Incoming.unsent(_largest)
         try:
             route = route_of_image(url, **options)
+            event = yield Hop(str(url), route, Request(b"GET", url.raw_path, _HEADERS), incoming)
         except AddressRefused as refused:
-            raise _invalid(name, f"{shown} leads to a private address ({refused})", _PRIVATE) from None
-        incoming = Incoming.unsent(_largest)
-        event = yield Hop(url, route, Request(b"GET", url.raw_path, _HEADERS), incoming)
+            raise _invalid(name, f"{shown} leads to a private address", _PRIVATE) from refused
         if isinstance(event, Failure):
             raise _failed(name, shown, incoming, event)
         location = event.headers.get("location")
@@ -262,8 +268,6 @@ def _failed(name: str, shown: str, incoming: Incoming, failure: Failure) -> Inva
             return _invalid(name, f"{shown} can't be used: it is no PNG, JPEG, GIF or WebP", _PICTURE)
         given = f"{shown} can't be used: it is larger than {MAX_IMAGE_BYTES // MIB} MiB"
         return _invalid(name, given, _PICTURE)
-    if not failure.retryable and "public" in failure.reason:
-        return _invalid(name, f"{shown} leads to a private address ({failure.reason})", _PRIVATE)
     return ConnectionFailed(f"Nothing was sent: {shown} could not be fetched ({failure.reason}).")
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Retry:
     """The retry policy of a client. One deadline, the client's `timeout`, covers every try and every wait.
 
-    Tried again is what certainly was not billed and may pass: a connection that was never made, a request that
-    was never handed over whole, and a 429.
+    Tried again is what certainly was not billed and may pass: a connection that was never made, a request
+    that was never handed over whole, and a 429.
 
     Attributes:
         attempts: how often a call is tried in all, at least 1; 1 switches retries off.
@@ -69,7 +69,7 @@ class Retry:
 
 
 def seconds_asked(error: APIError) -> float | None:
-    """Return the seconds that a reply asks to wait: by `Retry-After`, else until its rate limit's window ends.
+    """Return the seconds that a reply asks to wait: `Retry-After`, else until its rate limit's window ends.
 
     A time is read by the reply's own date, since the local clock may be wrong.
     """

@@ -2,23 +2,119 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import ssl
 import urllib.request
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import httpx
 
 from ._addresses import is_loopback, is_public, is_this_machine, literal_address
-from ._connections import AddressRefused, Proxy, Route, allow_all
 from ._errors import InvalidRequest
+from ._wire import clip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from ._wire import Headers
+
 Verify = ssl.SSLContext | bool
+
+URL = httpx.URL
+InvalidURL = httpx.InvalidURL
+
+
+class ConnectionFault(Exception):
+    """What ends an exchange, beside the faults of the system, of TLS and of HTTP."""
+
+
+class AddressRefused(ConnectionFault):
+    """The address of the peer is one that may not be connected to."""
+
+
+class ProxyRefused(ConnectionFault):
+    """The proxy opened no tunnel."""
+
+    def __init__(self, status: int, reason: bytes) -> None:
+        super().__init__(f"the proxy answered {status} {clip(reason.decode('latin-1'), 100)}".rstrip())
+        self.status = status
+
+
+class ClientClosed(ConnectionFault):
+    """The client was closed while the call was under way."""
+
+
+class DeadlineOver(ConnectionFault):
+    """The call's deadline is over."""
+
+
+def allow_all(_address: str) -> None:
+    """Allow every address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy: its address, what its certificate is judged by, and the header with its credentials."""
+
+    host: str
+    port: int
+    context: ssl.SSLContext | None
+    headers: Headers = field(repr=False)
+
+    @classmethod
+    def from_url(cls, url: httpx.URL, context: Callable[[], ssl.SSLContext]) -> Proxy:
+        """Read a proxy's URL. `context` is called where the proxy itself is reached by TLS.
+
+        Raises:
+            ValueError: It is no http or https URL with a host.
+        """
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError("allowed is a URL such as http://127.0.0.1:3128")
+        headers: Headers = []
+        if url.userinfo:
+            name, _, password = url.userinfo.decode("ascii").partition(":")
+            token = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode())
+            headers = [(b"proxy-authorization", b"Basic " + token)]
+        tls = url.scheme == "https"
+        port = url.port or (443 if tls else 80)
+        return cls(url.raw_host.decode("ascii"), port, context() if tls else None, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way to one origin.
+
+    Attributes:
+        host: the host's name or address, without brackets.
+        port: its port.
+        context: what its certificate is judged by; None for plain http.
+        proxy: the proxy on the way.
+        judge: called with the address of the peer before it is connected to; raises `AddressRefused`.
+    """
+
+    host: str
+    port: int
+    context: ssl.SSLContext | None
+    proxy: Proxy | None = None
+    judge: Callable[[str], None] = allow_all
+
+    def __str__(self) -> str:
+        return f"{self.authority} through the proxy {self.peer[0]}" if self.proxy else self.authority
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Host and port that the socket is connected to."""
+        return (self.proxy.host, self.proxy.port) if self.proxy else (self.host, self.port)
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.context else 80) else f"{host}:{self.port}"
 
 
 def route_of_calls(base_url: str, *, proxy: str | None, verify: Verify) -> Route:
@@ -43,10 +139,10 @@ def route_of_image(url: httpx.URL, *, private: bool, proxy: str | None, verify: 
     """
     if private:
         return _route(url, proxy, verify, allow_all)
-    if is_this_machine(url.host):
-        raise AddressRefused(f"{url.host} is this machine")
     if (address := literal_address(url.host)) is not None:
         judge_public(url.host, address)
+    elif is_this_machine(url.host):
+        raise AddressRefused(f"{url.host} is this machine, which is not a public address")
     route = _route(url, proxy, verify, partial(judge_public, url.host))
     return route if route.proxy is None else Route(route.host, route.port, route.context, route.proxy)
 

@@ -13,6 +13,7 @@ import httpx
 from ._addresses import is_this_machine as is_loopback
 from ._connections import Deadline
 from ._errors import InvalidRequest
+from ._routing import route_of_calls
 from ._version import USER_AGENT
 from ._wire import Key
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import ssl
 
     from ._retry import Retry
+    from ._routing import Route
 
 BASE_URL: Final = "https://api.segmind.com"
 TIMEOUT: Final = 180.0
@@ -43,27 +45,20 @@ class Settings:
         """What every call sends. Pictures gain nothing by compression: none is asked for."""
         return [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
 
-    def network(self) -> dict[str, Any]:
-        return {
-            "base_url": self.base_url,
-            "proxy": self.proxy,
-            "verify": self.verify,
-            "limit": 100,
-            "closed": self.closed,
-        }
+    def route(self) -> Route:
+        return route_of_calls(self.base_url, proxy=self.proxy, verify=self.verify)
 
     def fetching(self) -> dict[str, Any]:
         return {
             "private": self.allow_private_image_urls,
             "proxy": self.proxy,
             "verify": self.verify,
-            "closed": self.closed,
         }
 
     def deadline(self) -> Deadline:
         if self.closed.is_set():
             raise InvalidRequest("this client is closed: make another")
-        return Deadline(self.timeout)
+        return Deadline(self.timeout, self.closed)
 
 
 def settings(

@@ -1,7 +1,7 @@
 """The two drivers of an exchange, with and without `await`, and the ways in which they send.
 
-A driver decides nothing: the generators in `_exchange.py` and `_connections.py` say what to do next, and the
-driver sends and waits. There are two ways to send, each with and without `await`:
+A driver decides nothing: the generators in `_exchange.py` and `_http.py` say what to do next, and the driver
+sends and waits. There are two ways to send, each with and without `await`:
 
 - By connections of our own. What was not handed over to them was certainly not sent.
 - By an httpx transport: the user's own, or httpx's while somebody records or mocks what httpx sends. Nothing
@@ -11,54 +11,53 @@ driver sends and waits. There are two ways to send, each with and without `await
 from __future__ import annotations
 
 import socket
-import ssl
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
 import h11
-import httpcore
-import httpx
 from anyio.lowlevel import RunVar
 
-from ._connections import (
-    PAUSE,
-    SLICE,
-    ClientClosed,
-    Connection,
-    ConnectionFault,
-    Deadline,
-    DeadlineOver,
-    Pool,
-    ProxyRefused,
-    addresses,
-    poll,
-    resolve,
-)
+from ._connections import Deadline, Pool, new_connection
 from ._exchange import SEND, advance
+from ._foreign import ForeignAsyncSender, ForeignSender, is_mocked, make_async_transport, make_transport
+from ._http import PAUSE, addresses, poll, resolve
+from ._outcome import event_of, is_the_callers
 from ._reply import largest
 from ._result import Generation
-from ._routing import route_of_calls, trusted
-from ._wire import KEY_HEADER, Failure, Incoming
+from ._routing import AddressRefused, ConnectionFault, DeadlineOver
+from ._wire import Incoming
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
-    from ._connections import Address, Route, Steps, Wait
+    import httpx
+
     from ._exchange import Event, Step
-    from ._wire import Key, Reply, Request
+    from ._http import Address, Connection, Steps, Wait
+    from ._routing import Route
+    from ._wire import Failure, Key, Reply, Request
+
+SLICE: Final = 0.25
+"""The longest wait in one piece, without `await`: a signal that comes just before a wait is seen after it."""
 
 _FAULTS: Final = (OSError, UnicodeError, h11.ProtocolError, ConnectionFault)
 
 
-def drive(steps: Generator[Step, Event, Generation], send: Callable[[], Event]) -> Generation:
+def drive(
+    steps: Generator[Step, Event, Generation],
+    send: Callable[[], Event],
+    wait: Callable[[float], object] = time.sleep,
+) -> Generation:
     """Run an exchange to its end."""
     step = advance(steps, None)
     while not isinstance(step, Generation):
-        step = advance(steps, send() if step == SEND else time.sleep(step))
+        if step == SEND:
+            step = advance(steps, send())
+        else:
+            wait(step)
+            step = advance(steps, None)
     return step
 
 
@@ -72,74 +71,15 @@ async def drive_async(
     return step
 
 
-# -- What came of a sending -------------------------------------------------------------------------------
-
-
-def event_of(
-    incoming: Incoming, deadline: Deadline, fault: BaseException | None, route: Route | None = None
-) -> Reply | Failure:
-    """Return what came of one sending, as far as the reply came and by what stopped it."""
-    success = incoming.status // 100 == 2
-    if incoming.status and (incoming.complete or not success):
-        return incoming.reply()  # the status of a refusal alone says what it means
-    reason, timed_out = describe(fault), isinstance(fault, DeadlineOver)
-    if timed_out:
-        reason = f"the deadline of {deadline.seconds:g} s is over"
-    elif incoming.overflowed:
-        reason = f"the reply is larger than {largest(incoming) // 1024**2} MiB"
-    if incoming.status:
-        return Failure("reply", reason, timed_out, partial=incoming.reply())
-    reached = "request" if incoming.handed_over else "part" if incoming.begun else "nothing"
-    if reached == "nothing" and route is not None:
-        reason = f"no connection to {route}: {reason}"
-    return Failure(reached, reason, timed_out, not _is_final(fault))
-
-
-def describe(fault: BaseException | None) -> str:
-    """Return the words of a fault, or of the first of its causes that has any: anyio's have none."""
-    if isinstance(fault, ConnectionFault):
-        return str(fault)
-    if isinstance(fault, ssl.SSLCertVerificationError):
-        why = f"the certificate is not trusted ({fault.verify_message})"
-        return f"{why}: name its authority by SSL_CERT_FILE or verify="
-    if fault is None:
-        return "the reply broke off"
-    if isinstance(fault, OSError) and fault.strerror and not isinstance(fault, ssl.SSLError):
-        return fault.strerror
-    text = next((text for each in _causes(fault) if (text := str(each))), "")
-    return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
-
-
-def _causes(fault: BaseException | None) -> Iterator[BaseException]:
-    while fault is not None:
-        yield fault
-        fault = fault.__cause__ or fault.__context__
-
-
-def _is_final(fault: BaseException | None) -> bool:
-    """Return whether another try is sure to end alike."""
-    if isinstance(fault, ProxyRefused):
-        return fault.status == 407
-    if isinstance(fault, ConnectionFault):
-        return not isinstance(fault, DeadlineOver)
-    return isinstance(fault, (ssl.SSLCertVerificationError, h11.LocalProtocolError))
-
-
-def _is_the_callers(fault: BaseException) -> bool:
-    """Return whether an OSError comes from a signal's handler: those of sockets have a number."""
-    return isinstance(fault, OSError) and fault.errno is None and not isinstance(fault, ssl.SSLError)
-
-
 # -- By our own connections, without await ----------------------------------------------------------------
 
 
 class Sender:
     """Sends by connections of our own. They may be shared by threads."""
 
-    def __init__(self, route: Callable[[], Route], limit: int, closed: threading.Event) -> None:
+    def __init__(self, route: Callable[[], Route], limit: int) -> None:
         self._route = route
         self._limit = limit
-        self._closed = closed
         self._pool: Pool | None = None
 
     def send(self, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
@@ -150,18 +90,18 @@ class Sender:
             pool = self._pool = self._pool or Pool(self._route(), self._limit)
             connection = self._take(pool, deadline)
             try:
-                carry(connection, request, key, incoming, deadline, self._closed)
+                carry(connection, request, key, incoming, deadline)
             finally:
                 pool.give_back(connection)
         except _FAULTS as error:
-            if _is_the_callers(error):
+            if is_the_callers(error):
                 raise
             fault = error
         return event_of(incoming, deadline, fault, pool and pool.route)
 
     def _take(self, pool: Pool, deadline: Deadline) -> Connection:
         while (connection := pool.take()) is None:
-            _check(deadline, self._closed)
+            deadline.check()
             pool.wait_for_one(min(SLICE, deadline.left()))
         return connection
 
@@ -176,39 +116,31 @@ def carry(
     key: Key | None,
     incoming: Incoming,
     deadline: Deadline,
-    closed: threading.Event,
 ) -> None:
     """Open a connection where it is new, and run one exchange on it."""
     if connection.socket is None:
-        _run(connection, connection.open(resolve(connection.route)), deadline, closed)
-    _run(connection, connection.exchange(request, key, incoming), deadline, closed)
+        _run(connection, connection.open(resolve(connection.route)), deadline)
+    _run(connection, connection.exchange(request, key, incoming), deadline)
 
 
-def _run(connection: Connection, steps: Steps[None], deadline: Deadline, closed: threading.Event) -> None:
+def _run(connection: Connection, steps: Steps[None], deadline: Deadline) -> None:
     """Run the steps of a connection, and wait for what they wait for."""
     try:
         wait = next(steps)
         while True:
-            _check(deadline, closed)
-            wait = steps.send(wait is PAUSE or _wait(_socket_of(connection), wait, deadline, closed))
+            deadline.check()
+            wait = steps.send(wait is PAUSE or _wait(_socket_of(connection), wait, deadline))
     except StopIteration:
         return
 
 
-def _wait(sock: socket.socket, wait: Wait, deadline: Deadline, closed: threading.Event) -> bool:
+def _wait(sock: socket.socket, wait: Wait, deadline: Deadline) -> bool:
     patience = Deadline(wait.seconds) if wait.seconds is not None else deadline
     while not poll(sock, wait, min(SLICE, deadline.left(), patience.left())):
         if patience.left() <= 0 and patience is not deadline:
             return False
-        _check(deadline, closed)
+        deadline.check()
     return True
-
-
-def _check(deadline: Deadline, closed: threading.Event) -> None:
-    if closed.is_set():
-        raise ClientClosed("the client was closed")
-    if deadline.left() <= 0:
-        raise DeadlineOver
 
 
 def _socket_of(connection: Connection) -> socket.socket:
@@ -236,8 +168,7 @@ class _LoopPool:
 class AsyncSender:
     """Sends by connections of our own, on asyncio and on trio."""
 
-    def __init__(self, route: Callable[[], Route], limit: int, closed: threading.Event) -> None:
-        self._closed = closed
+    def __init__(self, route: Callable[[], Route], limit: int) -> None:
         self._pools: PerLoop[_LoopPool] = PerLoop(lambda: _LoopPool(route(), limit))
 
     async def send(self, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
@@ -248,19 +179,19 @@ class AsyncSender:
             mine.calls.add(scope)
             try:
                 async with mine.free:
-                    connection = mine.pool.take() or Connection(mine.pool.route)
+                    connection = mine.pool.take() or new_connection(mine.pool.route)
                     try:
                         await carry_async(connection, request, key, incoming)
                     finally:
                         mine.pool.give_back(connection)
             except _FAULTS as error:
-                if _is_the_callers(error):
+                if is_the_callers(error):
                     raise
                 fault = error
             finally:
                 mine.calls.discard(scope)
         if scope.cancelled_caught:
-            fault = ClientClosed("the client was closed") if self._closed.is_set() else DeadlineOver()
+            fault = deadline.fault() or DeadlineOver()
         return event_of(incoming, deadline, fault, mine.pool.route)
 
     async def aclose(self) -> None:
@@ -310,134 +241,25 @@ async def _wait_async(connection: Connection, wait: Wait) -> bool:
     return True
 
 
-# -- By an httpx transport --------------------------------------------------------------------------------
-
-
-def _foreign_request(url: str, request: Request, key: Key, deadline: Deadline) -> httpx.Request:
-    return httpx.Request(
-        request.method.decode(),
-        url,
-        headers=[*request.headers, (KEY_HEADER, key.reveal().encode())],
-        content=request.content,
-        extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), deadline.left())},
-    )
-
-
-def _begin(incoming: Incoming, response: httpx.Response) -> None:
-    incoming.begin(response.status_code, response.headers.raw)
-
-
-def cut_frames(fault: BaseException) -> None:
-    """Cut the frames off an exception of a foreign transport: they may hold the headers, and so the key."""
-    for each in _causes(fault):
-        each.__traceback__ = None
-
-
-class ForeignSender:
-    """Sends by an httpx transport."""
-
-    def __init__(self, transport: httpx.BaseTransport) -> None:
-        self._transport = transport
-
-    def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
-        """Send a request once."""
-        incoming, fault = Incoming(largest), None
-        try:
-            response = self._transport.handle_request(_foreign_request(url, request, key, deadline))
-            try:
-                _begin(incoming, response)
-                for chunk in cast("httpx.SyncByteStream", response.stream):
-                    if not incoming.add(chunk):
-                        break
-                    if deadline.left() <= 0:
-                        raise DeadlineOver
-                else:
-                    incoming.complete = True
-            finally:
-                response.close()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the call may have been sent
-            fault = error
-        except BaseException as error:
-            cut_frames(error)
-            raise
-        return event_of(incoming, deadline, _as_ours(fault))
-
-    def close(self) -> None:
-        self._transport.close()
-
-
-class ForeignAsyncSender:
-    """Sends by an async httpx transport."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
-        """Send a request once."""
-        incoming, fault = Incoming(largest), None
-        with anyio.CancelScope(deadline=anyio.current_time() + deadline.left()) as scope:
-            try:
-                response = await self._transport.handle_async_request(
-                    _foreign_request(url, request, key, deadline)
-                )
-                try:
-                    _begin(incoming, response)
-                    async for chunk in cast("httpx.AsyncByteStream", response.stream):
-                        if not incoming.add(chunk):
-                            # Ended from within: to break off would leave the generators below half run.
-                            scope.cancel()
-                    incoming.complete = not incoming.overflowed
-                finally:
-                    await response.aclose()
-            except Exception as error:  # noqa: BLE001 - as above
-                fault = error
-            except BaseException as error:
-                cut_frames(error)
-                raise
-        if scope.cancelled_caught and not incoming.overflowed:
-            fault = DeadlineOver()
-        return event_of(incoming, deadline, _as_ours(fault))
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()
-
-
-def _as_ours(fault: Exception | None) -> Exception | None:
-    return DeadlineOver() if isinstance(fault, (httpx.TimeoutException, TimeoutError)) else fault
-
-
-_SENT_BY: Final[tuple[tuple[type, str], ...]] = (
-    (httpx.HTTPTransport, "handle_request"),
-    (httpx.AsyncHTTPTransport, "handle_async_request"),
-    (httpcore.ConnectionPool, "handle_request"),
-    (httpcore.AsyncConnectionPool, "handle_async_request"),
-)
-
-
-def is_mocked() -> bool:
-    """Return whether somebody records or mocks what httpx sends, as vcrpy, respx and pytest-httpx do.
-
-    They replace a method. A method that stands where it was written is in one file with its class's others.
-    """
-    return any(_file(getattr(cls, name)) != _file(vars(cls)["__init__"]) for cls, name in _SENT_BY)
-
-
-def _file(function: object) -> str | None:
-    return getattr(getattr(function, "__code__", None), "co_filename", None)
-
-
 # -- Without a pool ---------------------------------------------------------------------------------------
 
 
 def send_once(
-    route: Route, request: Request, incoming: Incoming, deadline: Deadline, closed: threading.Event
+    url: str, route: Route, request: Request, incoming: Incoming, deadline: Deadline
 ) -> Reply | Failure:
-    """Send a request without the key, on a connection of its own, and take its reply into `incoming`."""
-    fault, connection = None, Connection(route)
+    """Send a request without the key, on a connection of its own, and take its reply into `incoming`.
+
+    Raises:
+        AddressRefused: the route's peer has an address that may not be connected to.
+    """
+    if is_mocked():
+        with make_transport(route) as transport:
+            return ForeignSender(transport).send(url, request, None, deadline, incoming)
+    fault, connection = None, new_connection(route)
     try:
-        carry(connection, request, None, incoming, deadline, closed)
+        carry(connection, request, None, incoming, deadline)
     except _FAULTS as error:
-        if _is_the_callers(error):
+        if isinstance(error, AddressRefused) or is_the_callers(error):
             raise
         fault = error
     finally:
@@ -446,15 +268,18 @@ def send_once(
 
 
 async def send_once_async(
-    route: Route, request: Request, incoming: Incoming, deadline: Deadline
+    url: str, route: Route, request: Request, incoming: Incoming, deadline: Deadline
 ) -> Reply | Failure:
     """Do as `send_once` does, with `await`."""
-    fault, connection = None, Connection(route)
+    if is_mocked():
+        async with make_async_transport(route) as transport:
+            return await ForeignAsyncSender(transport).send(url, request, None, deadline, incoming)
+    fault, connection = None, new_connection(route)
     with anyio.CancelScope(deadline=anyio.current_time() + deadline.left()) as scope:
         try:
             await carry_async(connection, request, None, incoming)
         except _FAULTS as error:
-            if _is_the_callers(error):
+            if isinstance(error, AddressRefused) or is_the_callers(error):
                 raise
             fault = error
         finally:
@@ -506,69 +331,53 @@ async def _keep(made: _LoopPool | ForeignAsyncSender) -> AsyncGenerator[None]:
 
 
 class Network:
-    """What a sync client and its copies send by."""
+    """What a sync client and its copies send by: a transport that was given, or connections of our own."""
 
     def __init__(
         self,
         given: httpx.BaseTransport | None,
-        *,
-        base_url: str,
-        proxy: str | None,
-        verify: ssl.SSLContext | bool,
+        route: Callable[[], Route],
         limit: int,
-        closed: threading.Event,
     ) -> None:
-        route = partial(route_of_calls, base_url, proxy=proxy, verify=verify)
-        self._own = Sender(route, limit, closed)
-        self._make_httpx = partial(httpx.HTTPTransport, proxy=proxy, trust_env=False)
-        self._verify = verify
-        self._foreign = ForeignSender(given) if given is not None else None
+        self._route = route
+        self._own = Sender(route, limit)
+        self._given = ForeignSender(given) if given is not None else None
         self._mocked: ForeignSender | None = None
 
     def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
         """Send a request once."""
-        foreign = self._foreign
-        if foreign is None and is_mocked():
-            if self._mocked is None:
-                self._mocked = ForeignSender(self._make_httpx(verify=trusted(self._verify)))
-            foreign = self._mocked
-        return (
-            foreign.send(url, request, key, deadline) if foreign else self._own.send(request, key, deadline)
-        )
+        if self._given is None and not is_mocked():
+            return self._own.send(request, key, deadline)
+        if self._given is None and self._mocked is None:
+            self._mocked = ForeignSender(make_transport(self._route()))
+        foreign = cast("ForeignSender", self._given or self._mocked)
+        return foreign.send(url, request, key, deadline, Incoming(largest))
 
     def close(self) -> None:
-        for sender in (self._own, self._foreign, self._mocked):
+        for sender in (self._own, self._given, self._mocked):
             if sender is not None:
                 sender.close()
 
 
 class AsyncNetwork:
-    """What an async client and its copies send by."""
+    """What an async client and its copies send by: a transport that was given, or connections of our own."""
 
     def __init__(
         self,
         given: httpx.AsyncBaseTransport | None,
-        *,
-        base_url: str,
-        proxy: str | None,
-        verify: ssl.SSLContext | bool,
+        route: Callable[[], Route],
         limit: int,
-        closed: threading.Event,
     ) -> None:
-        route = partial(route_of_calls, base_url, proxy=proxy, verify=verify)
-        self._own = AsyncSender(route, limit, closed)
+        self._own = AsyncSender(route, limit)
         self._given = given
-        self._foreign = PerLoop(
-            lambda: ForeignAsyncSender(
-                given or httpx.AsyncHTTPTransport(proxy=proxy, trust_env=False, verify=trusted(verify))
-            )
-        )
+        self._foreign = PerLoop(lambda: ForeignAsyncSender(given or make_async_transport(route())))
 
     async def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
         """Send a request once."""
         if self._given is None and not is_mocked():
             return await self._own.send(request, key, deadline)
-        return await (await self._foreign.current()).send(url, request, key, deadline)
+        foreign = await self._foreign.current()
+        return await foreign.send(url, request, key, deadline, Incoming(largest))
 
     async def aclose(self) -> None:
         await self._own.aclose()

@@ -48,8 +48,8 @@ class Reply:
 class Failure:
     """No whole reply came.
 
-    `reached` says how far the exchange certainly got. "nothing": nothing was sent. "part": the request was not
-    handed over whole. "request": it may have arrived. "reply": a success began, which `partial` holds.
+    `reached` says how far the exchange certainly got. "nothing": nothing was sent. "part": the request was
+    not handed over whole. "request": it may have arrived. "reply": a success began; `partial` holds it.
     """
 
     reached: Literal["nothing", "part", "request", "reply"]
@@ -57,6 +57,10 @@ class Failure:
     timed_out: bool = False
     retryable: bool = True
     partial: Reply | None = None
+
+
+_SMALL: Final = 4096
+"""Pieces below this size are put together, so that a body of tiny chunks takes no more memory than others."""
 
 
 class Incoming:
@@ -95,7 +99,10 @@ class Incoming:
 
     def add(self, data: bytes) -> bool:
         """Take a piece of the body, and return whether more is wanted."""
-        self._pieces.append(data)
+        if len(data) < _SMALL and self._pieces and len(self._pieces[-1]) < _SMALL:
+            self._pieces[-1] += data
+        else:
+            self._pieces.append(data)
         self.size += len(data)
         self.overflowed = self.size > self._limit(self)
         return not self.overflowed
