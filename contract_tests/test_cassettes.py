@@ -641,7 +641,7 @@ def test_without_a_key_nothing_is_recorded_and_one_sentence_says_what_to_do(
 
     done = command("record", "--live", "--yes")
 
-    assert (done.exit_code, done.output) == (1, "Error: --live needs a key: set SEGMIND_API_KEY.\n")
+    assert (done.exit_code, done.output) == (1, "Error: --live: there is no API key: set SEGMIND_API_KEY.\n")
     assert elsewhere.ledger == ()
 
 

@@ -18,7 +18,8 @@ from segmind_sd3._cli_run import command_of
 from segmind_sd3._imagefile import whole
 from segmind_sd3._quirks import images_under_one_name, size_beside_a_ratio
 from segmind_sd3._reply import decode_base64
-from segmind_sd3._validation import range_of, shown
+from segmind_sd3._text import shown
+from segmind_sd3._validation import range_of
 from segmind_sd3._wire import Key, Reply
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_contract.reference import MADE_UP_KEY, Answer, ReferenceServer, Request

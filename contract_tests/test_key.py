@@ -453,7 +453,7 @@ def test_no_interruption_tells_the_key(place: str, capfd: pytest.CaptureFixture[
         with (
             listening() as heard,
             serving(PLACES[place]) as peer,
-            Client(base_url=peer.url, retry=PATIENT, timeout=1e7, verify=AUTHORITIES) as client,
+            Client(base_url=peer.url, retry=PATIENT, timeout=1e6, verify=AUTHORITIES) as client,
         ):
             soon.start()
             with pytest.raises(KeyboardInterrupt) as raised:
@@ -490,7 +490,7 @@ def test_no_cancellation_tells_the_key(place: str, loop: str, capfd: pytest.Capt
             raise
 
     async def calls(peer: Peer) -> None:
-        options: dict[str, Any] = {"retry": PATIENT, "timeout": 1e7, "verify": AUTHORITIES}
+        options: dict[str, Any] = {"retry": PATIENT, "timeout": 1e6, "verify": AUTHORITIES}
         async with AsyncClient(base_url=peer.url, **options) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(call, client)
             await anyio.to_thread.run_sync(peer.arrived.wait, 10)

@@ -107,8 +107,8 @@ class Drawing:
 
     def _client(self) -> Client:
         from ._client import Client  # noqa: PLC0415 - loads httpx, which `--help` does without
+        from ._options import key_of  # noqa: PLC0415 - as above
         from ._retry import Retry  # noqa: PLC0415 - as above
-        from ._settings import key_of  # noqa: PLC0415 - as above
 
         asked = self.asked
         options: dict[str, Any] = {"retry": Retry(attempts=1)} if asked.no_retry else {}
@@ -122,10 +122,10 @@ class Drawing:
             raise InvalidRequest("--base-url is empty: give an address, or leave it out")
         if asked.dry_run:
             return Client(NO_KEY, base_url=asked.base_url, **options)
-        if key_of(None) is None:
+        if isinstance(wrong := key_of(None), InvalidRequest):
+            problem = str(wrong).removesuffix(", or pass api_key=")
             raise InvalidRequest(
-                "there is no usable API key: set SEGMIND_API_KEY, or add --local to draw with the "
-                "reference server, which needs none"
+                f"{problem}, or add --local to draw with the reference server, which needs none"
             )
         return Client(base_url=asked.base_url, **options)
 
@@ -167,7 +167,7 @@ class Drawing:
     # -- What is told -------------------------------------------------------------------------------------
 
     def _target(self, prepared: Prepared) -> str:
-        from ._settings import BASE_URL  # noqa: PLC0415 - loads httpx, as above
+        from ._options import BASE_URL  # noqa: PLC0415 - loads httpx, as above
 
         origin = prepared.url.removesuffix(self.operation.path)
         return "local" if self.asked.local else "live" if origin == BASE_URL else origin

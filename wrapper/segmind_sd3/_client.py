@@ -4,7 +4,7 @@ import inspect
 import json
 import ssl
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, Unpack, get_args
 
@@ -25,17 +25,22 @@ from ._connections import Deadline
 from ._errors import InvalidRequest
 from ._exchange import exchange
 from ._image_input import fetch, fetch_async
+from ._options import key_of, secrets_of
 from ._prepared import Prepared
 from ._result import Generation
 from ._retry import Retry
-from ._settings import TIMEOUT, Settings, changed, key_of, settings
+from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncNetwork, Network, drive, drive_async
 from ._validation import checked, operation_of, pending
+from ._version import USER_AGENT
 from ._wire import Request
 
 M = TypeVar("M", bound=Callable[..., Any])
 N = TypeVar("N", Network, AsyncNetwork)
 
+
+SENT_HEADERS: Final = [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
+"""What every call sends. Pictures gain nothing by compression: none is asked for."""
 
 DEPRECATED: Final = "Deprecated: the vendor retires this endpoint.\n\n"
 
@@ -107,7 +112,7 @@ def prepare(settings: Settings, operation: str, body: dict[str, Any]) -> tuple[P
         generated["json"], ensure_ascii=False, allow_nan=False, separators=(",", ":")
     ).encode()
     prepared = Prepared(operation, settings.base_url + generated["url"], content)
-    return prepared, _request(settings, prepared, generated)
+    return prepared, _request(prepared, generated)
 
 
 def request_of(settings: Settings, prepared: Prepared) -> Request:
@@ -129,16 +134,16 @@ def request_of(settings: Settings, prepared: Prepared) -> Request:
             f"the prepared call's content is no JSON object with what {operation} requires "
             f"({type(wrong).__name__}: {wrong}): make it with client.prepare()"
         ) from None
-    return _request(settings, prepared, generated)
+    return _request(prepared, generated)
 
 
 def _is_target(url: str) -> bool:
     return url.isascii() and url.isprintable() and not any(c in url for c in " #")
 
 
-def _request(settings: Settings, prepared: Prepared, generated: dict[str, Any]) -> Request:
+def _request(prepared: Prepared, generated: dict[str, Any]) -> Request:
     headers = [(name.lower().encode(), value.encode()) for name, value in generated["headers"].items()]
-    headers += [*settings.sent_headers, (b"content-length", str(len(prepared.content)).encode())]
+    headers += [*SENT_HEADERS, (b"content-length", str(len(prepared.content)).encode())]
     target = "/" + prepared.url.split("/", 3)[3]
     return Request(generated["method"].upper().encode(), target.encode(), headers, prepared.content)
 
@@ -180,17 +185,22 @@ class Client(_Base[Network]):
 
     Args:
         api_key: the key; else `SEGMIND_API_KEY`. It goes to the base URL's origin alone.
-        base_url: the origin of the API; else `SEGMIND_BASE_URL`, else the live one. `/v1` may follow.
+        base_url: the origin of the API, or a gateway's address with a path; else `SEGMIND_BASE_URL`, else
+            the live one. `/v1` may follow.
         timeout: the deadline of a whole call in seconds, with its retries, waits and body.
         retry: when a call is sent again; by default, only where it certainly was not billed.
         transport: an httpx transport to send by, such as the reference server's. It is closed with the
             client, and bounded by httpx's timeouts, each operation for itself.
         proxy: the URL of a proxy; else what the environment names (`HTTPS_PROXY`, `NO_PROXY`).
-        verify: an SSL context, or False to trust any certificate; else `SSL_CERT_FILE` counts.
+        verify: an SSL context, or False to trust any certificate; else the certificates of `SSL_CERT_FILE`
+            and `SSL_CERT_DIR` count, else those of `REQUESTS_CA_BUNDLE`, else those of `CURL_CA_BUNDLE`.
         allow_private_image_urls: whether an image may be fetched from an address that is not public.
+        max_connections: how many connections may be open at once.
+        headers: headers that a gateway asks for, such as `Authorization`. They are kept as secret as the
+            key, and never replace a header that the SDK sets.
 
     Raises:
-        InvalidRequest: there is no key, or the base URL is none to send it to.
+        InvalidRequest: an option is wrong: there is no usable key, or the base URL is none to send it to.
     """
 
     def __init__(
@@ -204,20 +214,25 @@ class Client(_Base[Network]):
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
+        max_connections: int = MAX_CONNECTIONS,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        key = key_of(api_key)
-        # Whatever raises below may be shown with its frames' locals: the text is in none of them.
-        del api_key
+        key = secrets_of(api_key, headers)
+        # Whatever raises below may be shown with its frames' locals: no secret is in them.
+        del api_key, headers
         self._settings = settings(
             key=key,
             base_url=base_url,
             timeout=timeout,
             retry=retry,
+            transport=transport,
+            transport_type=httpx.BaseTransport,
             proxy=proxy,
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
+            max_connections=max_connections,
         )
-        self._network = Network(transport, self._settings.route, 100)
+        self._network = Network(transport, self._settings.route, max_connections)
         self._owner = True
 
     @endpoint
@@ -311,20 +326,25 @@ class AsyncClient(_Base[AsyncNetwork]):
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
+        max_connections: int = MAX_CONNECTIONS,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        key = key_of(api_key)
-        # Whatever raises below may be shown with its frames' locals: the text is in none of them.
-        del api_key
+        key = secrets_of(api_key, headers)
+        # Whatever raises below may be shown with its frames' locals: no secret is in them.
+        del api_key, headers
         self._settings = settings(
             key=key,
             base_url=base_url,
             timeout=timeout,
             retry=retry,
+            transport=transport,
+            transport_type=httpx.AsyncBaseTransport,
             proxy=proxy,
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
+            max_connections=max_connections,
         )
-        self._network = AsyncNetwork(transport, self._settings.route, 100)
+        self._network = AsyncNetwork(transport, self._settings.route, max_connections)
         self._owner = True
 
     @endpoint

@@ -14,7 +14,6 @@ import httpx
 
 from ._outcome import causes, event_of
 from ._routing import DeadlineOver
-from ._wire import KEY_HEADER
 
 if TYPE_CHECKING:
     from ._connections import Deadline
@@ -26,7 +25,7 @@ def _foreign_request(url: str, request: Request, key: Key | None, deadline: Dead
     return httpx.Request(
         request.method.decode(),
         url,
-        headers=[*request.headers, *([(KEY_HEADER, key.reveal().encode())] if key else [])],
+        headers=[*request.headers, *(key.headers() if key else [])],
         content=request.content,
         extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), deadline.left())},
     )

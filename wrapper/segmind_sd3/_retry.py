@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from ._errors import APIError, RateLimited
+from ._errors import APIError, InvalidRequest, RateLimited
+from ._text import shown
 from ._wire import moment
 
 if TYPE_CHECKING:
@@ -41,11 +44,17 @@ class Retry:
     unknown: bool = False
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ValueError(f"attempts was {self.attempts}; at least 1 is needed, the first try")
+        if type(self.attempts) is not int or self.attempts < 1:
+            allowed = "a whole number of at least 1, the first try"
+            raise InvalidRequest(f"attempts was {shown(self.attempts)}; allowed is {allowed}")
         for name in ("backoff", "backoff_max", "rate_limit_max"):
-            if not (seconds := getattr(self, name)) >= 0:
-                raise ValueError(f"{name} was {seconds}; allowed is a number of seconds from 0")
+            seconds = getattr(self, name)
+            # A limit may be infinite; a ceiling is multiplied, and must be a number that a float holds.
+            most = math.inf if name == "rate_limit_max" else sys.float_info.max
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= most:
+                raise InvalidRequest(f"{name} was {shown(seconds)}; allowed is a number of seconds from 0")
+        if not isinstance(cast("object", self.unknown), bool):
+            raise InvalidRequest(f"unknown was {shown(self.unknown)}; allowed is True or False")
 
     def wait_after(
         self, error: SegmindError, attempt: int, uniform: Callable[[float, float], float]

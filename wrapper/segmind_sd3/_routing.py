@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import base64
-import os
 import ssl
-import urllib.request
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import httpx
 
 from ._addresses import is_loopback, is_public, is_this_machine, literal_address
-from ._errors import InvalidRequest
+from ._environment import proxy_for, trusted_context
+from ._options import proxy_url_of
 from ._wire import clip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from ._wire import Headers
 
@@ -68,13 +66,7 @@ class Proxy:
 
     @classmethod
     def from_url(cls, url: httpx.URL, context: Callable[[], ssl.SSLContext]) -> Proxy:
-        """Read a proxy's URL. `context` is called where the proxy itself is reached by TLS.
-
-        Raises:
-            ValueError: It is no http or https URL with a host.
-        """
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError("allowed is a URL such as http://127.0.0.1:3128")
+        """Read a proxy's URL. `context` is called where the proxy itself is reached by TLS."""
         headers: Headers = []
         if url.userinfo:
             name, _, password = url.userinfo.decode("ascii").partition(":")
@@ -163,52 +155,16 @@ def judge_public(host: str, address: str) -> None:
 
 
 def _route(url: httpx.URL, proxy: str | None, verify: Verify, judge: Callable[[str], None]) -> Route:
-    by = proxy or proxy_for(url)
+    by = proxy or proxy_for(url.scheme, url.host, url.port)
     port = url.port or (443 if url.scheme == "https" else 80)
-    with _options_named():
-        context = trusted(verify) if url.scheme == "https" else None
-        through = Proxy.from_url(httpx.URL(by), partial(trusted, verify)) if by else None
+    # Trusted certificates take 30 ms to load, and plain http to this machine needs none.
+    context = _trusted(verify) if url.scheme == "https" else None
+    through = Proxy.from_url(proxy_url_of(by, "proxy"), partial(_trusted, verify)) if by else None
     return Route(url.raw_host.decode("ascii"), port, context, through, judge)
 
 
-@contextmanager
-def _options_named() -> Generator[None]:
-    """Say what is wrong with a proxy or certificates, be they an argument's or the environment's."""
-    try:
-        yield
-    except OSError as error:
-        raise InvalidRequest(
-            f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR are unusable: {error}"
-        ) from None
-    except (ValueError, TypeError, ImportError, httpx.InvalidURL) as error:
-        raise InvalidRequest(f"the proxy (proxy=, or the environment's) is unusable: {error}") from None
-
-
-def trusted(verify: Verify) -> ssl.SSLContext:
+def _trusted(verify: Verify) -> ssl.SSLContext:
     """Return what certificates are judged by."""
-    if verify is True:
-        return _default_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    context = verify or httpx.create_ssl_context(verify=False)
+    context = trusted_context() if verify is True else verify or httpx.create_ssl_context(verify=False)
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-@cache
-def _default_context(*_variables: str | None) -> ssl.SSLContext:
-    """Load the trusted certificates, once for all: it takes 30 ms, and a call may have a short deadline."""
-    context = httpx.create_ssl_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def proxy_for(url: httpx.URL) -> str | None:
-    """Return the proxy that the environment names for an address, as curl and the standard library read it.
-
-    None for this machine: it is no proxy's to reach, and what is sent to it in the clear must not leave it.
-    """
-    port = url.port or {"http": 80, "https": 443}.get(url.scheme)
-    if is_this_machine(url.host) or urllib.request.proxy_bypass(f"{url.host}:{port}"):
-        return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy

@@ -11,7 +11,6 @@ import json
 import math
 import operator
 import random
-import reprlib
 import sys
 from contextlib import suppress
 from difflib import get_close_matches
@@ -23,6 +22,7 @@ from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
 from . import _image_input as images
 from . import _quirks as quirks
 from ._errors import InvalidRequest, Problem
+from ._text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -266,14 +266,3 @@ def pending(body: Body) -> list[tuple[str, httpx.URL]]:
 def _name_of(error: Exception) -> str:
     # Asked of `type` itself: a metaclass may have another answer, or raise.
     return type.__dict__["__name__"].__get__(type(error))
-
-
-def shown(value: object) -> str:
-    """Show a value in an error: short, and whatever its own code does."""
-    try:
-        if isinstance(value, (bytes, bytearray)):
-            return f"{len(value)} bytes"
-        text = str.__str__(reprlib.repr(value))
-    except Exception:  # noqa: BLE001 - a repr may raise anything
-        text = "a value whose own repr fails"
-    return text if len(text) <= 80 else text[:79] + "…"

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[bytes, bytes]]
 
-KEY_HEADER: Final = b"x-api-key"
+_SECRET: Final = 12
+"""Characters from which on a word of a gateway's header is taken for a secret, and redacted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,33 +153,58 @@ def moment(text: str) -> datetime | None:
 
 
 class Key:
-    """The API key. Its text leaves through `reveal` and `sign` alone: no repr, log or pickle carries it."""
+    """The API key, and the headers of a gateway, which are as secret.
 
-    __slots__ = ("_text",)
+    Their text leaves through `reveal`, `headers` and `sign` alone: no repr, log or pickle carries it.
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("_more", "_text")
+
+    def __init__(self, text: str, more: tuple[tuple[str, str], ...] = ()) -> None:
         self._text = text
+        self._more = more
 
     def reveal(self) -> str:
+        """Return the key."""
         return self._text
 
+    def with_headers(self, more: tuple[tuple[str, str], ...]) -> Key:
+        return Key(self._text, more)
+
+    def with_headers_of(self, other: Key) -> Key:
+        return Key(self._text, other._more)
+
+    def headers(self) -> Headers:
+        """Return the headers that carry the secrets."""
+        pairs = (("x-api-key", self._text), *self._more)
+        return [(name.encode(), value.encode()) for name, value in pairs]
+
     def sign(self, head: bytes, content: bytes) -> memoryview:
-        """Return a request with the key as the last header of its head.
+        """Return a request with the secrets as the last headers of its head.
 
         A memoryview's repr shows no bytes: no traceback that prints locals shows the key.
         """
-        return memoryview(b"%b%b: %b\r\n\r\n%b" % (head[:-2], KEY_HEADER, self._text.encode(), content))
+        lines = (b"%b: %b\r\n" % pair for pair in self.headers())
+        return memoryview(b"".join((head[:-2], *lines, b"\r\n", content)))
 
     def redact(self, text: str) -> str:
-        return text.replace(self._text, "[API key]")
+        for secret in self._secrets():
+            text = text.replace(secret, "[API key]")
+        return text
 
     def redact_reply(self, reply: Reply, *, body: bool = True) -> Reply:
-        """Return the reply without the key in its headers and, unless `body` is false, in its body."""
-        return Reply(
-            reply.status,
-            {name: self.redact(value) for name, value in reply.headers.items()},
-            reply.body.replace(self._text.encode(), b"[API key]") if body else reply.body,
-        )
+        """Return the reply without the secrets in its headers and, unless `body` is false, in its body."""
+        content = reply.body
+        if body:
+            for secret in self._secrets():
+                content = content.replace(secret.encode(), b"[API key]")
+        headers = {name: self.redact(value) for name, value in reply.headers.items()}
+        return Reply(reply.status, headers, content)
+
+    def _secrets(self) -> list[str]:
+        # Of a gateway's headers the words that are long enough to be a secret.
+        words = (word for _, value in self._more for word in value.split() if len(word) >= _SECRET)
+        return [self._text, *words]
 
     def __repr__(self) -> str:
         return "<API key>"

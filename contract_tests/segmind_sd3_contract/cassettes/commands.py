@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 from segmind_sd3 import InvalidRequest
-from segmind_sd3._settings import BASE_URL, key_of, origin_of
+from segmind_sd3._options import BASE_URL, base_url_of, key_of
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes import live, recording
@@ -108,10 +108,10 @@ def _record_reference(only: str) -> None:
 
 def _record_live(only: str, *, yes: bool, overwrite: bool, pause: float) -> None:
     key = key_of(None)
-    if key is None:
-        raise click.ClickException("--live needs a key: set SEGMIND_API_KEY.")
+    if isinstance(key, InvalidRequest):
+        raise click.ClickException(f"--live: {str(key).removesuffix(', or pass api_key=')}.")
     try:
-        target = live.Target(origin_of(os.environ.get("SEGMIND_BASE_URL") or BASE_URL), key.reveal())
+        target = live.Target(base_url_of(os.environ.get("SEGMIND_BASE_URL") or BASE_URL), key.reveal())
     except InvalidRequest as wrong:
         raise click.ClickException(str(wrong)) from None
     folder = target.folder(FOLDER)
