@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -143,7 +143,7 @@ def planned(number: int, run: int) -> Plan:
 
 def _call(random: Random, seed: int, run: int) -> Call:
     stalls = any(move.then == "stall" for move in moves_for(seed, run))
-    call = partial(Call, seed, random.choice(_SIZES), random.choice((0.1, 0.3)) if stalls else TIME_ENOUGH)
+    call = partial(Call, seed, random.choice(_SIZES), random.choice((0.2, 0.6)) if stalls else TIME_ENOUGH)
     end, later = random.random(), random.random() * random.choice((0.002, 0.01, 0.03))
     if end < 0.1:
         return call(turns=random.randint(0, 40), native=random.random() < 0.5)
@@ -270,7 +270,7 @@ def in_process(tally: Tally, driver: Driver, _: int) -> Generator[Run]:
     def blocking(plan: Plan) -> None:
         place = Reference()
         with Client(MADE_UP_KEY, **options(place, plan)) as client:
-            place.ends += [(call.seed, _end_of(client, _small(call))) for call in plan.calls]
+            place.ends += [(call.seed, _end_of(client, _small(call), plan.timeout)) for call in plan.calls]
         tally.add(place)
 
     async def awaited(plan: Plan) -> None:
@@ -294,7 +294,7 @@ def over_sockets(tally: Tally, driver: Driver, _: int) -> Generator[Run]:
 
         def blocking(plan: Plan) -> None:
             with Client(MADE_UP_KEY, **options(plan)) as client:
-                place.ends.extend((call.seed, _end_of(client, _small(call))) for call in plan.calls)
+                place.ends.extend((call.seed, _end_of(client, _small(call), plan.timeout)) for call in plan.calls)
             place.read_ledger()
 
         async def awaited(plan: Plan) -> None:
@@ -320,10 +320,11 @@ def _at_the_wire(tally: Tally, driver: Driver, number: int, *, tls: bool) -> Gen
         def blocking(plan: Plan) -> None:
             for call in plan.calls:
                 mine = client.with_options(api_key=key_for(call.seed), timeout=call.timeout, retry=plan.retry)
-                if call.made == "here":
-                    place.ends.append((call.seed, _end_of(mine, call.params)))
+                # OpenSSL's locks do not survive a fork while another thread is in a handshake.
+                if call.made == "here" or tls:
+                    place.ends.append((call.seed, _end_of(mine, call.params, call.timeout)))
                     continue
-                child = Child(lambda mine=mine, call=call: _end_of(mine, call.params))
+                child = Child(lambda mine=mine, call=call: _end_of(mine, call.params, call.timeout))
                 if call.made == "by a killed child":
                     time.sleep(call.seconds or 0.0)
                     child.kill()
@@ -334,7 +335,7 @@ def _at_the_wire(tally: Tally, driver: Driver, number: int, *, tls: bool) -> Gen
                 mine = aclient.with_options(
                     api_key=key_for(call.seed), timeout=call.timeout, retry=plan.retry
                 )
-                make = partial(_aend_of, mine, call.params)
+                make = partial(_aend_of, mine, call.params, call.timeout)
                 if call.made == "here":
                     place.ends.append((call.seed, await _given_up(call, make, driver)))
                     continue
@@ -372,18 +373,35 @@ def _small(call: Call) -> dict[str, Any]:
     return {**ONE, "seed": call.seed}
 
 
-def _end_of(client: Client, params: Mapping[str, Any]) -> End:
+@dataclass(slots=True)
+class _Ending:
+    """Takes what comes of a call; a reply that its deadline cut may be an error that does not say so."""
+
+    timeout: float
+    outcome: object = None
+    begun: float = field(default_factory=time.monotonic)
+
+    def end(self) -> End:
+        end = End.of(self.outcome)
+        return replace(end, timed_out=end.timed_out or time.monotonic() - self.begun >= self.timeout)
+
+
+def _end_of(client: Client, params: Mapping[str, Any], timeout: float) -> End:
+    ending = _Ending(timeout)
     try:
-        return End.of(client.sd35_turbo_txt2img(**params))
+        ending.outcome = client.sd35_turbo_txt2img(**params)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of the call
-        return End.of(error)
+        ending.outcome = error
+    return ending.end()
 
 
-async def _aend_of(client: AsyncClient, params: Mapping[str, Any]) -> End:
+async def _aend_of(client: AsyncClient, params: Mapping[str, Any], timeout: float) -> End:  # noqa: ASYNC109 - the client keeps it
+    ending = _Ending(timeout)
     try:
-        return End.of(await client.sd35_turbo_txt2img(**params))
+        ending.outcome = await client.sd35_turbo_txt2img(**params)
     except Exception as error:  # noqa: BLE001 - as above
-        return End.of(error)
+        ending.outcome = error
+    return ending.end()
 
 
 def _end_of_child(call: Call, result: object) -> End:
