@@ -118,7 +118,9 @@ def move_by(random: Random) -> Move:
     """Draw a move."""
     pause = random.choice((0.0, 0.0, 0.001, 0.003))
     then: _Then = random.choice(("keep", "keep", "close", "reset", "close at the next", "reset at the next"))
-    match random.choice(("reply", "reply", "reply", "early", "lost", "lost", "unread", "honest")):
+    match random.choice(
+        ("reply", "reply", "reply", "early", "lost", "lost", "unread", "limited", "limited", "honest")
+    ):
         case "reply":
             drawn = random.random() < 0.5
             status = random.choice((200, *ERRORS, *UNCERTAIN, 429, 503))
@@ -151,6 +153,8 @@ def move_by(random: Random) -> Move:
         case "unread":
             without: _Then = random.choice(("close", "reset"))
             return Move(None, None, None, drawn=False, read=False, sent="nothing", then=without, pause=pause)
+        case "limited":
+            return Move(429, None, None, drawn=False, then=then, pause=pause)
         case _:
             return Move(picture=random.choice(("binary", "json")), then=then, pause=pause)
 

@@ -276,7 +276,9 @@ def in_process(tally: Tally, driver: Driver, _: int) -> Generator[Run]:
     async def awaited(plan: Plan) -> None:
         place = Reference()
         async with AsyncClient(MADE_UP_KEY, **options(place, plan)) as client:
-            place.ends += [(call.seed, await _aend_of(client, _small(call))) for call in plan.calls]
+            place.ends += [
+                (call.seed, await _aend_of(client, _small(call), plan.timeout)) for call in plan.calls
+            ]
         tally.add(place)
 
     yield blocking if driver == "sync" else awaited
@@ -294,13 +296,15 @@ def over_sockets(tally: Tally, driver: Driver, _: int) -> Generator[Run]:
 
         def blocking(plan: Plan) -> None:
             with Client(MADE_UP_KEY, **options(plan)) as client:
-                place.ends.extend((call.seed, _end_of(client, _small(call), plan.timeout)) for call in plan.calls)
+                place.ends.extend(
+                    (call.seed, _end_of(client, _small(call), plan.timeout)) for call in plan.calls
+                )
             place.read_ledger()
 
         async def awaited(plan: Plan) -> None:
             async with AsyncClient(MADE_UP_KEY, **options(plan)) as client:
                 for call in plan.calls:
-                    place.ends.append((call.seed, await _aend_of(client, _small(call))))
+                    place.ends.append((call.seed, await _aend_of(client, _small(call), plan.timeout)))
             place.read_ledger()
 
         yield blocking if driver == "sync" else awaited
