@@ -138,7 +138,9 @@ def test_a_console_prints_nothing_that_steers(text: str):
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_call_that_is_shown_steers_nothing_and_means_the_same(prompt: str):
-    command = Prepared("x", "https://api.segmind.com/v1/x", {"prompt": prompt}).as_curl()
+    command = Prepared(
+        "x", "https://api.segmind.com/v1/x", json.dumps({"prompt": prompt}, ensure_ascii=False).encode()
+    ).as_curl()
     assert not steering_in(command)
     text = command.partition("--data-raw ")[2]
     assert json.loads(shlex.split(text)[0]) == {"prompt": prompt}
