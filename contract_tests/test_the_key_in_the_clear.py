@@ -1,4 +1,4 @@
-"""Over plain http the key goes to this machine alone, by the address that is connected to and not by a name."""
+"""Over plain http the key goes to this machine alone, by the address connected to and not by a name."""
 
 import socket
 from typing import Any
