@@ -25,6 +25,7 @@ SOURCES = {
     "a formatted text of three lines": ('x = f"""a\n{x}\nb"""\n', 3),
     "a text with a comment sign": ('x = """\n# a\n"""\n', 3),
     "a continued line": ("x = 1 + \\\n    2\n", 2),
+    "form feeds inside a text": ('x = "\x0c\x0c"\ny = 1\n', 2),
     "nothing": ("", 0),
 }
 

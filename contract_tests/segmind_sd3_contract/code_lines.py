@@ -1,7 +1,7 @@
 """Count the code lines of the SDK that are written by hand, and hold them below a limit.
 
-`make check` runs `python -m segmind_sd3_contract.code_lines`. Every module of `wrapper/segmind_sd3` counts, except
-the command line and the generated endpoints; `--each` prints the figure of each.
+`make check` runs `python -m segmind_sd3_contract.code_lines`. Every module of `wrapper/segmind_sd3` counts,
+except the command line and the generated endpoints; `--each` prints the figure of each.
 """
 
 from __future__ import annotations
