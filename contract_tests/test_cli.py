@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner, Result
 from segmind_sd3 import Client, __version__
 from segmind_sd3._cli import commands
-from segmind_sd3._cli_run import command_of, in_options
+from segmind_sd3._cli_run import command_name, for_command_line
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_contract.reference import Answer, ReferenceServer, Request
 
@@ -109,7 +109,7 @@ def size_of(file: Path) -> tuple[int, int]:
 
 def test_the_help_names_every_endpoint_and_every_command_of_other_packages(offline: Run):
     said = offline("--help").stdout
-    assert {*map(command_of, OPERATIONS.values()), "serve"} <= set(
+    assert {*map(command_name, OPERATIONS.values()), "serve"} <= set(
         re.findall(r"^  ([\w-]+)  ", said, re.MULTILINE)
     )
 
@@ -118,7 +118,7 @@ def test_the_help_names_every_endpoint_and_every_command_of_other_packages(offli
 def test_each_parameter_is_an_option_with_its_documentation_and_no_hidden_one_is(
     offline: Run, operation: Any
 ):
-    said = offline(command_of(operation), "--help", terminal_width=1000, max_content_width=1000).stdout
+    said = offline(command_name(operation), "--help", terminal_width=1000, max_content_width=1000).stdout
     parameters = said[said.index("Parameters:") : said.index("Options:")]
     _, *parts = re.split(r"^  (--[\w-]+)", parameters, flags=re.MULTILINE)
     listed = {option: " ".join(text.split()) for option, text in zip(parts[::2], parts[1::2], strict=True)}
@@ -129,7 +129,7 @@ def test_each_parameter_is_an_option_with_its_documentation_and_no_hidden_one_is
     }
     assert [*listed] == [*public]
     for option, known in public.items():
-        assert in_options(known.doc) in listed[option]
+        assert for_command_line(known.doc) in listed[option]
         assert ("[required]" in listed[option]) is known.required
 
 
@@ -159,7 +159,7 @@ def test_a_parameter_named_like_an_option_of_ours_goes_by_extra(
     assert server.ledger[-1].body["timeout"] == 7
 
 
-@pytest.mark.parametrize("command", ["", *map(command_of, OPERATIONS.values())])
+@pytest.mark.parametrize("command", ["", *map(command_name, OPERATIONS.values())])
 def test_every_help_page_fits_80_columns(offline: Run, command: str):
     lines = offline(*command.split(), "--help", terminal_width=80).stdout.splitlines()
     assert [line for line in lines if len(line) > 80 and "https://" not in line] == []
@@ -735,9 +735,9 @@ def test_the_demo_draws_one_picture_from_each_endpoint_and_tells_of_it_in_80_col
     said = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
     assert "REFERENCE server, not by Segmind" in said.stdout.splitlines()[0]
     assert "…" not in said.stdout
-    assert files_in(tmp_path / "out") == sorted(f"{command_of(each)}.jpg" for each in OPERATIONS.values())
+    assert files_in(tmp_path / "out") == sorted(f"{command_name(each)}.jpg" for each in OPERATIONS.values())
     for operation in OPERATIONS.values():
-        assert size_of(tmp_path / "out" / f"{command_of(operation)}.jpg") == (768, 512)
+        assert size_of(tmp_path / "out" / f"{command_name(operation)}.jpg") == (768, 512)
         assert re.search(
-            rf"^{operation.operation_id} +{command_of(operation)}\.jpg +768x512", said.stdout, re.MULTILINE
+            rf"^{operation.operation_id} +{command_name(operation)}\.jpg +768x512", said.stdout, re.MULTILINE
         )

@@ -15,7 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 from segmind_sd3_api.parameters import OPERATIONS
 
-from ._cli_run import Asked, Drawing, command_of, in_options, option_of
+from ._cli_run import Asked, Drawing, command_name, for_command_line, option_name
 from ._text import printable
 from ._version import __version__
 
@@ -61,7 +61,7 @@ def endpoint_command(operation: Operation) -> click.Command:
         sys.exit(Drawing(operation, values, asked).run())
 
     return EndpointCommand(
-        command_of(operation),
+        command_name(operation),
         callback=draw,
         params=[*(parameter_option(known) for known in parameters if known.name not in ours), *ASKED],
         help=f"{operation.summary}\n\n{operation.doc}\n\n\b\nSource: {operation.page}",
@@ -79,8 +79,8 @@ def parameter_option(known: Parameter) -> click.Option:
             return [CompletionItem(begun, type="file")]
         return [CompletionItem(value) for value in known.known_values if value.startswith(begun)]
 
-    flag = option_of(known.name)
-    text = in_options(known.doc) + (" `-` is standard input." if known.kind == "image" else "")
+    flag = option_name(known.name)
+    text = for_command_line(known.doc) + (" `-` is standard input." if known.kind == "image" else "")
     text += "  [required]" if known.required else ""
     if known.kind == "boolean":
         return click.Option([f"{flag}/--no-{flag[2:]}", known.name], default=None, help=text)
@@ -150,7 +150,7 @@ class Commands(click.Group):
     """The endpoints, and the commands that packages bring through entry points."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
-        return [*map(command_of, OPERATIONS.values()), *sorted(brought())]
+        return [*map(command_name, OPERATIONS.values()), *sorted(brought())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's own signature
         if operation := OPERATIONS.get(cmd_name.replace("-", "_")):
@@ -169,7 +169,7 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own signature
         with formatter.section("Endpoints"):
-            formatter.write_dl([(command_of(each), each.summary) for each in OPERATIONS.values()])
+            formatter.write_dl([(command_name(each), each.summary) for each in OPERATIONS.values()])
         if others := sorted(brought()):
             with formatter.section("Other commands"):
                 formatter.write_dl([(name, f"See segmind-sd3 {name} --help.") for name in others])

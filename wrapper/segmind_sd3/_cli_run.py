@@ -24,7 +24,7 @@ import click
 
 from ._errors import InvalidRequest, OutcomeUnknown, SegmindError, UnusableReply
 from ._imagefile import SUFFIXES
-from ._result import target_of
+from ._result import target_path
 from ._text import printable
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ class Asked:
     traceback: bool
 
 
-def command_of(operation: Operation) -> str:
+def command_name(operation: Operation) -> str:
     return operation.operation_id.replace("_", "-")
 
 
-def option_of(name: str) -> str:
+def option_name(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
@@ -98,7 +98,7 @@ class Drawing:
                 return self._show(prepared)
             self.out = self._free_name(prepared.body)
             self.billed = False if self.asked.local else None
-            with waiting(f"Drawing with {command_of(self.operation)}"):
+            with waiting(f"Drawing with {command_name(self.operation)}"):
                 drawn = client.send(prepared)
                 # Before anything else, even the end of the spinner, can go wrong.
                 self.billed = not self.asked.local
@@ -108,7 +108,7 @@ class Drawing:
 
     def _client(self) -> Client:
         from ._client import Client  # noqa: PLC0415 - loads httpx, which `--help` does without
-        from ._options import key_of  # noqa: PLC0415 - as above
+        from ._options import read_key  # noqa: PLC0415 - as above
         from ._retry import Retry  # noqa: PLC0415 - as above
 
         asked = self.asked
@@ -123,7 +123,7 @@ class Drawing:
             raise InvalidRequest("--base-url is empty: give an address, or leave it out")
         if asked.dry_run:
             return Client(NO_KEY, base_url=asked.base_url, **options)
-        if isinstance(wrong := key_of(None), InvalidRequest):
+        if isinstance(wrong := read_key(None), InvalidRequest):
             problem = str(wrong).removesuffix(", or pass api_key=")
             raise InvalidRequest(
                 f"{problem}, or add --local to draw with the reference server, which needs none"
@@ -135,7 +135,7 @@ class Drawing:
         if value != "-" or self.operation.parameters[name].kind != "image":
             return value
         if sys.stdin.isatty():
-            raise InvalidRequest(f"{option_of(name)} - reads standard input: send a picture into it")
+            raise InvalidRequest(f"{option_name(name)} - reads standard input: send a picture into it")
         return sys.stdin.buffer.read()
 
     def _free_name(self, body: Mapping[str, Any]) -> Path:
@@ -147,13 +147,13 @@ class Drawing:
         if out.is_dir():
             seed = body.get("seed")
             known = isinstance(seed, int) and seed >= 0
-            out /= f"{command_of(self.operation)}-{seed if known else time.strftime('%Y%m%d-%H%M%S')}"
+            out /= f"{command_name(self.operation)}-{seed if known else time.strftime('%Y%m%d-%H%M%S')}"
         folder = Path(said) if said.endswith("/") else out.parent
         if not folder.is_dir():
             raise InvalidRequest(f"the folder {folder} is not there: make it first, or choose another --out")
         if not os.access(folder, os.W_OK):
             raise InvalidRequest(f"the folder {folder} can't be written to: choose another --out")
-        names = (target_of(out, kind, number) for number, kind in product(self._numbers(body), SUFFIXES))
+        names = (target_path(out, kind, number) for number, kind in product(self._numbers(body), SUFFIXES))
         taken = next(filter(os.path.lexists, names), None)
         if taken and not self.asked.overwrite:
             raise InvalidRequest(f"{taken} is there already: choose another --out, or add --overwrite")
@@ -242,11 +242,11 @@ class Drawing:
 
     def _advice(self, error: InvalidRequest) -> str:
         lines = [
-            f"\n  {option_of(problem.parameter)}: {problem.given}{problem.given and '; '}"
-            f"{in_options(problem.advice)}"
+            f"\n  {option_name(problem.parameter)}: {problem.given}{problem.given and '; '}"
+            f"{for_command_line(problem.advice)}"
             for problem in error.problems
         ]
-        return f"{command_of(self.operation)} was not sent:{''.join(lines)}" if lines else str(error)
+        return f"{command_name(self.operation)} was not sent:{''.join(lines)}" if lines else str(error)
 
     def _json(self, **told: object) -> None:
         click.echo(json.dumps({"operation": self.operation.operation_id, **told}, indent=2))
@@ -260,10 +260,10 @@ def fate(billed: bool | None, saved: Path | None) -> str:  # noqa: FBT001 - an e
     return f"Billed: {where or 'nothing of it could be saved'}." if billed else "Not billed."
 
 
-def in_options(advice: str) -> str:
+def for_command_line(advice: str) -> str:
     """Say in options what the SDK and the table say in Python."""
     advice = re.sub(r'extra=\{["\'](\w+)["\']: ([^}]*)\}', r"--extra \1=\2", advice)
-    advice = re.sub(r'\b(\w+)="([^"]*)"', lambda found: f"{option_of(found[1])} {found[2]}", advice)
+    advice = re.sub(r'\b(\w+)="([^"]*)"', lambda found: f"{option_name(found[1])} {found[2]}", advice)
     advice = re.sub(r" bytes, an open (?:binary )?file, a (?:PIL image|Pillow picture),", "", advice)
     advice = advice.removesuffix(", or allow_private_image_urls=True to the client")
     return re.sub(r"\ba str\b", "a text", advice)

@@ -14,8 +14,8 @@ import certifi
 
 from ._addresses import is_this_machine, literal_address
 from ._errors import InvalidRequest
-from ._options import proxy_url_of
-from ._text import shown
+from ._options import parse_proxy_url
+from ._text import short_repr
 
 # -- Proxies ----------------------------------------------------------------------------------------------
 
@@ -43,7 +43,7 @@ def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
     if not proxy:
         return None
     proxy = proxy.strip() if "://" in proxy else f"http://{proxy.strip()}"
-    proxy_url_of(proxy, f"the environment's proxy ({scheme.upper()}_PROXY or ALL_PROXY)")
+    parse_proxy_url(proxy, f"the environment's proxy ({scheme.upper()}_PROXY or ALL_PROXY)")
     return proxy
 
 
@@ -103,7 +103,7 @@ def _context_of(named: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
                 context.load_verify_locations(cafile, capath)
         except OSError as error:
             raise InvalidRequest(
-                f"{name} names {shown(path)}, whose certificates can't be read ({error}): "
+                f"{name} names {short_repr(path)}, whose certificates can't be read ({error}): "
                 "mend the variable, or pass verify= an ssl.SSLContext"
             ) from None
     return context or ssl.create_default_context(cafile=certifi.where())

@@ -13,7 +13,7 @@ from segmind_sd3_api.parameters import OPERATIONS
 from ._addresses import is_this_machine
 from ._errors import InvalidRequest
 from ._retry import Retry
-from ._text import shown
+from ._text import short_repr
 from ._url import URL, InvalidURL
 from ._wire import Key
 
@@ -23,45 +23,45 @@ LONGEST_TIMEOUT: Final = 2_147_483.0
 """Seconds, some 24 days. Systems count the milliseconds of a wait in 31 bits, and some wrap around."""
 
 
-def wrong_option(option: str, value: object, allowed: str) -> InvalidRequest:
-    return InvalidRequest(f"{option} was {shown(value)}; allowed is {allowed}")
+def invalid_option(option: str, value: object, allowed: str) -> InvalidRequest:
+    return InvalidRequest(f"{option} was {short_repr(value)}; allowed is {allowed}")
 
 
-def seconds_of(timeout: float) -> float:
+def check_timeout(timeout: float) -> float:
     allowed = f"a number of seconds above 0, at most {LONGEST_TIMEOUT:.0f}"
     # 10**400 is a number that no float holds, and NaN is neither above nor below anything.
     number = cast("object", timeout)
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number <= LONGEST_TIMEOUT:
-        raise wrong_option("timeout", timeout, allowed)
+        raise invalid_option("timeout", timeout, allowed)
     return float(number)
 
 
-def retry_of(retry: Retry) -> Retry:
+def check_retry(retry: Retry) -> Retry:
     if isinstance(cast("object", retry), Retry):
         return retry
     given = cast("object", retry)
     is_count = type(given) is int and given > 0
     tries = given if is_count else 1 if given is None or given is False or given == 0 else 4
-    raise wrong_option(
+    raise invalid_option(
         "retry", given, f"a Retry, such as Retry(attempts={tries}): how often a call is tried in all"
     )
 
 
-def verify_of(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:  # noqa: FBT001 - httpx's own value
+def check_verify(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:  # noqa: FBT001 - httpx's own value
     allowed = "True, False or an ssl.SSLContext"
     if isinstance(verify, ssl.SSLContext):
         if verify.protocol == ssl.PROTOCOL_TLS_SERVER:
-            raise wrong_option("verify", verify, f"{allowed}, and this context is a server's")
+            raise invalid_option("verify", verify, f"{allowed}, and this context is a server's")
     elif not isinstance(cast("object", verify), bool):
         advice = "for a file of certificates, ssl.create_default_context(cafile=…)"
-        raise wrong_option("verify", verify, f"{allowed}: {advice}")
+        raise invalid_option("verify", verify, f"{allowed}: {advice}")
     return verify
 
 
 # -- The key ----------------------------------------------------------------------------------------------
 
 
-def key_of(text: str | None) -> Key | InvalidRequest:
+def read_key(text: str | None) -> Key | InvalidRequest:
     """Give the key, from the environment where none is given, or what is wrong with it.
 
     The error is given and not raised, and holds nothing of the text: whoever raises it must have let go of
@@ -98,9 +98,9 @@ _WRONG_KEYS: Final = {
 """What may be wrong with a key, and how that is seen. The first that fits is given; none shows the key."""
 
 
-def secrets_of(api_key: str | None, headers: Mapping[str, str] | None) -> Key | InvalidRequest:
-    """Return the key with the headers of a gateway, or what is wrong with either, as `key_of` does."""
-    key, more = key_of(api_key), headers_of(headers)
+def read_secrets(api_key: str | None, headers: Mapping[str, str] | None) -> Key | InvalidRequest:
+    """Return the key with the headers of a gateway, or what is wrong with either, as `read_key` does."""
+    key, more = read_key(api_key), check_headers(headers)
     if isinstance(key, InvalidRequest):
         return key
     return more if isinstance(more, InvalidRequest) else key.with_headers(more)
@@ -125,7 +125,7 @@ _OURS: Final = (
 """Headers that the SDK sets, that HTTP sets for each connection, or that belong to a proxy."""
 
 
-def headers_of(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...] | InvalidRequest:
+def check_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...] | InvalidRequest:
     """Give the headers for a gateway, or what is wrong with them. As with the key, no error holds a value."""
     if headers is None:
         return ()
@@ -138,7 +138,9 @@ def headers_of(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]
     seen: set[str] = set()
     for name, value in cast("Mapping[object, object]", given).items():
         if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            return InvalidRequest(f"headers has the name {shown(name)}; allowed are letters, digits and -")
+            return InvalidRequest(
+                f"headers has the name {short_repr(name)}; allowed are letters, digits and -"
+            )
         if name.lower() in _OURS:
             advice = "use api_key= for the key" if name.lower() == "x-api-key" else "leave it out"
             return InvalidRequest(f"headers has {name}, which the SDK sets itself: {advice}")
@@ -161,7 +163,7 @@ def headers_of(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~:@!$&'()*+,;=-]+)*")
 
 
-def base_url_of(base_url: str) -> str:
+def check_base_url(base_url: str) -> str:
     """Give the address that the contract's paths, which begin with /v1, are added to.
 
     It is an origin, or a gateway's address with a path. A /v1 at its end is taken off.
@@ -172,7 +174,7 @@ def base_url_of(base_url: str) -> str:
     """
     example = f"an origin such as {BASE_URL}"
     if not isinstance(cast("object", base_url), str):
-        raise wrong_option("the base URL", base_url, example)
+        raise invalid_option("the base URL", base_url, example)
     try:
         url = URL(base_url.strip())
         host = url.host
@@ -206,7 +208,7 @@ def base_url_of(base_url: str) -> str:
 # -- A proxy ------------------------------------------------------------------------------------------------
 
 
-def proxy_url_of(proxy: str, source: str) -> URL:
+def parse_proxy_url(proxy: str, source: str) -> URL:
     """Read the URL of a proxy. Its user and password are in no error.
 
     Raises:
