@@ -1,4 +1,4 @@
-"""The options of a client, each checked: what is wrong with one, in words, and what is allowed instead."""
+"""Check the options of a client. An error says what was given and what is allowed instead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ._wire import Key
 
 BASE_URL: Final = "https://api.segmind.com"
 
-LONGEST_TIMEOUT: Final = 2_147_483.0
+MAX_TIMEOUT: Final = 2_147_483.0
 """Seconds, some 24 days. Systems count the milliseconds of a wait in 31 bits, and some wrap around."""
 
 
@@ -28,10 +28,10 @@ def invalid_option(option: str, value: object, allowed: str) -> InvalidRequest:
 
 
 def check_timeout(timeout: float) -> float:
-    allowed = f"a number of seconds above 0, at most {LONGEST_TIMEOUT:.0f}"
-    # 10**400 is a number that no float holds, and NaN is neither above nor below anything.
+    allowed = f"a number of seconds above 0, at most {MAX_TIMEOUT:.0f}"
+    # No float can represent 10**400, and every comparison with NaN is false.
     number = cast("object", timeout)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number <= LONGEST_TIMEOUT:
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number <= MAX_TIMEOUT:
         raise invalid_option("timeout", timeout, allowed)
     return float(number)
 
@@ -62,10 +62,10 @@ def check_verify(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:  # noq
 
 
 def read_key(text: str | None) -> Key | InvalidRequest:
-    """Give the key, from the environment where none is given, or what is wrong with it.
+    """Return the key, from the environment where none is given, or the error for what is wrong with it.
 
-    The error is given and not raised, and holds nothing of the text: whoever raises it must have let go of
-    the text, since tracebacks may show locals.
+    The error is returned, not raised, and contains nothing of the text. Tracebacks may show local variables,
+    so the caller deletes its own copy of the text before it raises the error.
     """
     source, given = "api_key", cast("object", text)
     if given is None:
@@ -73,7 +73,7 @@ def read_key(text: str | None) -> Key | InvalidRequest:
         if not given.strip():
             return InvalidRequest("there is no API key: set SEGMIND_API_KEY, or pass api_key=")
     if not isinstance(given, str):
-        return InvalidRequest(f"{source} is of type {type(given).__name__}; allowed is a text")
+        return InvalidRequest(f"{source} is of type {type(given).__name__}; allowed is a str")
     stripped = given.strip(" \t\r\n\v\f")
     wrong = next((why for why, pattern in _WRONG_KEYS.items() if re.search(pattern, stripped)), None)
     return InvalidRequest(f"{source} is no usable key: {wrong}") if wrong else Key(stripped)
@@ -95,11 +95,11 @@ _WRONG_KEYS: Final = {
     "there is a blank in it; give the key alone": r"\s",
     "there is a character in it that is no printable ASCII; copy it anew": r"[^\x21-\x7e]",
 }
-"""What may be wrong with a key, and how that is seen. The first that fits is given; none shows the key."""
+"""What may be wrong with a key, and the pattern that finds it. The first that matches is reported."""
 
 
 def read_secrets(api_key: str | None, headers: Mapping[str, str] | None) -> Key | InvalidRequest:
-    """Return the key with the headers of a gateway, or what is wrong with either, as `read_key` does."""
+    """Return the key with a gateway's headers, or the error for what is wrong with either."""
     key, more = read_key(api_key), check_headers(headers)
     if isinstance(key, InvalidRequest):
         return key
@@ -109,7 +109,7 @@ def read_secrets(api_key: str | None, headers: Mapping[str, str] | None) -> Key 
 # -- Headers ----------------------------------------------------------------------------------------------
 
 
-_OURS: Final = (
+_RESERVED_HEADERS: Final = (
     *(
         "accept",
         "accept-encoding",
@@ -126,13 +126,13 @@ _OURS: Final = (
 
 
 def check_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...] | InvalidRequest:
-    """Give the headers for a gateway, or what is wrong with them. As with the key, no error holds a value."""
+    """Return the headers for a gateway, or the error for what is wrong, which contains no value."""
     if headers is None:
         return ()
     given = cast("object", headers)
     if not isinstance(given, Mapping):
         return InvalidRequest(
-            f"headers is of type {type(given).__name__}; allowed is a mapping of names to texts"
+            f"headers is of type {type(given).__name__}; allowed is a mapping of str to str"
         )
     pairs: list[tuple[str, str]] = []
     seen: set[str] = set()
@@ -141,7 +141,7 @@ def check_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], .
             return InvalidRequest(
                 f"headers has the name {short_repr(name)}; allowed are letters, digits and -"
             )
-        if name.lower() in _OURS:
+        if name.lower() in _RESERVED_HEADERS:
             advice = "use api_key= for the key" if name.lower() == "x-api-key" else "leave it out"
             return InvalidRequest(f"headers has {name}, which the SDK sets itself: {advice}")
         if name.lower() in seen:
@@ -150,7 +150,7 @@ def check_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], .
             r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?", value
         ):
             return InvalidRequest(
-                f"headers has a value for {name} that can't be sent; allowed is a text of printable ASCII, "
+                f"headers has a value for {name} that can't be sent; allowed is printable ASCII, "
                 "without a line break, and without blanks around it"
             )
         seen.add(name.lower())
@@ -164,13 +164,13 @@ _PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~:@!$&'()*+,;=-]+)*")
 
 
 def check_base_url(base_url: str) -> str:
-    """Give the address that the contract's paths, which begin with /v1, are added to.
+    """Return the base URL without a /v1 at its end, since the contract's paths begin with /v1.
 
-    It is an origin, or a gateway's address with a path. A /v1 at its end is taken off.
+    It is an origin, or a gateway's address with a path.
 
     Raises:
-        InvalidRequest: it is no http(s) URL, has more than an origin and a path, or would send the key in
-            the clear.
+        InvalidRequest: it is no http(s) URL, has more than an origin and a path, or would send the key
+            unencrypted.
     """
     example = f"an origin such as {BASE_URL}"
     if not isinstance(cast("object", base_url), str):
@@ -187,7 +187,7 @@ def check_base_url(base_url: str) -> str:
 
     if url.scheme not in ("http", "https") or not host:
         raise wrong(f"allowed is {example}")
-    # As it was written: httpx has resolved the dots.
+    # From the text that was given: in `url`, dot segments are resolved.
     _, _, rest = base_url.strip().partition("://")
     path = re.sub(r"\A[^/?#]*", "", rest).rstrip("/")
     segments = path.split("/")
@@ -209,10 +209,10 @@ def check_base_url(base_url: str) -> str:
 
 
 def parse_proxy_url(proxy: str, source: str) -> URL:
-    """Read the URL of a proxy. Its user and password are in no error.
+    """Parse the URL of a proxy. No error contains its user or password.
 
     Raises:
-        InvalidRequest: it is none; `source` says where it was given.
+        InvalidRequest: it is not the URL of a proxy. `source` says where it was given.
     """
     allowed = "allowed is the URL of a proxy, such as http://proxy.example:3128"
     if not isinstance(cast("object", proxy), str):
