@@ -80,9 +80,9 @@ def build_body(operation: Operation, parameters: Mapping[str, Any]) -> Body:
             problems[name] = Problem(name, reason, _describe_allowed(parameter))
 
     # A checked value is looked at as it will be sent. Any other may raise, and has its problem already.
-    checked = {name: body.get(name, value) for name, value in given.items()}
+    build_body = {name: body.get(name, value) for name, value in given.items()}
     with suppress(Exception):
-        problems.update((problem.parameter, problem) for problem in quirks.find_problems(operation, checked))
+        problems.update((problem.parameter, problem) for problem in quirks.find_problems(operation, build_body))
     problems |= {name: _unknown_name(name, operation) for name in given if name not in operation.parameters}
     if problems:
         # A path or a name may contain a lone surrogate, which no terminal can print.
