@@ -150,7 +150,7 @@ def test_completion_of_an_image_is_of_files():
 
 
 def test_the_help_has_no_part_for_other_packages_where_there_are_none(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("segmind_sd3._cli.brought", dict[str, Any])
+    monkeypatch.setattr("segmind_sd3._cli.plugin_commands", dict[str, Any])
 
     assert "Other commands" not in CliRunner().invoke(commands, ["--help"]).stdout
 

@@ -35,7 +35,7 @@ class Image:
         The suffix of the picture's format is added where the name has no such suffix.
 
         Raises:
-            FileExistsError: the file is there already and `overwrite` is false.
+            FileExistsError: the file exists already and `overwrite` is false.
         """
         return save_all([self], path, overwrite=overwrite)[0]
 
@@ -114,7 +114,7 @@ class Generation:
         Nothing is written unless every name is free or `overwrite` is true.
 
         Raises:
-            FileExistsError: a file is there already and `overwrite` is false.
+            FileExistsError: a file exists already and `overwrite` is false.
         """
         return save_all(self.images, path, overwrite=overwrite)
 
@@ -129,7 +129,7 @@ def save_all(images: Sequence[Image], path: str | os.PathLike[str], *, overwrite
     ]
     taken = [target for target in targets if target.exists()]
     if taken and not overwrite:
-        raise FileExistsError(f"{taken[0]} is there already: choose another name, or pass overwrite=True")
+        raise FileExistsError(f"{taken[0]} exists already: choose another name, or pass overwrite=True")
     for image, target in zip(images, targets, strict=True):
         write_whole(image.data, target, overwrite=overwrite)
     return targets

@@ -80,9 +80,9 @@ def build_body(operation: Operation, parameters: Mapping[str, Any]) -> Body:
             problems[name] = Problem(name, reason, _describe_allowed(parameter))
 
     # A checked value is looked at as it will be sent. Any other may raise, and has its problem already.
-    build_body = {name: body.get(name, value) for name, value in given.items()}
+    as_sent = {name: body.get(name, value) for name, value in given.items()}
     with suppress(Exception):
-        problems.update((problem.parameter, problem) for problem in quirks.find_problems(operation, build_body))
+        problems.update((problem.parameter, problem) for problem in quirks.find_problems(operation, as_sent))
     problems |= {name: _unknown_name(name, operation) for name in given if name not in operation.parameters}
     if problems:
         # A path or a name may contain a lone surrogate, which no terminal can print.
