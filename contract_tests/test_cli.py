@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ import pytest
 from click.testing import CliRunner, Result
 from segmind_sd3 import Client, __version__
 from segmind_sd3._cli import commands
-from segmind_sd3._cli_run import command_name, for_command_line
+from segmind_sd3._cli_run import command_name, for_command_line, log_to_stderr
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_contract.reference import Answer, ReferenceServer, Request
 
@@ -761,6 +762,12 @@ class Steering(ReferenceServer):
         self.steered = True
         text = f"slow down\n12:00:00 INFO all is well\x1b[2J\u202e {request.headers['x-api-key']}"
         return replace(Answer(200, {}, b"").with_json({"error": text}), status=429)
+
+
+def test_whatever_is_logged_is_one_line_in_which_nothing_steers(capsys: pytest.CaptureFixture[str]):
+    with log_to_stderr():
+        logging.getLogger("segmind_sd3").debug("one\ntwo\x1b[2J\u202e %s", "three\r\n")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d DEBUG one\\ntwo\\x1b\[2J\\u202e three\\n\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("words", [TURBO, ("credits",)], ids=["draw", "credits"])

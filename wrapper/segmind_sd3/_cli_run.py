@@ -129,26 +129,6 @@ class Call(ABC):
         self.target = "live" if base_url == BASE_URL else base_url
         return client
 
-    @contextmanager
-    def _spinner(self, task: str) -> Generator[None]:
-        """Show a spinner and the seconds on stderr, where that is a terminal and no log is printed to it."""
-        if self.options.verbose or not sys.stderr.isatty():
-            yield
-            return
-        from rich.console import Console  # noqa: PLC0415 - takes 50 ms, and only a terminal needs it
-        from rich.progress import (  # noqa: PLC0415 - as above
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
-
-        # In ASCII: rich fails where the terminal's encoding lacks a character.
-        columns = (SpinnerColumn("line"), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            progress.add_task(task, total=None)
-            yield
-
     def _report_error(self, error: BaseException) -> int:
         match error:
             case KeyboardInterrupt():
@@ -200,7 +180,7 @@ class CreditsCall(Call):
     name: str = "credits"
 
     def _call(self) -> int:
-        with self._client() as client, self._spinner("Asking for the balance"):
+        with self._client() as client, spinner("Asking for the balance", hidden=self.options.verbose):
             balance = client.credits()
         if self.options.as_json:
             self._print_json(**asdict(balance), total=balance.total, target=self.target)
@@ -228,13 +208,13 @@ class DrawCall(Call):
     def _call(self) -> int:
         with self._client() as client:
             parameters = {name: self._value(name) for name in self.parameters}
-            with self._spinner("Preparing"):
+            with spinner("Preparing", hidden=self.options.verbose):
                 prepared = client.prepare(self.name, **parameters, extra=self.options.extra)
             if self.options.dry_run:
                 return self._print_curl(prepared)
             self.out = self._free_path(prepared.body)
             self.billed = False if self.options.local else None
-            with self._spinner(f"Drawing with {command_name(self.operation)}"):
+            with spinner(f"Drawing with {command_name(self.operation)}", hidden=self.options.verbose):
                 drawn = client.send(prepared)
                 # First of all: what follows may fail, even the end of the spinner.
                 self.billed = not self.options.local
@@ -342,6 +322,22 @@ def local_transport() -> Any:
             "--local needs the reference server, which is not installed: pip install 'segmind-sd3[contract]'"
         ) from missing
     return target().transport()
+
+
+@contextmanager
+def spinner(task: str, *, hidden: bool) -> Generator[None]:
+    """Show a spinner and the seconds on stderr, where that is a terminal."""
+    if hidden or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console  # noqa: PLC0415 - takes 50 ms, and only a terminal needs it
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - as above
+
+    # In ASCII: rich fails where the terminal's encoding lacks a character.
+    columns = (SpinnerColumn("line"), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(task, total=None)
+        yield
 
 
 # -- Text -------------------------------------------------------------------------------------------------
