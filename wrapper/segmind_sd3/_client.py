@@ -18,7 +18,7 @@ from ._errors import InvalidRequest
 from ._events import Event
 from ._exchange import Arrival, Step, exchange
 from ._image_input import fetch, fetch_async
-from ._options import key_of, secrets_of
+from ._options import read_key, read_secrets
 from ._prepared import Prepared
 from ._public import public
 from ._reply import interpret, interpret_credits
@@ -26,7 +26,7 @@ from ._result import Credits, Generation
 from ._retry import Retry
 from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncNetwork, Network, drive, drive_async
-from ._validation import checked, operation_of, pending
+from ._validation import build_body, find_operation, image_urls
 from ._version import USER_AGENT
 from ._wire import Request
 
@@ -68,7 +68,7 @@ def request_of(settings: Settings, prepared: Prepared) -> Request:
     url: Any = prepared.url
     if not (isinstance(url, str) and url.startswith(start) and _is_target(url)):
         raise InvalidRequest(f"the prepared call's url does not lead to the client's own origin, {start}")
-    operation = operation_of(prepared.operation).operation_id
+    operation = find_operation(prepared.operation).operation_id
     try:
         generated = CALLS[operation].request(prepared.body)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
@@ -116,7 +116,7 @@ class _Base(Generic[N]):
         self, *, api_key: str | None = None, timeout: float | None = None, retry: Retry | None = None
     ) -> Self:
         """Copy the client with other options. The copy shares its connections, and does not close them."""
-        key = self._settings.key if api_key is None else key_of(api_key)
+        key = self._settings.key if api_key is None else read_key(api_key)
         del api_key  # as in __init__
         copy = object.__new__(type(self))
         copy._settings = changed(self._settings, key, timeout, retry)
@@ -195,7 +195,7 @@ class Client(Endpoints, _Base[Network]):
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        key = secrets_of(api_key, headers)
+        key = read_secrets(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
         del api_key, headers
         self._settings = settings(
@@ -221,7 +221,7 @@ class Client(Endpoints, _Base[Network]):
             InvalidRequest: a parameter is wrong.
             ConnectionFailed: an image URL can't be fetched.
         """
-        warn_if_deprecated(operation_of(operation), frames=1)
+        warn_if_deprecated(find_operation(operation), frames=1)
         return prepare(self._settings, operation, self._body(operation, params, self._settings.deadline()))[0]
 
     def send(self, prepared: Prepared) -> Generation:
@@ -234,14 +234,14 @@ class Client(Endpoints, _Base[Network]):
         return self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     def _draw(self, operation: str, params: Any) -> Generation:
-        warn_if_deprecated(operation_of(operation), frames=2)
+        warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = self._body(operation, params, deadline)
         return self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
 
     def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
-        body = checked(operation_of(operation), params)
-        for name, url in pending(body):
+        body = build_body(find_operation(operation), params)
+        for name, url in image_urls(body):
             body[name] = fetch(name, url, deadline, **self._settings.fetching())
         return body
 
@@ -297,7 +297,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        key = secrets_of(api_key, headers)
+        key = read_secrets(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
         del api_key, headers
         self._settings = settings(
@@ -323,7 +323,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             InvalidRequest: a parameter is wrong.
             ConnectionFailed: an image URL can't be fetched.
         """
-        warn_if_deprecated(operation_of(operation), frames=1)
+        warn_if_deprecated(find_operation(operation), frames=1)
         body = await self._body(operation, params, self._settings.deadline())
         return prepare(self._settings, operation, body)[0]
 
@@ -337,19 +337,19 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         return await self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
-        warn_if_deprecated(operation_of(operation), frames=2)
+        warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = await self._body(operation, params, deadline)
         return await self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
 
     async def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
-        known = operation_of(operation)
+        known = find_operation(operation)
         if any(parameter.kind == "image" for parameter in known.parameters.values()):
             # To read and encode a file would hold up every other task of the loop.
-            body = await anyio.to_thread.run_sync(partial(checked, known, params))
+            body = await anyio.to_thread.run_sync(partial(build_body, known, params))
         else:
-            body = checked(known, params)
-        for name, url in pending(body):
+            body = build_body(known, params)
+        for name, url in image_urls(body):
             body[name] = await fetch_async(name, url, deadline, **self._settings.fetching())
         return body
 

@@ -31,7 +31,7 @@ from ._errors import (
     rule_for,
     text_of,
 )
-from ._imagefile import sniff, whole
+from ._imagefile import read_picture, sniff
 from ._limits import (
     MAX_DECODED_FLOOR,
     MAX_DECODED_RATIO,
@@ -67,13 +67,13 @@ def interpret(event: Reply | Failure, key: Key, seed: int | None) -> Generation 
         return _error_from_failure(came, key)
     # Before anything is clipped: half a key is a key too. A picture's bytes stay as they are.
     came = key.redact_reply(came, body=sniff(came.body) is None)
-    reply = _quirks.repaired(came)
+    reply = _quirks.repair_reply(came)
     found = pictures_in(reply)
     if came.status // 100 != 2:
         # What is kept is what came, not what a repair made of it.
         return _error_from_refusal(came, found, key)
     if isinstance(found, Fault):
-        return error_from(_quirks.read(came, found), came, key)
+        return error_from(_quirks.diagnose(came, found), came, key)
     return _generation(found, reply, seed)
 
 
@@ -119,10 +119,10 @@ def _error_from_refusal(reply: Reply, found: list[Image] | Fault, key: Key) -> S
     text = "a picture" if sniff(reply.body) else text_in(reply) or "no text"
     fault = Fault(rule.error, text, rule.billed, retryable=rule.retryable)
     fault = replace(fault, advice=_ADVICE.get(reply.status) or _ADVICE.get(reply.status // 100, ""))
-    fault = _quirks.read(reply, fault)
+    fault = _quirks.diagnose(reply, fault)
     if _cost(reply.headers) or not isinstance(found, Fault) or found.billed:
         advice = f"It was billed all the same. {KEPT}"
-        fault = replace(fault, told=clip(fault.told, 80), billed=True, retryable=False, advice=advice)
+        fault = replace(fault, text=clip(fault.text, 80), billed=True, retryable=False, advice=advice)
     elif fault.billed is None:
         fault = replace(fault, advice=f"The call may have been billed. {fault.advice}".rstrip())
     return error_from(fault, reply, key)
@@ -131,7 +131,7 @@ def _error_from_refusal(reply: Reply, found: list[Image] | Fault, key: Key) -> S
 def error_from(fault: Fault, reply: Reply, key: Key) -> APIError | OutcomeUnknown:
     """Return the error of a fault, without the key in anything that the service echoed."""
     reply = key.redact_reply(reply)
-    text = clip(key.redact(fault.told), MAX_MESSAGE)
+    text = clip(key.redact(fault.text), MAX_MESSAGE)
     request_id = clip(reply.headers.get("x-request-id", ""), 100)
     said = f"HTTP {reply.status}: {text}" + ("." if fault.advice and text[-1:] not in ".!?" else "")
     parts = (said, fault.advice, f"(request {request_id})" if request_id else "")
@@ -202,7 +202,7 @@ def pictures_in(reply: Reply) -> list[Image] | Fault:
 
 
 def _image(data: bytes, media_type: str) -> Image | None:
-    picture = whole(data)
+    picture = read_picture(data)
     return picture and Image(data, media_type, picture.width, picture.height)
 
 
