@@ -132,7 +132,6 @@ def _name(end: object) -> str:
 async def _soaked(soak: Soak, server: ReferenceServer, url: str, each: Callable[[], object]) -> None:
     books, random = _Books(server, soak), Random(soak.calls)  # noqa: S311 - a test, not a secret
     numbers = iter(range(soak.calls))
-    cancelled = set(random.sample(range(soak.calls), soak.to_cancel))
     before = {task.id for task in anyio.get_running_tasks()}
 
     async def worker(client: AsyncClient) -> None:
@@ -143,7 +142,11 @@ async def _soaked(soak: Soak, server: ReferenceServer, url: str, each: Callable[
             books.open(params["seed"])
             if number % 2:
                 server.provoke(random.choice(FAULTS))
-            seconds = random.random() * random.choice(CANCELLED_WITHIN) if number in cancelled else None
+            seconds = None
+            # About every other call ends before it is cancelled.
+            missing = soak.to_cancel - soak.ended[CANCELLED]
+            if random.random() < 2 * missing / (soak.calls - number):
+                seconds = random.random() * random.choice(CANCELLED_WITHIN)
             end = await _ended(client, params, seconds)
             books.close(params["seed"], end)
             soak.ended[_name(end)] += 1
