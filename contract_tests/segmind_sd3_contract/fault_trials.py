@@ -24,7 +24,7 @@ from segmind_sd3 import AsyncClient, Client, Generation, Retry, SegmindError
 from segmind_sd3_contract.fault_rows import ATTEMPTS, ONE, ROWS, ends
 from segmind_sd3_contract.reference import SPOILS, Answer, ReferenceServer, example_request
 from segmind_sd3_contract.traces import places_of, watching
-from segmind_sd3_contract.ways import WAYS, Place
+from segmind_sd3_contract.ways import Place
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -179,7 +179,7 @@ def _deviations(met: _Meeting) -> Iterator[str]:
     """Say what is not as the row has it, or as every call must end."""
     row, ended = met.row, met.ended
     if not isinstance(ended, (Generation, SegmindError)):
-        yield f"ended outside the tree of errors: {type(ended).__name__}: {ended}"
+        yield f"ended outside the tree of errors: {type(ended).__name__}: {_text(ended)}"
         return
     billed = True if isinstance(ended, Generation) else ended.billed
     right = ends(row, met.way)
@@ -187,7 +187,7 @@ def _deviations(met: _Meeting) -> Iterator[str]:
         type(ended) in end.outcomes and billed in end.billed and met.posts in end.posts for end in right
     ):
         expected = "; or ".join(str(end) for end in right)
-        yield f"ended as {type(ended).__name__}, billed={billed}, POSTs {met.posts}; not as {expected}: {ended}"
+        yield f"ended as {type(ended).__name__}, billed={billed}, POSTs {met.posts}; not as {expected}: {_text(ended)}"
     if met.payments > 1:
         yield f"was paid {met.payments} times"
     if row.provoked and billed is not None and billed != (met.payments > 0):
@@ -196,20 +196,28 @@ def _deviations(met: _Meeting) -> Iterator[str]:
         yield f"ended {met.seconds - row.deadline:.2f} s after its deadline"
     if met.seconds < (row.deadline if isinstance(ended, TimeoutError) else row.lasts):
         yield f"ended after {met.seconds:.2f} s, too early"
-    if row.provoked and not isinstance(met.after, Generation):
-        yield f"the next call ended as {type(met.after).__name__}: {met.after}"
+    # Another library may use a connection again that it had better closed.
+    after = (Generation,) if met.way.own else (Generation, SegmindError)
+    if row.provoked and not isinstance(met.after, after):
+        yield f"the next call ended as {type(met.after).__name__}: {_text(met.after)}"
     if not _kept(row, met.way, ended):
         yield "what came is not what is kept"
 
 
+def _text(end: object) -> str:
+    """Give the beginning of what an end says; a server may have sent it anything."""
+    return "".join(c if c.isprintable() else "?" for c in str(end)[:200])
+
+
 def _left_behind(met: _Meeting, watch: Watch) -> Iterator[str]:
-    if watch.files > 0:
-        yield f"{watch.files} sockets are open"
-    yield from (f"left behind: {each}" for each in (*watch.warnings, *met.tasks))
+    if met.way.own:  # what another library leaves is its own
+        if watch.files > 0:
+            yield f"{watch.files} sockets are open"
+        yield from (f"left behind: {each}" for each in (*watch.warnings, *met.tasks))
     if any(KEY in line for line in watch.log):
         yield "the key is in the log"
     # The frames of a large one hold hundreds of megabytes, and nothing that others don't.
-    if isinstance(met.ended, BaseException) and not met.row.large:
+    if isinstance(met.ended, SegmindError) and not met.row.large:
         yield from (f"the key is in its {place}" for place in places_of(KEY, met.ended))
 
 
@@ -261,6 +269,7 @@ def warmed_up(ways: Iterable[Way]) -> Generator[Place]:
     """Give a place to try faults at; what only the first calls in these ways have to wait for is done."""
     with Place() as place:
         for way in ways:
+            place.open(way)
             tried(ROWS["several-images:list"], way, place)
         yield place
 
@@ -271,7 +280,3 @@ def trials(rows: Iterable[Row], ways: Sequence[Way]) -> Iterator[Trial]:
         for row, way in itertools.product(rows, ways):
             if row.can_be_met(way):
                 yield tried(row, way, place)
-
-
-OWN: Final = tuple(way for way in WAYS.values() if way.own)
-"""The ways of the SDK's own connections."""

@@ -42,7 +42,7 @@ def proxying(credentials: str | None = None) -> Script:
         if wanted and head.headers.get("proxy-authorization") != wanted:
             connection.send(reply(407, proxy_authenticate="Basic"))
             return
-        url = urlsplit(head.target if head.method != "CONNECT" else f"//{head.target}")
+        url = urlsplit(head.path if head.method != "CONNECT" else f"//{head.path}")
         try:
             onward = socket.create_connection((url.hostname or "", url.port or 80), timeout=CONNECT_PATIENCE)
         except OSError:
@@ -85,7 +85,7 @@ def _carry(connection: Connection, onward: socket.socket) -> None:
 
 def _carry_requests(head: Request | None, connection: Connection, onward: socket.socket) -> None:
     while head is not None:
-        target = urlsplit(head.target)._replace(scheme="", netloc="").geturl()
+        target = urlsplit(head.path)._replace(scheme="", netloc="").geturl()
         lines = [f"{head.method} {target} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in head.headers.items() if not name.startswith("proxy-")]
         onward.sendall("".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1"))
@@ -150,7 +150,8 @@ def reset_before_the_first_byte(answer: bytes, tls: ssl.SSLContext | None = None
         send = socket.socket.send
 
         def send_late(self: socket.socket, *data: Any) -> int:
-            if answered.is_set() and not reset_now.is_set() and self.getpeername()[1] == peer.port:
+            armed = answered.is_set() and not reset_now.is_set() and self.family == socket.AF_INET
+            if armed and self.getpeername()[1] == peer.port:
                 reset_now.set()
                 seen = select.poll()
                 seen.register(self, 0)  # an error is always reported

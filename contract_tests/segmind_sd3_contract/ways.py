@@ -2,7 +2,7 @@
 
 ```python
 with Place() as place, WAYS["trio-tunnel"].opened(place) as options:
-    ...   # AsyncClient(KEY, base_url=place.base_url(way), **options)
+    ...   # AsyncClient(KEY, base_url=place.base_url(WAYS["trio-tunnel"]), **options)
 ```
 """
 
@@ -131,6 +131,11 @@ class Place:
             credentials: self._stack.enter_context(serving(proxying(credentials), buffer=BUFFER)).url
             for credentials in (None, CREDENTIALS)
         }
+
+    def open(self, way: Way) -> None:
+        """Open what a way leads to, before anybody counts open sockets."""
+        self.base_url(way)
+        self.proxy(way.credentials)
 
     def base_url(self, way: Way) -> str:
         """Give the URL to call; what is answered in-process is called where nobody listens."""
