@@ -10,7 +10,7 @@ SLOW := conformance conformance_command conformance_money mutation planted regen
 SLOW := $(SLOW:%=contract_tests/test_%.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format generate readme record conformance mutation mutation-compare faults sequences soak planted bench spectral pins try-generator clean docs-mutation through sync-proof redocly regenerate
+.PHONY: help setup demo test test-slow check format generate readme record conformance mutation mutation-compare faults sequences soak forks interrupts early-answers planted bench spectral pins try-generator clean docs-mutation through sync-proof redocly regenerate
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,11 +77,21 @@ mutation-compare: $(READY)  ## a sample of the same changes under schemathesis a
 faults: $(READY)  ## every fault that a paid API can meet its client with, sync and async, as a table
 	$(BIN)/python -m segmind_sd3_contract.faults
 
-sequences: $(READY)  ## 10,000 random sequences of faults: is anything ever paid twice?
+sequences: $(READY)  ## 10,000 random sequences of faults: is anything paid twice, lost, or misreported?
 	$(BIN)/python -m segmind_sd3_contract.sequences
 
-soak: $(READY)  ## 20,000 async calls under faults, 64 at once: errors, sockets, memory
+soak: $(READY)  ## 20,000 async calls under faults, 64 at once, 5,000 cancelled: errors, sockets, memory; on both event loops
 	$(BIN)/python -m segmind_sd3_contract.soak
+	$(BIN)/python -m segmind_sd3_contract.soak --trio
+
+forks: $(READY)  ## a client used by forked workers, 100 rounds of each kind: does each get its own pictures?
+	$(BIN)/python -m segmind_sd3_contract.forks
+
+interrupts: $(READY)  ## 12,000 interrupts at the worst moments: is each raised soon, and does the client go on?
+	$(BIN)/python -m segmind_sd3_contract.interrupts
+
+early-answers: $(READY)  ## answers before a large body was read, 25 times each: does the caller have them?
+	$(BIN)/python -m segmind_sd3_contract.early_answers
 
 planted: $(READY)  ## switch off each quirk and move each bound: does a test notice?
 	$(BIN)/python -m segmind_sd3_contract.planted
@@ -95,7 +105,7 @@ sync-proof: $(READY)  ## change every fact of the docs pages: does docs sync fol
 docs-mutation: $(READY)  ## change every fact of the docs pages and the specs: does docs check see it?
 	$(BIN)/python -m segmind_sd3_contract.docs.mutation
 
-bench: $(READY)  ## a call through the SDK beside bare httpx, on loopback
+bench: $(READY)  ## the SDK beside bare httpx on loopback: one call, 64 at once, import; a ratio over its limit fails
 	$(BIN)/python -m segmind_sd3_contract.bench
 
 spectral: $(READY)  ## lint the specs with spectral (needs Node; an extra opinion, not part of check)

@@ -20,9 +20,10 @@ settings.load_profile("suite")
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_from_outside() -> Iterator[None]:
-    """Whoever runs the suite may have a key, a base URL or a proxy: none of them counts here."""
+    """Whoever runs the suite may have a key, a base URL, a proxy or certificates: none counts here."""
+    certificates = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("SEGMIND_API_KEY", "SEGMIND_BASE_URL"):
+        for name in ("SEGMIND_API_KEY", "SEGMIND_BASE_URL", *certificates):
             patch.delenv(name, raising=False)
         for scheme in ("http", "https", "all", "no"):
             patch.delenv(f"{scheme}_proxy", raising=False)

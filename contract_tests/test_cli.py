@@ -506,7 +506,7 @@ def test_json_names_every_problem(run: Run):
 
 
 def test_no_retry_tries_once(run: Run, server: ReferenceServer):
-    server.provoke("status:503", times=2)
+    server.provoke("no-retry-after:absent", times=2)
     assert run(*TURBO, "--no-retry").exit_code == 1
     assert len(server.ledger) == 1
     assert run(*TURBO).exit_code == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from layers import read_layers
-from methods import with_methods
+from methods import endpoint_methods
 from parameters import endpoints
 from segmind_sd3_contract.docs.overlays import without
 from segmind_sd3_contract.docs.retire_command import retire
@@ -15,7 +15,7 @@ from segmind_sd3_contract.docs.retiring import CanNotRetire, Retired, retired
 
 ROOT = Path(__file__).parents[1]
 SLUG, OPERATION = "sd3-med-tile", "sd3_medium_tile"
-CLIENTS = "wrapper/segmind_sd3/_client.py"
+METHODS = "wrapper/segmind_sd3/_endpoints.py"
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def test_spec_and_facts_go(change: Retired):
 def test_both_clients_lose_the_method_and_nothing_else(change: Retired):
     others = [each for each in endpoints(read_layers(ROOT / "openapi")) if each.operation.id != OPERATION]
 
-    assert OPERATION not in text(change, CLIENTS)
-    assert text(change, CLIENTS) == with_methods((ROOT / CLIENTS).read_text(encoding="utf-8"), others)
+    assert OPERATION not in text(change, METHODS)
+    assert text(change, METHODS) == endpoint_methods(others)
 
 
 def test_its_cassettes_go_and_no_body_that_another_one_has(change: Retired):

@@ -25,14 +25,8 @@ from segmind_sd3 import (
     ServerError,
     UnusableReply,
 )
-from segmind_sd3._errors import (
-    CLASS_ERRORS,
-    STATUS_ERRORS,
-    ConnectionTimedOut,
-    OutcomeTimedOut,
-    error_for,
-)
-from segmind_sd3._exchange import judged
+from segmind_sd3._errors import RULES, ConnectionTimedOut, OutcomeTimedOut, rule_for
+from segmind_sd3._reply import interpret
 from segmind_sd3._wire import Failure, Key, Reply
 from segmind_sd3_contract.drivers import DRIVERS, Driver, draw, outcomes
 from segmind_sd3_contract.sockets import answering, reply, serving
@@ -52,8 +46,10 @@ def stated(status: int) -> tuple[type[SegmindError], bool | None]:
             return NotFound, False
         case 429:
             return RateLimited, False
-        case 500 | 503:
+        case 500:
             return ServerError, False
+        case 503:
+            return ServerError, None
         case 408 | 499:
             return OutcomeUnknown, None
         case _ if status < 500:
@@ -66,13 +62,19 @@ def stated(status: int) -> tuple[type[SegmindError], bool | None]:
 
 
 def test_the_table_says_what_the_tree_says():
-    assert {status: error_for(status) for status in STATUSES} == {
-        status: stated(status)[0] for status in STATUSES
+    assert {status: (rule_for(status).error, rule_for(status).billed) for status in STATUSES} == {
+        status: stated(status) for status in STATUSES
     }
 
 
-def test_no_row_of_the_table_repeats_what_its_class_says():
-    assert [status for status, error in STATUS_ERRORS.items() if CLASS_ERRORS[status // 100] is error] == []
+def test_no_rule_of_a_status_repeats_that_of_its_class():
+    own = [(rule, status) for rule in RULES for status in rule.statuses if status >= 10]
+    assert [
+        status
+        for rule, status in own
+        if (rule.error, rule.billed, rule.retryable)
+        == ((of_class := rule_for(status // 100)).error, of_class.billed, of_class.retryable)
+    ] == []
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -177,7 +179,7 @@ HEADERS = {"x-request-id": "r-7", "date": "Sat, 21 Nov 2026 12:00:00 GMT"}
 
 
 def example(told: Reply | Failure) -> SegmindError:
-    error = judged(told, Key("SG_0123456789abcdef"), None)
+    error = interpret(told, Key("SG_0123456789abcdef"), None)
     assert isinstance(error, SegmindError)
     return error
 
@@ -187,7 +189,7 @@ EXAMPLES: dict[type[SegmindError], SegmindError] = {
     APIError: APIError("something"),
     BudgetExceeded: BudgetExceeded("0.10 USD would go over the cap"),
     InvalidRequest: InvalidRequest("no", (Problem("steps", "got 4", "allowed is 10 to 70"),)),
-    ConnectionFailed: example(Failure("nothing", "no trust", may_pass=False)),
+    ConnectionFailed: example(Failure("nothing", "no trust", retryable=False)),
     ConnectionTimedOut: example(Failure("nothing", "late", timed_out=True)),
     OutcomeTimedOut: example(
         Failure("reply", "late", timed_out=True, partial=Reply(200, HEADERS, b"\xff\xd8"))
@@ -235,7 +237,7 @@ def test_the_examples_hold_what_their_classes_promise():
     assert isinstance(unusable, UnusableReply)
     assert (unusable.status, unusable.message, unusable.billed) == (200, "no", True)
     assert isinstance(closed, ConnectionFailed)
-    assert closed.may_pass is False
+    assert closed.retryable is False
 
 
 @pytest.mark.parametrize("error", [ConnectionTimedOut, OutcomeTimedOut])

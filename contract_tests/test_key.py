@@ -431,7 +431,7 @@ def test_no_bad_key_is_told(client: Any, n: int, capfd: pytest.CaptureFixture[st
 PLACES: dict[str, Script] = {
     "before the headers": stalling(),
     "in the body": stalling(reply(200, JPEG_START, content_length="99")),
-    "while it waits": answering(reply(503)),
+    "while it waits": answering(reply(429)),
 }
 PATIENT = Retry(attempts=2, backoff=1e6, backoff_max=1e6)
 
@@ -453,7 +453,7 @@ def test_no_interruption_tells_the_key(place: str, capfd: pytest.CaptureFixture[
         with (
             listening() as heard,
             serving(PLACES[place]) as peer,
-            Client(base_url=peer.url, retry=PATIENT, timeout=1e7, verify=AUTHORITIES) as client,
+            Client(base_url=peer.url, retry=PATIENT, timeout=1e6, verify=AUTHORITIES) as client,
         ):
             soon.start()
             with pytest.raises(KeyboardInterrupt) as raised:
@@ -490,7 +490,7 @@ def test_no_cancellation_tells_the_key(place: str, loop: str, capfd: pytest.Capt
             raise
 
     async def calls(peer: Peer) -> None:
-        options: dict[str, Any] = {"retry": PATIENT, "timeout": 1e7, "verify": AUTHORITIES}
+        options: dict[str, Any] = {"retry": PATIENT, "timeout": 1e6, "verify": AUTHORITIES}
         async with AsyncClient(base_url=peer.url, **options) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(call, client)
             await anyio.to_thread.run_sync(peer.arrived.wait, 10)
@@ -526,7 +526,7 @@ def test_no_client_shows_the_key(kind: type[Client | AsyncClient]):
         client,
         client.with_options(timeout=9),
         hidden._settings,
-        hidden._generated,
+        hidden._network,
         hidden._settings.key,
     ]
     assert found_in("\n".join(text for each in inner for text in shown(each))) == []

@@ -21,7 +21,7 @@ from segmind_sd3 import (
     ServerError,
     UnusableReply,
 )
-from segmind_sd3._errors import Fault, error_for
+from segmind_sd3._errors import Fault, rule_for
 from segmind_sd3._quirks import QUIRKS, repaired
 from segmind_sd3._wire import Reply
 from segmind_sd3_api.parameters import OPERATIONS
@@ -179,7 +179,7 @@ def test_every_row_of_a_reading_is_tried_here():
 @given(reply=any_reply, status=st.sampled_from([200, 400, 401, 405, 406, 429, 500, 502, 504]))
 def test_a_reading_gives_any_other_fault_back_as_it_found_it(row: str, reply: Reply, status: int):
     reply = replace(reply, status=status)
-    fault = Fault(error_for(status), "told", billed=None)
+    fault = Fault(rule_for(status).error, "told", billed=None)
     assume(not OWN_BUSINESS[row](reply, fault))
 
     assert function_of(row)(reply, fault) is fault
@@ -187,7 +187,7 @@ def test_a_reading_gives_any_other_fault_back_as_it_found_it(row: str, reply: Re
 
 def fault_406(told: str) -> Fault:
     reply = Reply(406, {"content-type": "application/json"}, b"")
-    return function_of("406-not-only-credits")(reply, Fault(error_for(406), told, billed=False))
+    return function_of("406-not-only-credits")(reply, Fault(rule_for(406).error, told, billed=False))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_the_text_of_a_406_says_what_it_means(told: str, error: type[SegmindErro
 )
 @pytest.mark.parametrize(("row", "status"), [("405-html", 405), ("gateway-html", 504)])
 def test_a_page_of_html_is_told_by_its_title(row: str, status: int, page: str, told: str):
-    fault = Fault(error_for(status), page, billed=None)
+    fault = Fault(rule_for(status).error, page, billed=None)
 
     assert function_of(row)(Reply(status, {}, page.encode()), fault) == replace(fault, told=told)
 
@@ -240,7 +240,7 @@ NOT_DRAWN: dict[str, tuple[type[SegmindError], str]] = {
     "405-html": (RequestRefused, "HTTP 405: 405 Method Not Allowed"),
     "gateway-html:502": (OutcomeUnknown, "HTTP 502: 502 Bad Gateway"),
     "gateway-html:503": (ServerError, "HTTP 503: 503 Service Unavailable"),
-    "gateway-html:504": (OutcomeUnknown, "HTTP 504: 504 Gateway Time-out The call may have been drawn"),
+    "gateway-html:504": (OutcomeUnknown, "HTTP 504: 504 Gateway Time-out. The call may have been billed"),
     "error-in-200": (UnusableReply, "HTTP 200: The model could not draw this"),
     "error-in-200:as-picture": (UnusableReply, "HTTP 200: The model could not draw this"),
     "error-in-200:detail": (UnusableReply, "HTTP 200: too small"),

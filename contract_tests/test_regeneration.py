@@ -51,7 +51,7 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_no_file_outside_the_generated_client_changes(copy: Path):
+def test_no_file_changes_but_what_is_generated(copy: Path):
     edited = {
         str(file.relative_to(copy))
         for name in FOLDERS
@@ -61,7 +61,8 @@ def test_no_file_outside_the_generated_client_changes(copy: Path):
         and ".pytest_cache" not in file.parts
         and file.read_bytes() != (ROOT / file.relative_to(copy)).read_bytes()
     }
-    assert {name for name in edited if not name.startswith("generated_client/")} == {SPEC}
+    generated = ("generated_client/", "wrapper/segmind_sd3/_endpoints.py")
+    assert {name for name in edited if not name.startswith(generated)} == {SPEC}
 
 
 def test_the_check_of_the_sdk_follows(copy: Path):

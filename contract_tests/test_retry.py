@@ -1,10 +1,14 @@
 """A retry never pays twice: what may have been billed reaches the server once, as the server counts it."""
 
+import time
+
 import pytest
 from segmind_sd3 import (
+    APIError,
     ConnectionFailed,
     Generation,
     OutcomeUnknown,
+    RateLimited,
     Retry,
     SegmindError,
     ServerError,
@@ -47,18 +51,54 @@ def test_a_connection_that_is_refused_at_first_is_tried_again(driver: Driver, dr
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_a_429_and_a_503_are_tried_again(driver: Driver, drawn: bytes):
-    with serving(answering(reply(429), reply(503), drawn)) as peer:
+def test_a_429_is_tried_again(driver: Driver, drawn: bytes):
+    with serving(answering(reply(429), reply(429), drawn)) as peer:
         assert draw(driver, peer.url, retry=AT_ONCE).images
         assert posts(peer) == 3
 
 
 def test_every_try_sends_the_same():
-    with serving(answering(reply(503))) as peer:
-        with pytest.raises(ServerError):
+    with serving(answering(reply(429))) as peer:
+        with pytest.raises(RateLimited):
             draw("sync", peer.url, retry=AT_ONCE)
         assert len({request.body for request in peer.requests}) == 1
         assert posts(peer) == AT_ONCE.attempts
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_503_may_have_been_billed_and_is_not_tried_again(driver: Driver, drawn: bytes):
+    with serving(answering(reply(503), drawn)) as peer:
+        with pytest.raises(ServerError) as raised:
+            draw(driver, peer.url, retry=AT_ONCE)
+        assert (raised.value.billed, posts(peer)) == (None, 1)
+
+
+def test_a_503_is_tried_again_where_the_caller_would_rather_pay_twice(drawn: bytes):
+    with serving(answering(reply(503), drawn)) as peer:
+        assert draw("sync", peer.url, retry=Retry(backoff=0.01, unknown=True)).images
+        assert posts(peer) == 2
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("status", [400, 429, 500, 503])
+@pytest.mark.parametrize("sign", [{"x_cost": "0.0035"}, {}], ids=["names its cost", "holds a whole picture"])
+def test_what_shows_that_it_was_billed_is_kept_and_never_sent_again(
+    sign: dict[str, str], status: int, driver: Driver, picture: bytes
+):
+    body = b'{"error": "spent"}' if sign else picture
+    with serving(answering(reply(status, body, **sign))) as peer:
+        with pytest.raises(APIError) as raised:
+            draw(driver, peer.url, retry=Retry(backoff=0.01, unknown=True))
+        assert (raised.value.billed, raised.value.status, raised.value.body) == (True, status, body)
+        assert posts(peer) == 1
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_retry_after_is_obeyed(driver: Driver, drawn: bytes):
+    with serving(answering(reply(429, retry_after="1"), drawn)) as peer:
+        begun = time.monotonic()
+        assert draw(driver, peer.url, retry=AT_ONCE).images
+        assert time.monotonic() - begun >= 1
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -104,7 +104,7 @@ ILL_FORMED: list[Any] = [None, "", "  ", "SG 1", "SG\n1", "SG_\x00", "SG_é", "S
 @pytest.mark.parametrize("key", ILL_FORMED, ids=repr)
 @pytest.mark.parametrize("client", [Client, AsyncClient])
 def test_without_a_usable_key_no_client_is_made(key: Any, client: type[Client | AsyncClient]):
-    with pytest.raises(InvalidRequest, match="SEGMIND_API_KEY"):
+    with pytest.raises(InvalidRequest, match="api_key"):
         client(key)
 
 
@@ -130,6 +130,14 @@ def test_a_base_url_is_an_origin_that_v1_may_follow(ending: str, peer: Peer):
     assert peer.requests[0].path == ENDPOINT
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("path", ["/segmind", "/a/b-c.d_e~f/@g", "/v1/account/segmind"])
+@pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/"])
+def test_a_gateway_s_path_comes_before_v1(path: str, ending: str, driver: Driver, peer: Peer):
+    draw(driver, peer.url + path + ending)
+    assert peer.requests[0].path == path + ENDPOINT
+
+
 def test_the_environment_may_name_the_base_url(peer: Peer, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SEGMIND_BASE_URL", peer.url + "/v1")
     with Client(MADE_UP_KEY) as client:
@@ -153,6 +161,24 @@ BAD_BASE_URLS: dict[str, str] = {
     "https://somebody:secret@api.segmind.com": "an origin alone",
     "https://api.segmind.com/v2": "an origin alone",
     "https://api.segmind.com/v1/extra": "an origin alone",
+    f"https://api.segmind.com{ENDPOINT}": "an origin alone",
+    "https://gateway.example/v2": "no other version",
+    "https://gateway.example/segmind/v2/": "no other version",
+    "https://gateway.example/segmind/v1beta": "no other version",
+    f"https://gateway.example/segmind{ENDPOINT}": "names an endpoint",
+    "https://gateway.example/a/../b": "a plain path",
+    "https://gateway.example/a/..": "a plain path",
+    "https://gateway.example/./v1": "a plain path",
+    "https://gateway.example/%2e%2e/v1": "a plain path",
+    "https://gateway.example/a//b": "a plain path",
+    "https://gateway.example/a b": "a plain path",
+    "https://gateway.example/a\\b": "a plain path",
+    "https://gateway.example/\u00e9": "a plain path",
+    "https://gateway.example/a?": "a plain path",
+    "https://gateway.example/a?x=y": "a plain path",
+    "https://gateway.example/a#x": "a plain path",
+    "https://somebody:secret@gateway.example/a": "a plain path",
+    "http://gateway.example/segmind": "plain http",
     "https://api.segmind.com?x=y": "an origin alone",
     "https://api.segmind.com#x": "an origin alone",
     "ftp://api.segmind.com": "an origin such as",
@@ -242,7 +268,7 @@ def test_a_certificate_that_is_not_to_be_trusted_ends_the_call_at_once(
             draw(driver, peer.url, **verify)
         assert (peer.connections, peer.requests) == (1, [])
     assert raised.value.billed is False
-    assert raised.value.may_pass is False
+    assert raised.value.retryable is False
 
 
 def test_ssl_cert_file_counts(drawn: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -463,7 +489,7 @@ def test_a_success_without_a_byte_says_so(answer: bytes, driver: Driver):
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_reply_has_a_largest_size(driver: Driver, drawn: bytes, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("segmind_sd3._progress.MAX_REPLY_BYTES", 50)
+    monkeypatch.setattr("segmind_sd3._reply.MAX_REPLY_BYTES", 50)
     with serving(answering(drawn)) as peer, pytest.raises(OutcomeUnknown, match="larger than") as raised:
         draw(driver, peer.url)
     assert raised.value.billed is True
@@ -474,7 +500,7 @@ def test_a_reply_has_a_largest_size(driver: Driver, drawn: bytes, monkeypatch: p
 def test_an_error_is_read_up_to_a_size_and_stays_the_error_it_is(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("segmind_sd3._progress.MAX_ERROR_BYTES", 50)
+    monkeypatch.setattr("segmind_sd3._reply.MAX_ERROR_BYTES", 50)
     with (
         serving(answering(reply(400, b"x" * 500_000))) as peer,
         pytest.raises(RequestRefused, match="xxx") as raised,

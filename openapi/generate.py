@@ -1,6 +1,6 @@
 """Make generated_client/ out of the specs in this folder: write what has changed, and list it.
 
-The SDK's two clients get a method for each endpoint, too.
+The SDK's `_endpoints.py`, with a method for each endpoint, is made too.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from tempfile import TemporaryDirectory
 from documents import ContractError, Document, require_openapi
 from gate import losses
 from layers import read_layers
-from methods import with_methods
+from methods import endpoint_methods
 from parameters import Endpoint, endpoints
 from render import TEMPLATES, render
 from view import generators_view
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = "segmind_sd3_api"
-CLIENTS = HERE.parent / "wrapper" / "segmind_sd3" / "_client.py"
+METHODS = HERE.parent / "wrapper" / "segmind_sd3" / "_endpoints.py"
 WRITTEN = {"missing": "added", "extra": "removed", "changed": "changed"}
 
 
@@ -121,18 +121,18 @@ def main(arguments: list[str] | None = None) -> int:
             known = make(HERE, made)
             differing = differences(made, present)
             # Without the SDK beside it, the client is all there is to make.
-            old = CLIENTS.read_text(encoding="utf-8") if CLIENTS.is_file() else None
-            new = old and with_methods(old, known)
+            old = METHODS.read_text(encoding="utf-8") if METHODS.is_file() else ""
+            new = endpoint_methods(known) if METHODS.parent.is_dir() else ""
             if not options.check:
                 _write(made, present, differing)
-                if new and new != old:
-                    CLIENTS.write_text(new, encoding="utf-8")
+                if new != old:
+                    METHODS.write_text(new, encoding="utf-8")
     except ContractError as problem:
         print(problem, file=sys.stderr)
         return 1
     told = {present / name: kind for name, kind in differing.items()}
     if new != old:
-        told[CLIENTS] = "changed"
+        told[METHODS] = "changed"
     for path, kind in told.items():
         print(f"{kind if options.check else WRITTEN[kind]:8}{path}")
     if options.check and told:

@@ -82,12 +82,22 @@ class Parameter:
         return {name: getattr(self, name) for name, default in told.items() if getattr(self, name) != default}
 
     @property
-    def annotation(self) -> str:
-        """Its type in a TypedDict."""
+    def python_type(self) -> str:
+        """Return the type of its values."""
         python_type = PYTHON_TYPES[self.kind]
         if self.known_values:
             python_type = f"Literal{list(self.known_values)}" + ("" if self.closed else f" | {python_type}")
-        return f"Required[{python_type}]" if self.required else f"{python_type} | None"
+        return python_type
+
+    @property
+    def annotation(self) -> str:
+        """Return its type in a TypedDict."""
+        return f"Required[{self.python_type}]" if self.required else f"{self.python_type} | None"
+
+    @property
+    def argument(self) -> str:
+        """Return its annotation as an argument of a method, with the default where it has one."""
+        return self.python_type if self.required else f"{self.python_type} | None = None"
 
     @property
     def values_sent(self) -> tuple[object, ...]:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import PIL.Image
-from rich.console import Console
 from rich.table import Table
 from segmind_sd3 import Client, SegmindError
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.needed import needed
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
+from segmind_sd3_contract.terminal import Console, Failed
 
 if TYPE_CHECKING:
     from segmind_sd3 import Generation
@@ -95,7 +95,7 @@ def demo(out: Path) -> None:
                 money = f"${drawn.cost}", f"${drawn.credits_remaining}"
                 table.add_row(operation.operation_id, file.name, size, str(drawn.seed), *money)
     except (OSError, ValueError, SegmindError) as error:
-        raise click.ClickException(str(error)) from error
+        raise Failed(str(error)) from error
     console.print(table)
     console.print(f"They are in {out}.", soft_wrap=True)
 

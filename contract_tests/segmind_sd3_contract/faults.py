@@ -10,13 +10,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from segmind_sd3._progress import MAX_REPLY_BYTES
+from segmind_sd3._limits import MAX_REPLY_BYTES
 
 from segmind_sd3_contract.fault_rows import ROWS
 from segmind_sd3_contract.fault_trials import trials
+from segmind_sd3_contract.terminal import Console
 from segmind_sd3_contract.ways import WAYS
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _print(done: Sequence[Trial], counts: Mapping[str, int], seconds: float) -> 
         console.print(f"at most {most:.0f} MiB at once, of a reply that may have {allowed:.0f}")
     for trial in done:
         for deviation in trial.deviations:
-            console.print(f"{trial.fault}, {trial.way}: {deviation}", style="red", markup=False)
+            console.print(f"{trial.fault}, {trial.way}: {deviation}", style="red")
     console.print(", ".join(f"{count} {what}" for what, count in counts.items()), f"in {seconds:.0f} s")
 
 

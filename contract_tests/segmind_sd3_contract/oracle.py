@@ -211,7 +211,7 @@ def _reads_as(kind: str, text: str) -> bool:
 
 def speaks_of_credits(text: str) -> bool:
     """Whether an error's text is about credits, which is all that the pages give a 406 to mean."""
-    return re.search(r"credit|balance|spend\w*\W+limit", text, re.IGNORECASE) is not None
+    return re.search(r"credit|balance|spend\w{0,20}\W{1,20}limit", text, re.IGNORECASE) is not None
 
 
 def media_type(exchange: Exchange) -> str:

@@ -15,7 +15,7 @@ from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_contract.cassettes import sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 README: Final = Path("README.md")
 
@@ -48,25 +48,29 @@ def error_table() -> str:
         and kind.__module__ == errors.__name__
     ]
     listed = [kind for kind in found if kind not in (errors.SegmindError, errors.APIError)]
-    return table(
-        ("error", "statuses", "billed", "what happened, and who must act"),
-        ((f"`{kind.__name__}`", statuses(kind), billed(kind), first_paragraph(kind)) for kind in listed),
-    )
+    rows = (row for kind in listed for row in error_rows(kind))
+    return table(("error", "statuses", "billed", "tried again", "what happened, and what to do"), rows)
 
 
-def statuses(kind: type[errors.SegmindError]) -> str:
-    own = [str(status) for status, error in errors.STATUS_ERRORS.items() if error is kind]
-    named = {status // 100 for status in errors.STATUS_ERRORS}
-    rest = [
-        f"{'other ' if first in named else ''}{first}xx"
-        for first, error in errors.CLASS_ERRORS.items()
-        if error is kind
-    ]
-    return ", ".join([*own, *rest]) or "—"
+def error_rows(kind: type[errors.SegmindError]) -> Iterator[tuple[str, ...]]:
+    """Give a row for an error, or one for each of its rules where they differ."""
+    rules = [rule for rule in errors.RULES if rule.error is kind]
+    meanings = dict.fromkeys((rule.billed, rule.retryable) for rule in rules)
+    for billed, retryable in meanings or {(kind.billed, kind.retryable): None}:
+        own = [
+            status
+            for rule in rules
+            if (rule.billed, rule.retryable) == (billed, retryable)
+            for status in rule.statuses
+        ]
+        again = {True: "yes", False: "no", None: "with `Retry(unknown=True)`"}[retryable]
+        yield f"`{kind.__name__}`", statuses(own), f"`{billed}`", again, first_paragraph(kind)
 
 
-def billed(kind: type[errors.SegmindError]) -> str:
-    return f"`{kind.billed}`" if kind.billed is not None else "`None` or `True`"
+def statuses(own: Iterable[int]) -> str:
+    named = {status // 100 for rule in errors.RULES for status in rule.statuses}
+    texts = [f"{'other ' if each in named else ''}{each}xx" if each < 10 else str(each) for each in own]
+    return ", ".join(sorted(texts, key=lambda text: (not text.isdecimal(), text))) or "—"
 
 
 def first_paragraph(kind: type) -> str:

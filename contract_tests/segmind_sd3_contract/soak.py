@@ -1,8 +1,9 @@
-"""Many async calls at once, under faults: nothing outside the tree, nothing left open, memory flat.
+"""Many async calls at once, under faults and cancelled at random: nothing left open, and memory stays flat.
 
 Over real sockets, to a reference server in a thread of this process. Every other call arms a random fault, of
 HTTP or of the wire; which call meets it is left to chance. A call is known by its seed; seeds come round, so
-that the server's store of pictures is full early on and what grows afterwards is a leak.
+that the server's store of pictures is full early on and what grows afterwards is a leak. In the end as many
+honest calls as went at once must all be answered, on the same client.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from rich.console import Console
 from rich.progress import Progress
 from segmind_sd3 import AsyncClient, Generation, Retry, SegmindError
 
 from segmind_sd3_contract.fault_rows import ONE, ROWS
 from segmind_sd3_contract.ledger import Sending, sent_in_vain
 from segmind_sd3_contract.reference import MADE_UP_KEY, PROVOCATIONS, ReferenceServer
+from segmind_sd3_contract.terminal import Console
 from segmind_sd3_contract.traces import resident_bytes, watching
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ WARM_UP: Final = 5000
 GROWTH: Final = 1.1
 """How much it may grow all the same."""
 
+CANCELLED_WITHIN: Final = (0.0, 0.002, 0.01, 0.2)
+"""Seconds within which a call is cancelled: before it has a connection, and at every moment after."""
+
+LATER: Final = 64
+"""Honest calls after all others, all at once."""
+
+PATIENCE: Final = 20.0
+"""Seconds that an honest call has: a busy machine must not make a fault of it."""
+
 FAULTS: Final = [name for name in PROVOCATIONS if not ROWS[name].large]
 """All but those that fill the memory up to a limit: they would hide a leak."""
 
@@ -54,12 +64,17 @@ class Soak:
 
     calls: int
     at_once: int
+    to_cancel: int = 0
     seconds: float = 0.0
     memory_after_warm_up: int = 0
     memory_at_the_end: int = 0
     sendings: int = 0
     ended: Counter[str] = field(default_factory=Counter[str])
     wrong: list[str] = field(default_factory=list[str])
+
+
+CANCELLED: Final = "cancelled"
+"""The end of a call that was cancelled before it had another."""
 
 
 class _Books:
@@ -82,6 +97,8 @@ class _Books:
             self._soak.wrong.append(f"call {seed} says billed={says}, and the ledger {billed}")
 
     def close(self, seed: int, end: object) -> None:
+        if end is CANCELLED:
+            return
         if isinstance(end, (Generation, SegmindError)):
             self._says[seed] = True if isinstance(end, Generation) else end.billed
         else:
@@ -96,9 +113,26 @@ class _Books:
         self._read = {entry.n for entry in entries}
 
 
+async def _ended(client: AsyncClient, params: Params, seconds: float | None = None) -> object:
+    """Make a call, cancelled after so many seconds, and give what came of it."""
+    with anyio.move_on_after(seconds):
+        try:
+            return await client.sd35_turbo_txt2img(**params)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of the call
+            return error
+    return CANCELLED
+
+
+def _name(end: object) -> str:
+    if end is CANCELLED:
+        return CANCELLED
+    return "picture" if isinstance(end, Generation) else type(end).__name__
+
+
 async def _soaked(soak: Soak, server: ReferenceServer, url: str, each: Callable[[], object]) -> None:
     books, random = _Books(server, soak), Random(soak.calls)  # noqa: S311 - a test, not a secret
     numbers = iter(range(soak.calls))
+    cancelled = set(random.sample(range(soak.calls), soak.to_cancel))
     before = {task.id for task in anyio.get_running_tasks()}
 
     async def worker(client: AsyncClient) -> None:
@@ -109,13 +143,16 @@ async def _soaked(soak: Soak, server: ReferenceServer, url: str, each: Callable[
             books.open(params["seed"])
             if number % 2:
                 server.provoke(random.choice(FAULTS))
-            try:
-                end: object = await client.sd35_turbo_txt2img(**params)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of the call
-                end = error
+            seconds = random.random() * random.choice(CANCELLED_WITHIN) if number in cancelled else None
+            end = await _ended(client, params, seconds)
             books.close(params["seed"], end)
-            soak.ended["picture" if isinstance(end, Generation) else type(end).__name__] += 1
+            soak.ended[_name(end)] += 1
             each()
+
+    async def later(client: AsyncClient, seed: int) -> None:
+        end = await _ended(client.with_options(timeout=PATIENCE), {**ONE, "seed": seed})
+        if not isinstance(end, Generation):
+            soak.wrong.append(f"a later call ended as {_name(end)}: {end}")
 
     # Each call ends by its deadline; so does the whole.
     with anyio.fail_after(60 + soak.calls * DEADLINE / soak.at_once):
@@ -126,6 +163,10 @@ async def _soaked(soak: Soak, server: ReferenceServer, url: str, each: Callable[
                 for _ in range(soak.at_once):
                     workers.start_soon(worker, client)
             soak.memory_at_the_end = resident_bytes()
+            server.calm()
+            async with anyio.create_task_group() as calls:
+                for n in range(LATER):
+                    calls.start_soon(later, client, SEEDS + n)
     for seed in range(SEEDS):
         books.open(seed)
     left = [task.name for task in anyio.get_running_tasks() if task.id not in before]
@@ -133,10 +174,15 @@ async def _soaked(soak: Soak, server: ReferenceServer, url: str, each: Callable[
 
 
 def soaked(
-    calls: int, at_once: int, *, backend: str = "asyncio", each: Callable[[], object] = lambda: None
+    calls: int,
+    at_once: int,
+    *,
+    cancelled: int = 0,
+    backend: str = "asyncio",
+    each: Callable[[], object] = lambda: None,
 ) -> Soak:
-    """Make so many calls, so many at once; `each` is called after each."""
-    soak = Soak(calls, at_once)
+    """Make so many calls, so many at once, and cancel some; `each` is called after each."""
+    soak = Soak(calls, at_once, cancelled)
     server = ReferenceServer(credits=1e6)
     with watching(logs=False) as watch, server.listening() as url:
         begun = time.perf_counter()
@@ -160,6 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--at-once", type=int, default=64)
+    parser.add_argument("--cancelled", type=int, default=5_000, help="how many of them are cancelled")
     parser.add_argument("--trio", action="store_true", help="on trio in place of asyncio")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
@@ -167,7 +214,13 @@ def main() -> None:
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task(f"{asked.at_once} at once", total=asked.calls)
         backend = "trio" if asked.trio else "asyncio"
-        soak = soaked(asked.calls, asked.at_once, backend=backend, each=lambda: progress.advance(bar))
+        soak = soaked(
+            asked.calls,
+            asked.at_once,
+            cancelled=min(asked.cancelled, asked.calls),
+            backend=backend,
+            each=lambda: progress.advance(bar),
+        )
     if asked.json:
         print(json.dumps(asdict(soak), indent=1))  # noqa: T201
     else:
@@ -181,7 +234,7 @@ def main() -> None:
             f"{_megabytes(soak.memory_at_the_end)} at the end"
         )
         for each in islice(soak.wrong, 50):
-            console.print(each, style="red", markup=False)
+            console.print(each, style="red")
         console.print(f"{len(soak.wrong)} things that must not be")
     sys.exit(bool(soak.wrong))
 

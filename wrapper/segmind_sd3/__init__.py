@@ -9,27 +9,62 @@ with Client() as client:  # SEGMIND_API_KEY, or api_key=
 ```
 """
 
-from ._client import AsyncClient, Client
-from ._errors import (
-    APIError,
-    AuthenticationError,
-    BudgetExceeded,
-    ConnectionFailed,
-    InsufficientCredits,
-    InvalidRequest,
-    NotFound,
-    OutcomeUnknown,
-    Problem,
-    RateLimited,
-    RequestRefused,
-    SegmindError,
-    ServerError,
-    UnusableReply,
-)
-from ._prepared import Prepared
-from ._result import Generation, Image
-from ._retry import Retry
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._client import AsyncClient, Client
+    from ._errors import (
+        APIError,
+        AuthenticationError,
+        BudgetExceeded,
+        ConnectionFailed,
+        ConnectionTimedOut,
+        InsufficientCredits,
+        InvalidRequest,
+        NotFound,
+        OutcomeTimedOut,
+        OutcomeUnknown,
+        Problem,
+        RateLimited,
+        RequestRefused,
+        SegmindError,
+        ServerError,
+        UnusableReply,
+    )
+    from ._events import Finished, Sending, Waiting
+    from ._prepared import Prepared
+    from ._result import Credits, Generation, Image
+    from ._retry import Retry
+
+_MODULES = {
+    "_client": ("AsyncClient", "Client"),
+    "_errors": (
+        "APIError",
+        "AuthenticationError",
+        "BudgetExceeded",
+        "ConnectionFailed",
+        "ConnectionTimedOut",
+        "InsufficientCredits",
+        "InvalidRequest",
+        "NotFound",
+        "OutcomeTimedOut",
+        "OutcomeUnknown",
+        "Problem",
+        "RateLimited",
+        "RequestRefused",
+        "SegmindError",
+        "ServerError",
+        "UnusableReply",
+    ),
+    "_events": ("Finished", "Sending", "Waiting"),
+    "_prepared": ("Prepared",),
+    "_result": ("Credits", "Generation", "Image"),
+    "_retry": ("Retry",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "APIError",
@@ -38,11 +73,15 @@ __all__ = [
     "BudgetExceeded",
     "Client",
     "ConnectionFailed",
+    "ConnectionTimedOut",
+    "Credits",
+    "Finished",
     "Generation",
     "Image",
     "InsufficientCredits",
     "InvalidRequest",
     "NotFound",
+    "OutcomeTimedOut",
     "OutcomeUnknown",
     "Prepared",
     "Problem",
@@ -50,7 +89,21 @@ __all__ = [
     "RequestRefused",
     "Retry",
     "SegmindError",
+    "Sending",
     "ServerError",
     "UnusableReply",
+    "Waiting",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used: a program that only names an error loads no HTTP."""
+    if (module := _MODULE_OF.get(name)) is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

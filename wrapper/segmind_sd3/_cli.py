@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 from segmind_sd3_api.parameters import OPERATIONS
 
 from ._cli_run import Asked, Drawing, command_of, in_options, option_of
+from ._text import printable
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -156,6 +157,15 @@ class Commands(click.Group):
             return endpoint_command(operation)
         point = brought().get(cmd_name)
         return point and Brought(point)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            # A command of any package may name a file, or say what a server said.
+            message = printable(error.format_message())
+            error.format_message = lambda: message
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own signature
         with formatter.section("Endpoints"):

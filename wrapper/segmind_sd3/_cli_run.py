@@ -25,6 +25,7 @@ import click
 from ._errors import InvalidRequest, OutcomeUnknown, SegmindError, UnusableReply
 from ._imagefile import SUFFIXES
 from ._result import target_of
+from ._text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -85,7 +86,7 @@ class Drawing:
             return self._drawn()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a terminal is told, not shown a stack
             if self.asked.traceback:
-                traceback.print_exception(error)
+                echo("".join(traceback.format_exception(error)), err=True)
             return self._failed(error)
 
     def _drawn(self) -> int:
@@ -107,8 +108,8 @@ class Drawing:
 
     def _client(self) -> Client:
         from ._client import Client  # noqa: PLC0415 - loads httpx, which `--help` does without
+        from ._options import key_of  # noqa: PLC0415 - as above
         from ._retry import Retry  # noqa: PLC0415 - as above
-        from ._settings import key_of  # noqa: PLC0415 - as above
 
         asked = self.asked
         options: dict[str, Any] = {"retry": Retry(attempts=1)} if asked.no_retry else {}
@@ -122,10 +123,10 @@ class Drawing:
             raise InvalidRequest("--base-url is empty: give an address, or leave it out")
         if asked.dry_run:
             return Client(NO_KEY, base_url=asked.base_url, **options)
-        if key_of(None) is None:
+        if isinstance(wrong := key_of(None), InvalidRequest):
+            problem = str(wrong).removesuffix(", or pass api_key=")
             raise InvalidRequest(
-                "there is no usable API key: set SEGMIND_API_KEY, or add --local to draw with the "
-                "reference server, which needs none"
+                f"{problem}, or add --local to draw with the reference server, which needs none"
             )
         return Client(base_url=asked.base_url, **options)
 
@@ -167,7 +168,7 @@ class Drawing:
     # -- What is told -------------------------------------------------------------------------------------
 
     def _target(self, prepared: Prepared) -> str:
-        from ._settings import BASE_URL  # noqa: PLC0415 - loads httpx, as above
+        from ._options import BASE_URL  # noqa: PLC0415 - loads httpx, as above
 
         origin = prepared.url.removesuffix(self.operation.path)
         return "local" if self.asked.local else "live" if origin == BASE_URL else origin
@@ -177,7 +178,7 @@ class Drawing:
         if self.asked.as_json:
             self._json(target=self._target(prepared), url=prepared.url, body=prepared.body, curl=curl)
         else:
-            click.echo(curl)
+            echo(curl)
         return 0
 
     def _tell(self, prepared: Prepared, drawn: Generation, files: list[Path], fault: Fault) -> int:
@@ -201,11 +202,11 @@ class Drawing:
             warn(moved)
         facts = (("seed {}", drawn.seed), ("cost ${}", drawn.cost), ("${} left", drawn.credits_remaining))
         told = [form.format(fact) for form, fact in facts if fact is not None]
-        click.echo("  ".join([", ".join(names), f"{first.width}x{first.height}", *told]))
+        echo("  ".join([", ".join(names), f"{first.width}x{first.height}", *told]))
         if target == "local":
             click.echo("Drawn by the REFERENCE server, not live: no model, and no money.")
         elif target != "live":
-            click.echo(f"Drawn by {target}, not by the live service.")
+            echo(f"Drawn by {target}, not by the live service.")
         return 1 if fault else 0
 
     def _failed(self, error: BaseException) -> int:
@@ -236,7 +237,7 @@ class Drawing:
             return code
         click.echo("Interrupted.", err=True) if code == 130 else warn(message)
         if code != 2:
-            click.echo(fate(billed, self.saved), err=True)
+            echo(fate(billed, self.saved), err=True)
         return code
 
     def _advice(self, error: InvalidRequest) -> str:
@@ -268,8 +269,13 @@ def in_options(advice: str) -> str:
     return re.sub(r"\ba str\b", "a text", advice)
 
 
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a text that may hold what a server, a proxy or a file's name says."""
+    click.echo(printable(text), err=err)
+
+
 def warn(message: str) -> None:
-    click.echo(f"{click.style('Error:', fg='red')} {message}", err=True)
+    click.echo(f"{click.style('Error:', fg='red')} {printable(message)}", err=True)
 
 
 def kept(save: Callable[[Path], list[Path]], path: Path) -> tuple[list[Path], Fault]:

@@ -1,91 +1,40 @@
 """The two clients: what a user calls. One method for each endpoint, the same on both, but for `await`."""
 
-import inspect
+import json
 import ssl
-import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import Any, Final, Generic, Self, TypeVar, Unpack, get_args
+from typing import Any, Final, Generic, Self, TypeVar
 
 import anyio.to_thread
 import httpx
 from segmind_sd3_api.calls import CALLS
-from segmind_sd3_api.client import AuthenticatedClient
-from segmind_sd3_api.parameters import (
-    OPERATIONS,
-    Operation,
-    Sd3LargeImg2ImgParams,
-    Sd3MediumImg2ImgParams,
-    Sd3MediumTileParams,
-    Sd3MediumTxt2ImgParams,
-    Sd35TurboTxt2ImgParams,
-)
+from segmind_sd3_api.parameters import Operation
 
-from ._connections import AsyncTransport, Deadline, LoopPools, Transport
+from ._connections import Deadline
+from ._endpoints import AsyncEndpoints, Endpoints
+from ._errors import InvalidRequest
+from ._events import Event
+from ._exchange import Arrival, Step, exchange
 from ._image_input import fetch, fetch_async
+from ._options import key_of, secrets_of
 from ._prepared import Prepared
-from ._result import Generation
+from ._public import public
+from ._reply import interpret, interpret_credits
+from ._result import Credits, Generation
 from ._retry import Retry
-from ._settings import TIMEOUT, Settings, changed, key_of, settings
-from ._transport import AsyncDriver, Driver
+from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
+from ._transport import AsyncNetwork, Network, drive, drive_async
 from ._validation import checked, operation_of, pending
+from ._version import USER_AGENT
+from ._wire import Request
 
-M = TypeVar("M", bound=Callable[..., Any])
-P = TypeVar("P")
-
-
-DEPRECATED: Final = "Deprecated: the vendor retires this endpoint.\n\n"
-
-DOCUMENTATION: Final = """{operation.summary}
-
-{deprecated}{operation.doc}
-
-Args:
-{listed}
-    extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page knows.
-
-Returns:
-    The pictures, and what the reply said of them.
-
-Raises:
-    InvalidRequest: a parameter is wrong; nothing was sent, and every wrong one is named.
-    SegmindError: any other failure; its `billed` says whether the call was paid for.
-
-Source: {operation.page}
-"""
+N = TypeVar("N", Network, AsyncNetwork)
 
 
-def endpoint(method: M) -> M:
-    """Give a method the signature and the documentation that the generated table has for its name.
-
-    Editors read the typed dict behind `Unpack`; notebooks, `help` and `inspect` see only `**params`.
-    """
-    operation = OPERATIONS[method.__name__]
-    public = [known for known in operation.parameters.values() if not known.hidden]
-    (params,) = get_args(method.__annotations__["params"])
-    hints = params.__annotations__
-    made = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
-    missing = inspect.Parameter.empty
-    signature = inspect.Signature(
-        [
-            inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD),
-            *(
-                made(known.name, default=missing, annotation=get_args(hints[known.name])[0])
-                if known.required
-                else made(known.name, default=None, annotation=hints[known.name])
-                for known in public
-            ),
-            made("extra", default=None, annotation=hints["extra"]),
-        ],
-        return_annotation=method.__annotations__["return"],
-    )
-    vars(method)["__signature__"] = signature
-    listed = "\n".join(f"    {known.name}: {known.doc}" for known in public)
-    method.__doc__ = DOCUMENTATION.format(
-        operation=operation, listed=listed, deprecated=DEPRECATED if operation.deprecated else ""
-    )
-    return method
+SENT_HEADERS: Final = [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
+"""What every call sends. Pictures gain nothing by compression: none is asked for."""
 
 
 def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
@@ -98,24 +47,69 @@ def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
         )
 
 
-def generated_client(
-    base_url: str, driver: httpx.BaseTransport | httpx.AsyncBaseTransport
-) -> AuthenticatedClient:
-    return AuthenticatedClient(
-        base_url=base_url,
-        token="set by the transport",  # noqa: S106 - the key is not known up here
-        prefix="",
-        auth_header_name="x-api-key",
-        httpx_args={"transport": driver, "trust_env": False},
-    )
+def prepare(settings: Settings, operation: str, body: dict[str, Any]) -> tuple[Prepared, Request]:
+    """Return a call that is complete, and the request that sends it."""
+    generated = CALLS[operation].request(body)
+    content = json.dumps(
+        generated["json"], ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    ).encode()
+    prepared = Prepared(operation, settings.base_url + generated["url"], content)
+    return prepared, _request(prepared, generated)
 
 
-class _Base(Generic[P]):
+def request_of(settings: Settings, prepared: Prepared) -> Request:
+    """Return the request that sends a prepared call, which may have been made by hand.
+
+    Raises:
+        InvalidRequest: it can't be sent as it stands.
+    """
+    origin = settings.base_url.partition("://")[2].partition("/")[0]
+    start = f"{settings.base_url.partition('://')[0]}://{origin}/"
+    url: Any = prepared.url
+    if not (isinstance(url, str) and url.startswith(start) and _is_target(url)):
+        raise InvalidRequest(f"the prepared call's url does not lead to the client's own origin, {start}")
+    operation = operation_of(prepared.operation).operation_id
+    try:
+        generated = CALLS[operation].request(prepared.body)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
+        raise InvalidRequest(
+            f"the prepared call's content is no JSON object with what {operation} requires "
+            f"({type(wrong).__name__}: {wrong}): make it with client.prepare()"
+        ) from None
+    return _request(prepared, generated)
+
+
+def _is_target(url: str) -> bool:
+    return url.isascii() and url.isprintable() and not any(c in url for c in " #")
+
+
+def _request(prepared: Prepared, generated: dict[str, Any]) -> Request:
+    headers = [(name.lower().encode(), value.encode()) for name, value in generated["headers"].items()]
+    headers += [*SENT_HEADERS, (b"content-length", str(len(prepared.content)).encode())]
+    method = generated["method"].upper().encode()
+    return Request(method, _target(prepared.url), headers, prepared.content)
+
+
+def credits_request(settings: Settings) -> tuple[str, Request]:
+    """Return the request for the account's balance (evidence: vendor), and its address."""
+    url = f"{settings.base_url}/v1/get-user-credits"
+    return url, Request(b"GET", _target(url), SENT_HEADERS)
+
+
+def _target(url: str) -> bytes:
+    return b"/" + url.split("/", 3)[3].encode()
+
+
+def seed_of(body: dict[str, Any]) -> int | None:
+    seed = body.get("seed")
+    return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
+
+
+class _Base(Generic[N]):
     """What both clients share: their options, and whose the connections are."""
 
     _settings: Settings
-    _pool: P
-    _generated: AuthenticatedClient
+    _network: N
     _owner: bool
 
     def with_options(
@@ -126,10 +120,31 @@ class _Base(Generic[P]):
         del api_key  # as in __init__
         copy = object.__new__(type(self))
         copy._settings = changed(self._settings, key, timeout, retry)
-        copy._pool = self._pool
-        copy._generated = self._generated
+        copy._network = self._network
         copy._owner = False
         return copy
+
+    def _drawing(
+        self, prepared: Prepared, seed: int | None, deadline: Deadline
+    ) -> Generator[Step, Arrival, Generation]:
+        """Return the exchange of a call that draws."""
+        made = self._settings
+        return exchange(
+            made.retry,
+            lambda event: interpret(event, made.key, seed),
+            left=deadline.left,
+            report=made.reporter(prepared.operation),
+        )
+
+    def _asking(self, deadline: Deadline) -> Generator[Step, Arrival, Credits]:
+        """Return the exchange of a call that asks for the balance."""
+        made = self._settings
+        return exchange(
+            made.retry,
+            lambda event: interpret_credits(event, made.key),
+            left=deadline.left,
+            report=made.reporter("credits"),
+        )
 
     def __repr__(self) -> str:
         # Whoever prints locals asks a client that was refused its options, too.
@@ -137,44 +152,32 @@ class _Base(Generic[P]):
         return f"{type(self).__name__}(base_url={made.base_url if made else None!r})"
 
 
-class _Pool:
-    """The connections of a sync client: made at the first call, since a TLS context takes a while to make."""
-
-    def __init__(self, transport: httpx.BaseTransport | None, options: Settings) -> None:
-        self._transport = transport
-        self._options = options
-        self._lock = threading.Lock()
-
-    def current(self) -> httpx.BaseTransport:
-        with self._lock:
-            if self._transport is None:
-                self._transport = Transport(**self._options.network())
-            return self._transport
-
-    def close(self) -> None:
-        with self._lock:
-            if self._transport is not None:
-                self._transport.close()
-
-
-class Client(_Base[_Pool]):
+@public
+class Client(Endpoints, _Base[Network]):
     """Draws pictures with Segmind's five Stable Diffusion 3 endpoints.
 
     Use it as a context manager, or call `close`. It may be shared by threads.
 
     Args:
         api_key: the key; else `SEGMIND_API_KEY`. It goes to the base URL's origin alone.
-        base_url: the origin of the API; else `SEGMIND_BASE_URL`, else the live one. `/v1` may follow.
+        base_url: the origin of the API, or a gateway's address with a path; else `SEGMIND_BASE_URL`, else
+            the live one. `/v1` may follow.
         timeout: the deadline of a whole call in seconds, with its retries, waits and body.
         retry: when a call is sent again; by default, only where it certainly was not billed.
         transport: an httpx transport to send by, such as the reference server's. It is closed with the
             client, and bounded by httpx's timeouts, each operation for itself.
         proxy: the URL of a proxy; else what the environment names (`HTTPS_PROXY`, `NO_PROXY`).
-        verify: an SSL context, or False to trust any certificate; else `SSL_CERT_FILE` counts.
+        verify: an SSL context, or False to trust any certificate; else the certificates of `SSL_CERT_FILE`
+            and `SSL_CERT_DIR` count, else those of `REQUESTS_CA_BUNDLE`, else those of `CURL_CA_BUNDLE`.
         allow_private_image_urls: whether an image may be fetched from an address that is not public.
+        max_connections: how many connections may be open at once.
+        headers: headers that a gateway asks for, such as `Authorization`. They are kept as secret as the
+            key, and never replace a header that the SDK sets.
+        on_event: called with each `Sending`, `Waiting` and `Finished` of a call, in the thread or task that
+            makes it. What it raises is logged, and changes nothing.
 
     Raises:
-        InvalidRequest: there is no key, or the base URL is none to send it to.
+        InvalidRequest: an option is wrong: there is no usable key, or the base URL is none to send it to.
     """
 
     def __init__(
@@ -188,42 +191,28 @@ class Client(_Base[_Pool]):
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
+        max_connections: int = MAX_CONNECTIONS,
+        headers: Mapping[str, str] | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        key = key_of(api_key)
-        # Whatever raises below may be shown with its frames' locals: the text is in none of them.
-        del api_key
+        key = secrets_of(api_key, headers)
+        # Whatever raises below may be shown with its frames' locals: no secret is in them.
+        del api_key, headers
         self._settings = settings(
             key=key,
             base_url=base_url,
             timeout=timeout,
             retry=retry,
+            transport=transport,
+            transport_type=httpx.BaseTransport,
             proxy=proxy,
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
+            max_connections=max_connections,
+            on_event=on_event,
         )
-        self._pool = _Pool(transport, self._settings)
-        self._generated = generated_client(self._settings.base_url, Driver(self._pool.current))
+        self._network = Network(transport, self._settings.route, max_connections)
         self._owner = True
-
-    @endpoint
-    def sd3_medium_tile(self, **params: Unpack[Sd3MediumTileParams]) -> Generation:
-        return self._draw("sd3_medium_tile", params)
-
-    @endpoint
-    def sd3_medium_img2img(self, **params: Unpack[Sd3MediumImg2ImgParams]) -> Generation:
-        return self._draw("sd3_medium_img2img", params)
-
-    @endpoint
-    def sd3_medium_txt2img(self, **params: Unpack[Sd3MediumTxt2ImgParams]) -> Generation:
-        return self._draw("sd3_medium_txt2img", params)
-
-    @endpoint
-    def sd3_large_img2img(self, **params: Unpack[Sd3LargeImg2ImgParams]) -> Generation:
-        return self._draw("sd3_large_img2img", params)
-
-    @endpoint
-    def sd35_turbo_txt2img(self, **params: Unpack[Sd35TurboTxt2ImgParams]) -> Generation:
-        return self._draw("sd35_turbo_txt2img", params)
 
     def prepare(self, operation: str, /, **params: Any) -> Prepared:
         """Check and complete a call without sending it. An image URL is fetched; nothing is paid.
@@ -233,35 +222,48 @@ class Client(_Base[_Pool]):
             ConnectionFailed: an image URL can't be fetched.
         """
         warn_if_deprecated(operation_of(operation), frames=1)
-        return self._prepared(operation, params, self._settings.deadline())
+        return prepare(self._settings, operation, self._body(operation, params, self._settings.deadline()))[0]
 
     def send(self, prepared: Prepared) -> Generation:
-        """Send a prepared call. Sending it twice draws and pays twice."""
-        return self._sent(prepared, self._settings.deadline())
+        """Send a prepared call. To send it twice draws and pays twice.
+
+        Raises:
+            InvalidRequest: the call was made by hand, and can't be sent as it stands.
+        """
+        request = request_of(self._settings, prepared)
+        return self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(operation_of(operation), frames=2)
         deadline = self._settings.deadline()
-        return self._sent(self._prepared(operation, params, deadline), deadline)
+        body = self._body(operation, params, deadline)
+        return self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
 
-    def _prepared(self, operation: str, params: Any, deadline: Deadline) -> Prepared:
+    def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
         body = checked(operation_of(operation), params)
         for name, url in pending(body):
             body[name] = fetch(name, url, deadline, **self._settings.fetching())
-        return self._settings.prepared(operation, body)
+        return body
 
-    def _sent(self, prepared: Prepared, deadline: Deadline) -> Generation:
-        call = self._settings.call(prepared, deadline)
-        generated = CALLS[prepared.operation]
-        with call.under_way():
-            generated.sync(client=self._generated, body=generated.body(prepared.body))
-        return call.drawn()
+    def _send(self, prepared: Prepared, request: Request, seed: int | None, deadline: Deadline) -> Generation:
+        send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
+        return drive(self._drawing(prepared, seed, deadline), send, self._settings.closed.wait)
+
+    def credits(self) -> Credits:
+        """Ask for the account's balance, which costs nothing.
+
+        Raises:
+            SegmindError: the balance can't be had.
+        """
+        deadline = self._settings.deadline()
+        send = partial(self._network.send, *credits_request(self._settings), self._settings.key, deadline)
+        return drive(self._asking(deadline), send, self._settings.closed.wait)
 
     def close(self) -> None:
         """Close the connections, where this client made them."""
         if self._owner:
             self._settings.closed.set()
-            self._pool.close()
+            self._network.close()
 
     def __enter__(self) -> Self:
         return self
@@ -270,7 +272,8 @@ class Client(_Base[_Pool]):
         self.close()
 
 
-class AsyncClient(_Base[LoopPools]):
+@public
+class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
     """Draws pictures as `Client` does, with `await`, on asyncio and on trio.
 
     Use it as an async context manager, or call `aclose`. It keeps connections for each event loop, so one
@@ -290,43 +293,28 @@ class AsyncClient(_Base[LoopPools]):
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
+        max_connections: int = MAX_CONNECTIONS,
+        headers: Mapping[str, str] | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        key = key_of(api_key)
-        # Whatever raises below may be shown with its frames' locals: the text is in none of them.
-        del api_key
+        key = secrets_of(api_key, headers)
+        # Whatever raises below may be shown with its frames' locals: no secret is in them.
+        del api_key, headers
         self._settings = settings(
             key=key,
             base_url=base_url,
             timeout=timeout,
             retry=retry,
+            transport=transport,
+            transport_type=httpx.AsyncBaseTransport,
             proxy=proxy,
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
+            max_connections=max_connections,
+            on_event=on_event,
         )
-        network = self._settings.network()
-        self._pool = LoopPools(lambda: transport or AsyncTransport(**network))
-        self._generated = generated_client(self._settings.base_url, AsyncDriver(self._pool.current))
+        self._network = AsyncNetwork(transport, self._settings.route, max_connections)
         self._owner = True
-
-    @endpoint
-    async def sd3_medium_tile(self, **params: Unpack[Sd3MediumTileParams]) -> Generation:
-        return await self._draw("sd3_medium_tile", params)
-
-    @endpoint
-    async def sd3_medium_img2img(self, **params: Unpack[Sd3MediumImg2ImgParams]) -> Generation:
-        return await self._draw("sd3_medium_img2img", params)
-
-    @endpoint
-    async def sd3_medium_txt2img(self, **params: Unpack[Sd3MediumTxt2ImgParams]) -> Generation:
-        return await self._draw("sd3_medium_txt2img", params)
-
-    @endpoint
-    async def sd3_large_img2img(self, **params: Unpack[Sd3LargeImg2ImgParams]) -> Generation:
-        return await self._draw("sd3_large_img2img", params)
-
-    @endpoint
-    async def sd35_turbo_txt2img(self, **params: Unpack[Sd35TurboTxt2ImgParams]) -> Generation:
-        return await self._draw("sd35_turbo_txt2img", params)
 
     async def prepare(self, operation: str, /, **params: Any) -> Prepared:
         """Check and complete a call without sending it. An image URL is fetched; nothing is paid.
@@ -336,40 +324,56 @@ class AsyncClient(_Base[LoopPools]):
             ConnectionFailed: an image URL can't be fetched.
         """
         warn_if_deprecated(operation_of(operation), frames=1)
-        return await self._prepared(operation, params, self._settings.deadline())
+        body = await self._body(operation, params, self._settings.deadline())
+        return prepare(self._settings, operation, body)[0]
 
     async def send(self, prepared: Prepared) -> Generation:
-        """Send a prepared call. Sending it twice draws and pays twice."""
-        return await self._sent(prepared, self._settings.deadline())
+        """Send a prepared call. To send it twice draws and pays twice.
+
+        Raises:
+            InvalidRequest: the call was made by hand, and can't be sent as it stands.
+        """
+        request = request_of(self._settings, prepared)
+        return await self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(operation_of(operation), frames=2)
         deadline = self._settings.deadline()
-        return await self._sent(await self._prepared(operation, params, deadline), deadline)
+        body = await self._body(operation, params, deadline)
+        return await self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
 
-    async def _prepared(self, operation: str, params: Any, deadline: Deadline) -> Prepared:
+    async def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
         known = operation_of(operation)
         if any(parameter.kind == "image" for parameter in known.parameters.values()):
-            # Reading and encoding a file would hold up every other task of the loop.
+            # To read and encode a file would hold up every other task of the loop.
             body = await anyio.to_thread.run_sync(partial(checked, known, params))
         else:
             body = checked(known, params)
         for name, url in pending(body):
             body[name] = await fetch_async(name, url, deadline, **self._settings.fetching())
-        return self._settings.prepared(operation, body)
+        return body
 
-    async def _sent(self, prepared: Prepared, deadline: Deadline) -> Generation:
-        call = self._settings.call(prepared, deadline)
-        generated = CALLS[prepared.operation]
-        with call.under_way():
-            await generated.asyncio(client=self._generated, body=generated.body(prepared.body))
-        return call.drawn()
+    async def _send(
+        self, prepared: Prepared, request: Request, seed: int | None, deadline: Deadline
+    ) -> Generation:
+        send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
+        return await drive_async(self._drawing(prepared, seed, deadline), send)
+
+    async def credits(self) -> Credits:
+        """Ask for the account's balance, which costs nothing.
+
+        Raises:
+            SegmindError: the balance can't be had.
+        """
+        deadline = self._settings.deadline()
+        send = partial(self._network.send, *credits_request(self._settings), self._settings.key, deadline)
+        return await drive_async(self._asking(deadline), send)
 
     async def aclose(self) -> None:
         """Close this event loop's connections, where this client made them."""
         if self._owner:
             self._settings.closed.set()
-            await self._pool.aclose()
+            await self._network.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
-"""Every way a call can fail: who must act, and whether it was paid for.
+"""Every way a call can fail: who must act, whether it was billed, and whether it is tried again.
 
-`billed` is the question that each error answers: False, it certainly was not; True, it was, and what came
-is kept; None, nobody can know. The tables at the end are the whole mapping from statuses to errors.
+`billed` is False where the call certainly was not billed, True where it was (what came is kept), and None
+where nobody can know. `RULES`, at the end, is the whole mapping from statuses to errors.
 """
 
 from __future__ import annotations
@@ -10,30 +10,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+from ._limits import MAX_TEXTS
+from ._public import public
 from ._result import write_whole
-from ._wire import json_of
+from ._wire import clip
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
     from datetime import datetime
 
-    from ._wire import Key, Reply
+    from ._wire import Reply
 
 
+@public
 class SegmindError(Exception):
     """The root of every error that a call raises.
 
     Attributes:
-        billed: whether the call was paid for; None where nobody can know.
+        billed: whether the call was billed; None where nobody can know.
+        retryable: whether the SDK may send the call again by itself; None where it does so only with
+            `Retry(unknown=True)`, since the call may have been billed.
     """
 
     billed: bool | None = False
+    retryable: bool | None = False
 
 
 # -- Refused here -----------------------------------------------------------------------------------------
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One parameter that is wrong: what was given, and what is allowed or to be done instead."""
@@ -50,8 +57,9 @@ class Problem:
         )
 
 
+@public
 class InvalidRequest(SegmindError, ValueError):
-    """The call is wrong and was not sent: a parameter, the key, the base URL. You must change it.
+    """The call is wrong and was not sent: a parameter, the key, an option. Change it.
 
     Attributes:
         problems: every parameter that is wrong, with what was given and what is allowed.
@@ -64,29 +72,32 @@ class InvalidRequest(SegmindError, ValueError):
         self.problems = problems
 
 
+@public
 class BudgetExceeded(SegmindError):
-    """The call would go over the cap that you set, and was not sent."""
+    """The call would exceed the budget that you set, and was not sent."""
 
 
 # -- No whole reply ---------------------------------------------------------------------------------------
 
 
+@public
 class ConnectionFailed(SegmindError):
-    """No connection was made and nothing was sent. The network, a proxy or the base URL must be mended.
+    """No connection was made, or the request was never handed over whole. Check network, proxy and base URL.
 
-    Attributes:
-        may_pass: false where another try is sure to fail alike, as with a certificate that is not trusted.
+    `retryable` is false where another try is sure to fail alike, as with a certificate that is not trusted.
     """
 
-    may_pass: bool = True
+    retryable: bool | None = True
 
 
+@public
 class ConnectionTimedOut(ConnectionFailed, TimeoutError):
-    """The deadline came before the call was sent."""
+    """The deadline came before the request was handed over whole."""
 
 
+@public
 class OutcomeUnknown(SegmindError):
-    """The call was sent and no whole reply came: it may have been drawn and billed; it was, once a 200 began.
+    """The call was sent and no whole reply came: it may have been billed; it was, once a 200 began.
 
     It is never sent again unless you say so (`Retry(unknown=True)`): look at your credits first.
 
@@ -97,6 +108,7 @@ class OutcomeUnknown(SegmindError):
     """
 
     billed: bool | None = None
+    retryable: bool | None = None
     status: int | None = None
     headers: Mapping[str, str]
     body: bytes = b""
@@ -113,6 +125,7 @@ class OutcomeUnknown(SegmindError):
         return _save_body(self.body, path)
 
 
+@public
 class OutcomeTimedOut(OutcomeUnknown, TimeoutError):
     """The deadline came after the call was sent and before its whole reply was there."""
 
@@ -120,6 +133,7 @@ class OutcomeTimedOut(OutcomeUnknown, TimeoutError):
 # -- The service answered ---------------------------------------------------------------------------------
 
 
+@public
 class APIError(SegmindError):
     """The service answered, and not with a picture.
 
@@ -128,7 +142,7 @@ class APIError(SegmindError):
         message: what the service said, taken out of its JSON, text or HTML.
         request_id: the service's name for this call, where it gave one (header `x-request-id`).
         headers: the reply's headers, names in lower case.
-        body: the reply's body, byte for byte except that the key is blotted out.
+        body: the reply's body, byte for byte, except that the key is taken out of it.
     """
 
     status: int = 0
@@ -137,49 +151,13 @@ class APIError(SegmindError):
     headers: Mapping[str, str]
     body: bytes = b""
 
-    def __init__(self, message: str, reply: Reply | None = None, *, told: str = "") -> None:
+    def __init__(self, message: str, reply: Reply | None = None, *, text: str = "") -> None:
         super().__init__(message)
-        self.message = told or message
+        self.message = text or message
         self.headers = {}
         if reply is not None:
             self.status, self.headers, self.body = reply.status, dict(reply.headers), reply.body
             self.request_id = reply.headers.get("x-request-id")
-
-
-class RequestRefused(APIError):
-    """The service takes no such request. You must change it."""
-
-
-class AuthenticationError(APIError):
-    """The key is missing, wrong, or may not use this model. You must give another, or ask for access."""
-
-
-class InsufficientCredits(APIError):
-    """The account has too few credits, or has met its spend limit; a 406 may say so too. You must pay."""
-
-
-class NotFound(APIError):
-    """There is no such model any more, or the base URL is wrong. You must look which."""
-
-
-class RateLimited(APIError):
-    """Too many calls in too short a time. You must wait.
-
-    Attributes:
-        reset_at: when the window ends, where the reply says so; aware, in UTC.
-    """
-
-    reset_at: datetime | None = None
-
-
-class ServerError(APIError):
-    """The service failed. The vendor must act; yet a 500 is often a bad parameter in disguise."""
-
-
-class UnusableReply(APIError):
-    """A success that is no whole picture. It is kept; billed, if it names a cost or holds picture bytes."""
-
-    billed: bool | None = None
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the reply's body to a new file, byte for byte.
@@ -190,6 +168,49 @@ class UnusableReply(APIError):
         return _save_body(self.body, path)
 
 
+@public
+class RequestRefused(APIError):
+    """The service refuses this request. Change it."""
+
+
+@public
+class AuthenticationError(APIError):
+    """The key is missing, wrong, or may not use this model. Give another, or ask for access."""
+
+
+@public
+class InsufficientCredits(APIError):
+    """The account has too few credits, or has met its spend limit; a 406 may say so too. Add credits."""
+
+
+@public
+class NotFound(APIError):
+    """There is no such model (any more), or the base URL is wrong."""
+
+
+@public
+class RateLimited(APIError):
+    """Too many calls in too short a time. Wait.
+
+    Attributes:
+        reset_at: when the window ends, where the reply says so; aware, in UTC.
+    """
+
+    reset_at: datetime | None = None
+
+
+@public
+class ServerError(APIError):
+    """The service failed. A 500 is often caused by a bad parameter; whether a 503 was billed is unknown."""
+
+
+@public
+class UnusableReply(APIError):
+    """A success that is no whole picture. It is kept; billed, if it names a cost or holds picture bytes."""
+
+    billed: bool | None = None
+
+
 def _save_body(body: bytes, path: str | os.PathLike[str]) -> Path:
     write_whole(body, Path(path), overwrite=False)
     return Path(path)
@@ -197,33 +218,45 @@ def _save_body(body: bytes, path: str | os.PathLike[str]) -> Path:
 
 # -- From a reply to an error -----------------------------------------------------------------------------
 
-_TEXT_KEYS: Final = ("error_description", "error", "message", "detail", "html-message", "msg")
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a reply of some statuses means: the error, whether it was billed, and whether it is tried again.
+
+    Attributes:
+        statuses: the statuses; a number below 10 is the first digit of all that have no rule of their own.
+        error: the error's class.
+        billed: what is known of money by the status alone. A cost or a picture in the reply says more.
+        retryable: as in `SegmindError`.
+    """
+
+    statuses: tuple[int, ...]
+    error: type[APIError | OutcomeUnknown]
+    billed: bool | None
+    retryable: bool | None = False
 
 
-def text_of(content: object, depth: int = 4) -> str:
-    """Find the words in an error's JSON: the envelope differs from surface to surface (evidence: vendor)."""
-    match content:
-        case str():
-            return content.strip()
-        case dict() if depth:
-            known = cast("dict[str, object]", content)
-            return next((text for key in _TEXT_KEYS if (text := text_of(known.get(key), depth - 1))), "")
-        case list() if depth:
-            texts = (text_of(item, depth - 1) for item in cast("list[object]", content))
-            return "; ".join(text for text in texts if text)
-        case _:
-            return ""
+RULES: Final = (
+    Rule((401, 403), AuthenticationError, billed=False),
+    Rule((402,), InsufficientCredits, billed=False),
+    Rule((404, 410), NotFound, billed=False),
+    Rule((429,), RateLimited, billed=False, retryable=True),
+    Rule((500,), ServerError, billed=False),
+    Rule((503,), ServerError, billed=None, retryable=None),
+    Rule((408, 499), OutcomeUnknown, billed=None, retryable=None),
+    Rule((2,), UnusableReply, billed=None),
+    Rule((3, 4), RequestRefused, billed=False),
+    Rule((1, 5), OutcomeUnknown, billed=None, retryable=None),
+)
+"""The whole mapping from statuses to errors. For money the more cautious reading wins: a gateway sends a 503
+too when the service behind it broke off with the request in its hands."""
+
+_RULES: Final = {status: rule for rule in RULES for status in rule.statuses}
+_NO_HTTP: Final = _RULES[1]
 
 
-def text_in(reply: Reply) -> str:
-    """Give what a reply says in words: out of its JSON, else its text."""
-    return text_of(json_of(reply.body)) or reply.body[:4096].decode("utf-8", "replace").strip()
-
-
-def clipped(text: str, limit: int = 500) -> str:
-    """Give a text on one line, and at most so many characters of it."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def rule_for(status: int) -> Rule:
+    return _RULES.get(status) or _RULES.get(status // 100, _NO_HTTP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,47 +268,22 @@ class Fault:
     billed: bool | None
     advice: str = ""
     reset_at: datetime | None = None
+    retryable: bool | None = False
 
 
-STATUS_ERRORS: Final[Mapping[int, type[APIError | OutcomeUnknown]]] = {
-    401: AuthenticationError,
-    402: InsufficientCredits,
-    403: AuthenticationError,
-    404: NotFound,
-    408: OutcomeUnknown,
-    410: NotFound,
-    429: RateLimited,
-    499: OutcomeUnknown,
-    500: ServerError,
-    503: ServerError,
-}
-"""The error of each status that has one of its own."""
-
-CLASS_ERRORS: Final[Mapping[int, type[APIError | OutcomeUnknown]]] = {
-    1: OutcomeUnknown,
-    2: UnusableReply,
-    3: RequestRefused,
-    4: RequestRefused,
-    5: OutcomeUnknown,
-}
-"""The error of every other status, by its first digit."""
+_TEXT_KEYS: Final = ("error_description", "error", "message", "detail", "html-message", "msg")
 
 
-def error_for(status: int) -> type[APIError | OutcomeUnknown]:
-    return STATUS_ERRORS.get(status) or CLASS_ERRORS.get(status // 100, OutcomeUnknown)
-
-
-def raised(fault: Fault, reply: Reply, key: Key) -> APIError | OutcomeUnknown:
-    """Make the error of a fault, with the key blotted out of everything that the service echoed."""
-    reply = key.blot(reply)
-    told = clipped(key.redact(fault.told))
-    request_id = reply.headers.get("x-request-id")
-    parts = (f"HTTP {reply.status}: {told}", fault.advice, f"(request {request_id})" if request_id else "")
-    sentence = " ".join(part for part in parts if part)
-    if issubclass(fault.error, OutcomeUnknown):
-        return fault.error(sentence, reply, billed=fault.billed)
-    error = fault.error(sentence, reply, told=told)
-    error.billed = fault.billed
-    if isinstance(error, RateLimited):
-        error.reset_at = fault.reset_at
-    return error
+def text_of(content: object, depth: int = 4) -> str:
+    """Find the words in an error's JSON: the envelope differs from surface to surface (evidence: vendor)."""
+    match content:
+        case str():
+            return clip(content)
+        case dict() if depth:
+            known = cast("dict[str, object]", content)
+            return next((text for key in _TEXT_KEYS if (text := text_of(known.get(key), depth - 1))), "")
+        case list() if depth:
+            texts = (text_of(item, depth - 1) for item in cast("list[object]", content)[:MAX_TEXTS])
+            return clip("; ".join(text for text in texts if text))
+        case _:
+            return ""

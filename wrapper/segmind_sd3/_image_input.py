@@ -14,30 +14,27 @@ from __future__ import annotations
 import base64
 import os
 import sys
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
-import anyio
-import httpx
-
-from ._connections import AsyncTransport, PrivateAddress, Transport, proxy_for, told_of
 from ._errors import ConnectionFailed, ConnectionTimedOut, InvalidRequest, Problem
-from ._exchange import decoded
 from ._imagefile import sniff
+from ._limits import MAX_IMAGE_BYTES, MAX_REDIRECTS, MIB
+from ._reply import decode_base64
+from ._routing import AddressRefused, route_of_image
+from ._transport import send_once, send_once_async
+from ._url import URL, InvalidURL
+from ._version import USER_AGENT
+from ._wire import Failure, Incoming, Reply, Request, clip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Generator
 
     from ._connections import Deadline
-
-MAX_IMAGE_BYTES: Final = 64 * 1024 * 1024
-"""The largest image that is fetched from a URL: well above any picture of 2048 x 2048, the pages' limit."""
-
-MAX_REDIRECTS: Final = 5
-
-C = TypeVar("C")
+    from ._routing import Route
 
 ALLOWED: Final = (
     "a path, bytes, an open binary file, a PIL image, a data: URI, an http(s) URL, "
@@ -53,7 +50,7 @@ class NotAnImage(ValueError):
         self.advice = advice
 
 
-def encoded(value: object) -> str | httpx.URL:
+def encoded(value: object) -> str | URL:
     """Give the base64 text of an image, or the URL that it must be fetched from first.
 
     Raises:
@@ -61,19 +58,19 @@ def encoded(value: object) -> str | httpx.URL:
     """
     if isinstance(value, str):
         value = _from_text(value)
-        if isinstance(value, httpx.URL):
+        if isinstance(value, URL):
             return value
     return base64.b64encode(_checked(_bytes_of(value))).decode()
 
 
-def _from_text(text: str) -> bytes | Path | httpx.URL:
+def _from_text(text: str) -> bytes | Path | URL:
     if text[:5].lower() == "data:":
         header, _, body = text.partition(",")
-        data = decoded(body) if header.endswith(";base64") else unquote_to_bytes(body)
+        data = decode_base64(body) if header.endswith(";base64") else unquote_to_bytes(body)
         return data or b""
     if text[:8].lower().startswith(("http://", "https://")):
         return _url(text)
-    data = decoded(text)
+    data = decode_base64(text)
     if data and sniff(data):
         return data
     try:
@@ -85,10 +82,10 @@ def _from_text(text: str) -> bytes | Path | httpx.URL:
     raise NotAnImage(f"{shown!r} is neither the base64 of a picture nor a file that exists")
 
 
-def _url(text: str) -> httpx.URL:
+def _url(text: str) -> URL:
     try:
-        url = httpx.URL(text.strip())
-    except httpx.InvalidURL as wrong:
+        url = URL(text.strip())
+    except InvalidURL as wrong:
         raise NotAnImage(f"{text[:60]!r} is no URL: {wrong}") from None
     if not url.host:
         raise NotAnImage(f"{text[:60]!r} names no host")
@@ -148,126 +145,129 @@ def _checked(data: bytes) -> bytes:
 
 # -- Fetching ---------------------------------------------------------------------------------------------
 
-
-class _Refused(Exception):
-    """The answer of the image's host is not one to take."""
-
-
-class Download:
-    """What is taken of the answer of an image's host, chunk by chunk."""
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-        self._refused: _Refused | None = None
-
-    def begins(self, response: httpx.Response) -> None:
-        if response.status_code != 200:
-            raise _Refused(f"its host answered {response.status_code}, not 200")
-
-    def wants_more(self, chunk: bytes) -> bool:
-        """Take a chunk, and say whether to go on."""
-        self._data += chunk
-        if len(self._data) > MAX_IMAGE_BYTES:
-            self._refused = _Refused(f"it is larger than {MAX_IMAGE_BYTES // 1024**2} MiB")
-        elif len(self._data) >= 16:
-            self._check()
-        return self._refused is None
-
-    def text(self) -> str:
-        self._check()
-        if self._refused:
-            raise self._refused
-        return base64.b64encode(self._data).decode()
-
-    def _check(self) -> None:
-        if sniff(bytes(self._data[:16])) is None:
-            self._refused = _Refused("it is no PNG, JPEG, GIF or WebP")
+_HEADERS: Final = [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
-def fetch(
-    name: str, url: httpx.URL, deadline: Deadline, *, private: bool, proxy: str | None, verify: Any
-) -> str:
-    """Fetch an image and give its base64 text.
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One request on the way to an image."""
+
+    url: str
+    route: Route
+    request: Request
+    incoming: Incoming
+
+
+def fetch(name: str, url: URL, deadline: Deadline, **options: Any) -> str:
+    """Fetch an image and return its base64 text.
+
+    `options` are `private` (whether an address that is not public is allowed), `proxy` and `verify`.
 
     Raises:
         InvalidRequest: the host's answer is no picture, too large, or its address not public.
         ConnectionFailed: the host can't be reached, or not in time.
     """
-    download = Download()
+    steps = _hops(name, url, options)
+    hop = next(steps)
     try:
-        with (
-            deadline.applied(),
-            _client(
-                httpx.Client, Transport, private=private, proxy=proxy or proxy_for(url), verify=verify
-            ) as client,
-            client.stream("GET", url) as response,
-        ):
-            download.begins(response)
-            for chunk in response.iter_bytes():
-                if not download.wants_more(chunk):
-                    break
-        return download.text()
-    except (_Refused, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        failure = _failure(name, url, error, deadline)
-    raise failure
+        while True:
+            try:
+                event = send_once(hop.url, hop.route, hop.request, hop.incoming, deadline)
+            except AddressRefused as refused:
+                hop = steps.throw(refused)
+            else:
+                hop = steps.send(event)
+    except StopIteration as done:
+        return done.value
 
 
-async def fetch_async(
-    name: str, url: httpx.URL, deadline: Deadline, *, private: bool, proxy: str | None, verify: Any
-) -> str:
+async def fetch_async(name: str, url: URL, deadline: Deadline, **options: Any) -> str:
     """Do as `fetch` does, with `await`."""
-    download = Download()
+    steps = _hops(name, url, options)
+    hop = next(steps)
     try:
-        with anyio.fail_after(deadline.left()) as scope:
-            async with (
-                _client(
-                    httpx.AsyncClient,
-                    AsyncTransport,
-                    private=private,
-                    proxy=proxy or proxy_for(url),
-                    verify=verify,
-                ) as client,
-                client.stream("GET", url) as response,
-            ):
-                download.begins(response)
-                async for chunk in response.aiter_bytes():
-                    if not download.wants_more(chunk):
-                        scope.cancel()  # as in transport.py: the generators below come to their end
-        return download.text()
-    except (_Refused, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        failure = _failure(name, url, error, deadline)
-    raise failure
+        while True:
+            try:
+                event = await send_once_async(hop.url, hop.route, hop.request, hop.incoming, deadline)
+            except AddressRefused as refused:
+                hop = steps.throw(refused)
+            else:
+                hop = steps.send(event)
+    except StopIteration as done:
+        return done.value
 
 
-def _client(
-    kind: Callable[..., C], transport: Callable[..., object], *, private: bool, proxy: str | None, verify: Any
-) -> C:
-    return kind(
-        transport=transport(public_only=not private and proxy is None, proxy=proxy, verify=verify),
-        headers={"accept-encoding": "identity"},
-        follow_redirects=True,
-        max_redirects=MAX_REDIRECTS,
-        timeout=None,
-        trust_env=False,
-    )
+def _hops(name: str, url: URL, options: dict[str, Any]) -> Generator[Hop, Reply | Failure, str]:
+    """Yield each request on the way to an image, is sent what came of it, and return its base64 text."""
+    shown = _shown(url)
+    for _ in range(MAX_REDIRECTS + 1):
+        shown = _shown(url)
+        incoming = Incoming.unsent(_largest)
+        try:
+            route = route_of_image(url, **options)
+            event = yield Hop(str(url), route, Request(b"GET", url.raw_path, _HEADERS), incoming)
+        except AddressRefused as refused:
+            raise _invalid(name, f"{shown} leads to a private address", _PRIVATE) from refused
+        if isinstance(event, Failure):
+            raise _failed(name, shown, incoming, event)
+        location = event.headers.get("location")
+        if event.status not in _REDIRECTS or location is None:
+            return _text(name, shown, event)
+        url = _next_url(name, shown, url, location)
+    raise _invalid(name, f"{shown} is more than {MAX_REDIRECTS} redirects away", _PICTURE)
 
 
-def _failure(
-    name: str, url: httpx.URL, error: Exception, deadline: Deadline
-) -> InvalidRequest | ConnectionFailed:
-    shown = str(url.copy_with(userinfo=b"", query=None, fragment=None))
-    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-        return ConnectionTimedOut(
-            f"Nothing was sent: the deadline of {deadline.seconds:g} s ended while {shown} was fetched."
-        )
-    if isinstance(error.__cause__, PrivateAddress):
-        advice = "pass the picture itself, or allow_private_image_urls=True to the client"
-        return _invalid(name, f"{shown} leads to a private address", advice)
-    if isinstance(error, (_Refused, httpx.TooManyRedirects, httpx.UnsupportedProtocol, httpx.InvalidURL)):
-        return _invalid(
-            name, f"{shown} can't be used: {error}", "pass the URL of a picture, or the picture itself"
-        )
-    return ConnectionFailed(f"Nothing was sent: {shown} could not be fetched ({told_of(error)}).")
+def _shown(url: URL) -> str:
+    return str(url.copy_with(userinfo=b"", query=None, fragment=None))
+
+
+_PRIVATE: Final = "pass the picture itself, or allow_private_image_urls=True to the client"
+_PICTURE: Final = "pass the URL of a picture, or the picture itself"
+
+
+def _largest(incoming: Incoming) -> int:
+    """Return how many bytes are read: of what does not begin as a picture, no more than tell that."""
+    if incoming.status == 200 and (incoming.size < 16 or sniff(incoming.start())):
+        return MAX_IMAGE_BYTES
+    return 16
+
+
+def _text(name: str, shown: str, reply: Reply) -> str:
+    if reply.status != 200:
+        raise _invalid(name, f"{shown} can't be used: its host answered {reply.status}, not 200", _PICTURE)
+    if (encoding := reply.headers.get("content-encoding", "identity").strip().lower()) not in (
+        "",
+        "identity",
+    ):
+        given = f"{shown} can't be used: its host sent it as {clip(encoding, 40)}, which was not asked for"
+        raise _invalid(name, given, _PICTURE)
+    if sniff(reply.body) is None:
+        raise _invalid(name, f"{shown} can't be used: it is no PNG, JPEG, GIF or WebP", _PICTURE)
+    return base64.b64encode(reply.body).decode()
+
+
+def _next_url(name: str, shown: str, url: URL, location: str) -> URL:
+    try:
+        following = url.join(location)
+    except (InvalidURL, ValueError):
+        following = None
+    if following is None or following.scheme not in ("http", "https") or not following.host:
+        given = f"{shown} can't be used: it redirects to {clip(location, 60)!r}, which is no http(s) URL"
+        raise _invalid(name, given, _PICTURE)
+    return following
+
+
+def _failed(name: str, shown: str, incoming: Incoming, failure: Failure) -> InvalidRequest | ConnectionFailed:
+    if failure.timed_out:
+        return ConnectionTimedOut(f"Nothing was sent: {failure.reason} while {shown} was fetched.")
+    if incoming.overflowed:
+        # The reply began as a picture, or not: the one is too large, and the other is no picture.
+        if sniff(incoming.start()) is None:
+            return _invalid(name, f"{shown} can't be used: it is no PNG, JPEG, GIF or WebP", _PICTURE)
+        given = f"{shown} can't be used: it is larger than {MAX_IMAGE_BYTES // MIB} MiB"
+        return _invalid(name, given, _PICTURE)
+    return ConnectionFailed(f"Nothing was sent: {shown} could not be fetched ({failure.reason}).")
 
 
 def _invalid(name: str, given: str, advice: str) -> InvalidRequest:

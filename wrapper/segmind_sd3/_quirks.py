@@ -364,6 +364,10 @@ def images_under_one_name(reply: Reply) -> Reply:
 # -- Readings ---------------------------------------------------------------------------------------------
 
 
+# Of bounded length, since a run of "spend" would be read to its end from each "spend" in it.
+_SPEND_LIMIT = r"spend\w{0,20}\W{1,20}limit|limit\W{1,20}\w{1,20}\W{1,20}spend"
+
+
 @row(
     "406-not-only-credits",
     "reading",
@@ -376,7 +380,7 @@ def images_under_one_name(reply: Reply) -> Reply:
 def credits_or_not(reply: Reply, fault: Fault) -> Fault:
     if reply.status != 406:
         return fault
-    if re.search(r"spend\w*\W+limit|limit\W+\w+\W+spend", fault.told, re.IGNORECASE):
+    if re.search(_SPEND_LIMIT, fault.told, re.IGNORECASE):
         return replace(fault, error=InsufficientCredits, advice="The team's spend limit is met: raise it.")
     if re.search(r"credit|balance", fault.told, re.IGNORECASE):
         return replace(fault, error=InsufficientCredits)
@@ -417,8 +421,12 @@ def _told_by_title(reply: Reply, fault: Fault) -> Fault:
     head = reply.body[:65536].decode("utf-8", "replace")
     if not re.match(r"\s*<(!doctype|html|head|\?xml)", head, re.IGNORECASE):
         return fault
-    title = re.search(r"<(title|h1)[^>]{0,200}>(.*?)</\1\s*>", head, re.IGNORECASE | re.DOTALL)
-    return replace(fault, told=html.unescape(title[2]).strip() if title else "an HTML page without a title")
+    # One search for each end: a single expression would look for the end once for each beginning.
+    opened = re.search(r"<(?:title|h1)[^>]{0,200}>", head, re.IGNORECASE)
+    text = head[opened.end() :] if opened else ""
+    closed = re.search(r"</(?:title|h1)\s*>", text, re.IGNORECASE)
+    title = html.unescape(text[: closed.start()]).strip() if closed else "an HTML page without a title"
+    return replace(fault, told=title)
 
 
 @row(

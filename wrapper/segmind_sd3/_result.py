@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._imagefile import SUFFIXES
+from ._public import public
 
 if TYPE_CHECKING:
     import os
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import PIL.Image
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Image:
     """One picture, as the bytes that came: `media_type` and width x height in pixels are read from them."""
@@ -54,6 +56,26 @@ class Image:
     _repr_html_ = as_html
 
 
+@public
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """What an account has left, in USD credits.
+
+    Attributes:
+        credits: the balance that was paid for (evidence: vendor).
+        free_credits: the balance that was given (evidence: vendor).
+    """
+
+    credits: float
+    free_credits: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Both balances together."""
+        return self.credits + self.free_credits
+
+
+@public
 @dataclass(frozen=True, slots=True)
 class Generation:
     """The outcome of one call.

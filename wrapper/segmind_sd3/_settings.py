@@ -1,29 +1,39 @@
-"""What a client was made with: the key, where it may go, and how long and how often it tries."""
+"""What a client was made with."""
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import httpx
-from segmind_sd3_api.parameters import OPERATIONS
-
-from ._connections import Deadline, is_loopback, proxy_for
+from ._addresses import is_this_machine
+from ._connections import Deadline
 from ._errors import InvalidRequest
-from ._prepared import Prepared
-from ._transport import Call
-from ._wire import Key
+from ._events import Reporter
+from ._options import (
+    BASE_URL,
+    base_url_of,
+    proxy_url_of,
+    retry_of,
+    seconds_of,
+    verify_of,
+    wrong_option,
+)
+from ._routing import route_of_calls
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
+    from ._events import Event
     from ._retry import Retry
+    from ._routing import Route
+    from ._wire import Key
 
-BASE_URL: Final = "https://api.segmind.com"
 TIMEOUT: Final = 180.0
+MAX_CONNECTIONS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,96 +44,92 @@ class Settings:
     base_url: str
     timeout: float
     retry: Retry
-    proxy: str | None
+    proxy: str | None = field(repr=False)  # it may hold a password
     verify: ssl.SSLContext | bool
     allow_private_image_urls: bool
+    max_connections: int
+    on_event: Callable[[Event], object] | None = field(default=None, repr=False)
     closed: threading.Event = field(default_factory=threading.Event, repr=False)
 
-    def network(self) -> dict[str, Any]:
-        proxy = self.proxy or proxy_for(httpx.URL(self.base_url))
-        # Trusted certificates take 30 ms to load, and plain http to this machine needs none.
-        needs_tls = proxy is not None or self.base_url.startswith("https:")
-        return {"proxy": proxy, "verify": self.verify if needs_tls else False}
+    def route(self) -> Route:
+        """Return the way of calls."""
+        return route_of_calls(self.base_url, proxy=self.proxy, verify=self.verify)
+
+    def reporter(self, endpoint: str) -> Reporter:
+        """Return what reports on one call."""
+        return Reporter(endpoint, self.on_event)
 
     def fetching(self) -> dict[str, Any]:
+        """Return how images are fetched."""
         return {"private": self.allow_private_image_urls, "proxy": self.proxy, "verify": self.verify}
 
     def deadline(self) -> Deadline:
         if self.closed.is_set():
             raise InvalidRequest("this client is closed: make another")
-        return Deadline(self.timeout)
-
-    def prepared(self, operation_id: str, body: dict[str, Any]) -> Prepared:
-        return Prepared(operation_id, self.base_url + OPERATIONS[operation_id].path, body)
-
-    def call(self, prepared: Prepared, deadline: Deadline) -> Call:
-        seed = prepared.body.get("seed")
-        sent = seed if isinstance(seed, int) and not isinstance(seed, bool) else None
-        return Call(self.key, self.retry, deadline, sent)
+        return Deadline(self.timeout, self.closed)
 
 
 def settings(
     *,
-    key: Key | None,
+    key: Key | InvalidRequest,
     base_url: str | None,
     timeout: float,
     retry: Retry,
+    transport: object,
+    transport_type: type,
     proxy: str | None,
     verify: ssl.SSLContext | bool,
     allow_private_image_urls: bool,
+    max_connections: int,
+    on_event: Callable[[Event], object] | None,
 ) -> Settings:
-    if key is None:
-        raise InvalidRequest("there is no usable API key: pass api_key=, or set SEGMIND_API_KEY")
+    """Check the options of a client.
+
+    `key` comes from `secrets_of`: the key with the headers of a gateway, or what is wrong with them.
+
+    Raises:
+        InvalidRequest: an option is wrong; it is named, with what was given and what is allowed.
+    """
+    if isinstance(key, InvalidRequest):
+        raise key
     # An empty variable is none; an empty argument is somebody's mistake, and must not reach the live service.
     if base_url is None:
         base_url = os.environ.get("SEGMIND_BASE_URL") or BASE_URL
-    origin = origin_of(base_url)
-    return Settings(key, origin, seconds_of(timeout), retry, proxy, verify, allow_private_image_urls)
+    base_url = base_url_of(base_url)
+    if proxy is not None:
+        proxy_host = proxy_url_of(proxy, "proxy").host
+        if base_url.startswith("http:") and not is_this_machine(proxy_host):
+            raise InvalidRequest(
+                f"the base URL is {base_url!r}, so the key would go through the proxy {proxy_host!r} "
+                "in the clear: use https, or leave the proxy out"
+            )
+    if transport is not None and not isinstance(transport, transport_type):
+        allowed = f"an instance of httpx.{transport_type.__name__}, which this client needs"
+        raise wrong_option("transport", transport, allowed)
+    if not isinstance(cast("object", allow_private_image_urls), bool):
+        raise wrong_option("allow_private_image_urls", allow_private_image_urls, "True or False")
+    if type(max_connections) is not int or max_connections < 1:
+        raise wrong_option("max_connections", max_connections, "a whole number of at least 1")
+    if on_event is not None and (not callable(on_event) or iscoroutinefunction(on_event)):
+        raise wrong_option("on_event", on_event, "a function that is called with each event, without await")
+    return Settings(
+        key,
+        base_url,
+        seconds_of(timeout),
+        retry_of(retry),
+        proxy and proxy.strip(),
+        verify_of(verify),
+        allow_private_image_urls,
+        max_connections,
+        on_event,
+    )
 
 
-def changed(old: Settings, key: Key | None, timeout: float | None, retry: Retry | None) -> Settings:
+def changed(old: Settings, key: Key | InvalidRequest, timeout: float | None, retry: Retry | None) -> Settings:
     """Copy settings with another key, and whatever else is not None in place of the old."""
-    if key is None:
-        raise InvalidRequest("the API key is no usable one: printable ASCII without spaces is allowed")
+    if isinstance(key, InvalidRequest):
+        raise key
+    if key is not old.key:
+        key = key.with_headers_of(old.key)
     seconds = old.timeout if timeout is None else seconds_of(timeout)
-    return replace(old, key=key, timeout=seconds, retry=old.retry if retry is None else retry)
-
-
-def seconds_of(timeout: float) -> float:
-    try:
-        if 0 < timeout < math.inf:
-            return float(timeout)
-    except TypeError:
-        pass
-    raise InvalidRequest(f"timeout was {timeout!r}; allowed is a number of seconds above 0")
-
-
-def key_of(text: str | None) -> Key | None:
-    """Give the key, from the environment where none is given, or None where it can't stand in a header."""
-    given: object = text or os.environ.get("SEGMIND_API_KEY")
-    stripped = given.strip() if isinstance(given, str) else ""
-    usable = stripped.isascii() and stripped.isprintable() and " " not in stripped
-    return Key(stripped) if usable and stripped else None
-
-
-def origin_of(base_url: str) -> str:
-    """Give scheme, host and port of a base URL, to which the paths of the contract are added.
-
-    Raises:
-        InvalidRequest: it is no http(s) URL, has more than an origin, or would send the key in the clear.
-    """
-    try:
-        url = httpx.URL(base_url.strip())
-        host = url.host
-    except (httpx.InvalidURL, TypeError, AttributeError):
-        raise InvalidRequest("the base URL is no URL; allowed is an origin such as " + BASE_URL) from None
-    shown = str(url.copy_with(userinfo=b"", query=None, fragment=None))
-    if url.scheme not in ("http", "https") or not host:
-        raise InvalidRequest(f"the base URL was {shown!r}; allowed is an origin such as {BASE_URL}")
-    if url.userinfo or url.query or url.fragment or url.path.rstrip("/") not in ("", "/v1"):
-        raise InvalidRequest(f"the base URL was {shown!r}; allowed is an origin alone, such as {BASE_URL}")
-    if url.scheme == "http" and not is_loopback(host):
-        raise InvalidRequest(
-            f"the base URL was {shown!r}; the key goes over plain http to this machine alone"
-        )
-    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+    return replace(old, key=key, timeout=seconds, retry=old.retry if retry is None else retry_of(retry))

@@ -1,201 +1,392 @@
-"""The two drivers of an exchange, with and without `await`.
+"""The two drivers of an exchange, with and without `await`, and the ways in which they send.
 
-A driver is an httpx transport that runs whole calls. It sits under the generated client, because from above
-it is too late: the generated parser raises on status 520 and takes a 200 with an error for a file. It
-decides nothing: the generator in `exchange.py` says what to do, the driver does it and tells what came.
+A driver decides nothing: the generators in `_exchange.py` and `_http.py` say what to do next, and the driver
+sends and waits. There are two ways to send, each with and without `await`:
 
-The key is set here, on the copy of the request that goes to the wire, and nowhere above: neither the
-generated client nor any frame that can raise holds it.
+- By connections of our own. What was not handed over to them was certainly not sent.
+- By an httpx transport: the user's own, or httpx's while somebody records or mocks what httpx sends. Nothing
+  is known of it but what comes back: whatever it raises, the call may have been sent and billed.
 """
 
 from __future__ import annotations
 
-import logging
+import socket
 import time
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import anyio
-import httpx
+import anyio.lowlevel
+import h11
+from anyio.lowlevel import RunVar
 
-from ._connections import retire_if_dirty
-from ._exchange import SEND, advanced, exchange
-from ._progress import Progress
-from ._result import Generation
-from ._version import __version__
+from ._connections import Deadline, Pool, new_connection
+from ._exchange import SEND
+from ._foreign import ForeignAsyncSender, ForeignSender, is_mocked, make_async_transport, make_transport
+from ._http import PAUSE, addresses, poll, resolve
+from ._outcome import event_of, is_the_callers
+from ._reply import largest
+from ._routing import AddressRefused, ConnectionFault, DeadlineOver
+from ._wire import Incoming
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
-    from ._connections import Deadline
-    from ._exchange import Step, Told
-    from ._retry import Retry
-    from ._wire import Failure, Key, Reply
+    from ._exchange import Arrival, Outcome, Step
+    from ._foreign import AsyncBaseTransport, BaseTransport
+    from ._http import Address, Connection, Steps, Wait
+    from ._routing import Route
+    from ._wire import Failure, Key, Reply, Request
+
+SLICE: Final = 0.25
+"""The longest wait in one piece, without `await`: a signal that comes just before a wait is seen after it."""
+
+_FAULTS: Final = (OSError, UnicodeError, h11.ProtocolError, ConnectionFault)
 
 
-@dataclass(slots=True)
-class Call:
-    """What one call carries past the generated client, and its outcome on the way back.
+def drive(
+    steps: Generator[Step, Arrival, Outcome],
+    send: Callable[[], Reply | Failure],
+    wait: Callable[[float], object] = time.sleep,
+) -> Outcome:
+    """Run an exchange to its end."""
+    event: Arrival = None
+    try:
+        while True:
+            step = steps.send(event)
+            event = None
+            if step == SEND:
+                event = send()
+            else:
+                wait(step)
+    except StopIteration as done:
+        return done.value
 
-    The generated functions take a body and nothing else, so the call goes past them in a context variable.
-    """
 
-    key: Key
-    retry: Retry
-    deadline: Deadline
-    seed: int | None
-    outcome: Generation | None = None
+async def drive_async(
+    steps: Generator[Step, Arrival, Outcome], send: Callable[[], Awaitable[Reply | Failure]]
+) -> Outcome:
+    """Run an exchange to its end, with `await`."""
+    event: Arrival = None
+    try:
+        while True:
+            step = steps.send(event)
+            event = None
+            if step == SEND:
+                event = await send()
+            else:
+                await anyio.sleep(step)
+    except StopIteration as done:
+        return done.value
 
-    @contextmanager
-    def under_way(self) -> Generator[None]:
-        token = _under_way.set(self)
+
+# -- By our own connections, without await ----------------------------------------------------------------
+
+
+class Sender:
+    """Sends by connections of our own. They may be shared by threads."""
+
+    def __init__(self, route: Callable[[], Route], limit: int) -> None:
+        self._route = route
+        self._limit = limit
+        self._pool: Pool | None = None
+
+    def send(self, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
+        """Send a request once."""
+        incoming, fault, pool = Incoming.unsent(largest), None, None
         try:
-            yield
-        finally:
-            _under_way.reset(token)
+            # Made at the first call, since to load trusted certificates takes a while.
+            pool = self._pool = self._pool or Pool(self._route(), self._limit)
+            connection = self._take(pool, deadline)
+            try:
+                carry(connection, request, key, incoming, deadline)
+            finally:
+                pool.give_back(connection)
+        except _FAULTS as error:
+            if is_the_callers(error):
+                raise
+            fault = error
+        return event_of(incoming, deadline, fault, pool and pool.route)
 
-    def drawn(self) -> Generation:
-        if self.outcome is None:
-            raise RuntimeError("the generated client never called its transport")
-        return self.outcome
+    def _take(self, pool: Pool, deadline: Deadline) -> Connection:
+        while (connection := pool.take()) is None:
+            deadline.check()
+            pool.wait_for_one(min(SLICE, deadline.left()))
+        return connection
 
-    def handed_up(self, outcome: Generation) -> httpx.Response:
-        """Keep the outcome, and give the generated client the one reply that its parser can't get wrong."""
-        self.outcome = outcome
-        return httpx.Response(200, stream=httpx.ByteStream(outcome.images[0].data))
-
-    def steps(self) -> Generator[Step, Told, Generation]:
-        return exchange(self.retry, self.key, seed=self.seed, left=self.deadline.left)
-
-    def authorised(self, request: httpx.Request, trace: object) -> httpx.Request:
-        """Copy a request, with the key and the time that is left.
-
-        No compression is asked for: pictures gain nothing by it, and a bomb needs it.
-        """
-        left = self.deadline.left()
-        ours = {
-            b"accept-encoding": b"identity",
-            b"user-agent": f"segmind-sd3/{__version__}".encode(),
-            b"x-api-key": self.key.reveal().encode(),
-        }
-        return httpx.Request(
-            request.method,
-            request.url,
-            headers=[
-                *((name, value) for name, value in request.headers.raw if name.lower() not in ours),
-                *ours.items(),
-            ],
-            stream=_Body(request.content),
-            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), left), "trace": trace},
-        )
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
 
 
-_under_way: ContextVar[Call] = ContextVar("call")
+def carry(
+    connection: Connection,
+    request: Request,
+    key: Key | None,
+    incoming: Incoming,
+    deadline: Deadline,
+) -> None:
+    """Open a connection where it is new, and run one exchange on it."""
+    if connection.socket is None:
+        _run(connection, connection.open(resolve(connection.route)), deadline)
+    _run(connection, connection.exchange(request, key, incoming), deadline)
 
 
-def _redacted(record: logging.LogRecord) -> bool:
-    if call := _under_way.get(None):
-        record.msg, record.args = call.key.redact(record.getMessage()), ()
+def _run(connection: Connection, steps: Steps[None], deadline: Deadline) -> None:
+    """Run the steps of a connection, and wait for what they wait for."""
+    try:
+        wait = next(steps)
+        while True:
+            deadline.check()
+            wait = steps.send(wait is PAUSE or _wait(_socket_of(connection), wait, deadline))
+    except StopIteration:
+        return
+
+
+def _wait(sock: socket.socket, wait: Wait, deadline: Deadline) -> bool:
+    patience = Deadline(wait.seconds) if wait.seconds is not None else deadline
+    while not poll(sock, wait, min(SLICE, deadline.left(), patience.left())):
+        if patience.left() <= 0 and patience is not deadline:
+            return False
+        deadline.check()
     return True
 
 
-# At DEBUG httpcore logs the headers of a reply, in which a service may echo the key.
-logging.getLogger("httpcore.http11").addFilter(_redacted)
+def _socket_of(connection: Connection) -> socket.socket:
+    assert connection.socket is not None  # noqa: S101 - whatever waits has one
+    return connection.socket
 
 
-class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A request's body in one piece.
+# -- By our own connections, with await -------------------------------------------------------------------
 
-    httpx's own is an async generator, which trio complains of where a call ends while its body is sent.
+
+class _LoopPool:
+    """The connections of one event loop, and the calls that are under way on it."""
+
+    def __init__(self, route: Route, limit: int) -> None:
+        self.pool = Pool(route, limit)
+        self.free = anyio.Semaphore(limit, fast_acquire=True)
+        self.calls: set[anyio.CancelScope] = set()
+
+    async def aclose(self) -> None:
+        for scope in self.calls:
+            scope.cancel()
+        self.pool.close()
+
+
+class AsyncSender:
+    """Sends by connections of our own, on asyncio and on trio."""
+
+    def __init__(self, route: Callable[[], Route], limit: int) -> None:
+        self._pools: PerLoop[_LoopPool] = PerLoop(lambda: _LoopPool(route(), limit))
+
+    async def send(self, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
+        """Send a request once."""
+        incoming, fault = Incoming.unsent(largest), None
+        mine = await self._pools.current()
+        with anyio.CancelScope(deadline=anyio.current_time() + deadline.left()) as scope:
+            mine.calls.add(scope)
+            try:
+                async with mine.free:
+                    connection = mine.pool.take() or new_connection(mine.pool.route)
+                    try:
+                        await carry_async(connection, request, key, incoming)
+                    finally:
+                        mine.pool.give_back(connection)
+            except _FAULTS as error:
+                if is_the_callers(error):
+                    raise
+                fault = error
+            finally:
+                mine.calls.discard(scope)
+        if scope.cancelled_caught:
+            fault = deadline.fault() or DeadlineOver()
+        return event_of(incoming, deadline, fault, mine.pool.route)
+
+    async def aclose(self) -> None:
+        await self._pools.aclose()
+
+
+async def carry_async(connection: Connection, request: Request, key: Key | None, incoming: Incoming) -> None:
+    """Do as `carry` does, with `await`; whoever calls it bounds it in time."""
+    if connection.socket is None:
+        await _run_async(connection, connection.open(await _resolve_async(connection.route)))
+    await _run_async(connection, connection.exchange(request, key, incoming))
+
+
+async def _resolve_async(route: Route) -> list[Address]:
+    return addresses(await anyio.getaddrinfo(*route.peer, type=socket.SOCK_STREAM))
+
+
+async def _run_async(connection: Connection, steps: Steps[None]) -> None:
+    try:
+        wait = next(steps)
+        while True:
+            wait = steps.send(await _wait_async(connection, wait))
+    except StopIteration:
+        return
+
+
+async def _wait_async(connection: Connection, wait: Wait) -> bool:
+    if wait.kind == "nothing":
+        await anyio.lowlevel.checkpoint()
+    elif wait.kind == "read":
+        await anyio.wait_readable(_socket_of(connection))
+    elif wait.kind == "write":
+        with anyio.CancelScope(
+            deadline=anyio.current_time() + wait.seconds if wait.seconds else float("inf")
+        ) as scope:
+            await anyio.wait_writable(_socket_of(connection))
+        return not scope.cancelled_caught
+    else:
+        async with anyio.create_task_group() as tasks:
+
+            async def first(ready: Callable[[Any], Awaitable[None]]) -> None:
+                await ready(_socket_of(connection))
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(first, anyio.wait_readable)
+            tasks.start_soon(first, anyio.wait_writable)
+    return True
+
+
+# -- Without a pool ---------------------------------------------------------------------------------------
+
+
+def send_once(
+    url: str, route: Route, request: Request, incoming: Incoming, deadline: Deadline
+) -> Reply | Failure:
+    """Send a request without the key, on a connection of its own, and take its reply into `incoming`.
+
+    Raises:
+        AddressRefused: the route's peer has an address that may not be connected to.
+    """
+    if is_mocked():
+        with make_transport(route) as transport:
+            return ForeignSender(transport).send(url, request, None, deadline, incoming)
+    fault, connection = None, new_connection(route)
+    try:
+        carry(connection, request, None, incoming, deadline)
+    except _FAULTS as error:
+        if isinstance(error, AddressRefused) or is_the_callers(error):
+            raise
+        fault = error
+    finally:
+        connection.close()
+    return event_of(incoming, deadline, fault, route)
+
+
+async def send_once_async(
+    url: str, route: Route, request: Request, incoming: Incoming, deadline: Deadline
+) -> Reply | Failure:
+    """Do as `send_once` does, with `await`."""
+    if is_mocked():
+        async with make_async_transport(route) as transport:
+            return await ForeignAsyncSender(transport).send(url, request, None, deadline, incoming)
+    fault, connection = None, new_connection(route)
+    with anyio.CancelScope(deadline=anyio.current_time() + deadline.left()) as scope:
+        try:
+            await carry_async(connection, request, None, incoming)
+        except _FAULTS as error:
+            if isinstance(error, AddressRefused) or is_the_callers(error):
+                raise
+            fault = error
+        finally:
+            connection.close()
+    return event_of(incoming, deadline, DeadlineOver() if scope.cancelled_caught else fault, route)
+
+
+# -- One for each event loop ------------------------------------------------------------------------------
+
+C = TypeVar("C", bound="_LoopPool | ForeignAsyncSender")
+
+
+class PerLoop(Generic[C]):
+    """Something for each event loop, since a socket belongs to the loop that waits for it.
+
+    A loop that ends closes its own: to end a run closes the async generators that it began, and each is held
+    by one. So a second `asyncio.run` finds new connections, and the first leaves no open socket.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self._pieces = [data]
+    def __init__(self, make: Callable[[], C]) -> None:
+        self._make = make
+        self._kept: RunVar[tuple[C, AsyncGenerator[None]] | None] = RunVar("kept", None)
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._pieces)
+    async def current(self) -> C:
+        kept = self._kept.get()
+        if kept is None:
+            made = self._make()
+            keeper = _keep(made)
+            kept = (made, keeper)
+            self._kept.set(kept)
+            await anext(keeper)
+        return kept[0]
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._pieces:
-            raise StopAsyncIteration
-        return self._pieces.pop()
-
-
-class Driver(httpx.BaseTransport):
-    def __init__(self, pool: Callable[[], httpx.BaseTransport]) -> None:
-        self._pool = pool
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        call = _under_way.get()
-        steps = call.steps()
-        step = advanced(steps, None)
-        while not isinstance(step, Generation):
-            step = advanced(steps, self._send(request, call) if step == SEND else time.sleep(step))
-        return call.handed_up(step)
-
-    def _send(self, request: httpx.Request, call: Call) -> Reply | Failure:
-        pool = self._pool()
-        progress = Progress(call.deadline, pool)
-        try:
-            with call.deadline.applied():
-                response = pool.handle_request(call.authorised(request, progress.trace))
-                try:
-                    progress.began(response)
-                    for chunk in cast("httpx.SyncByteStream", response.stream):
-                        if not progress.wants_more(chunk):
-                            break
-                    retire_if_dirty(response)
-                finally:
-                    response.close()
-        except (httpx.HTTPError, OSError) as fault:
-            return progress.ended_by(fault)
-        except BaseException as interruption:
-            _cut_frames(interruption)
-            raise
-        return progress.outcome()
+    async def aclose(self) -> None:
+        kept = self._kept.get()
+        if kept is not None:
+            self._kept.set(None)
+            await kept[1].aclose()
 
 
-class AsyncDriver(httpx.AsyncBaseTransport):
-    def __init__(self, pool: Callable[[], Awaitable[httpx.AsyncBaseTransport]]) -> None:
-        self._pool = pool
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        call = _under_way.get()
-        steps = call.steps()
-        step = advanced(steps, None)
-        while not isinstance(step, Generation):
-            step = advanced(steps, await (self._send(request, call) if step == SEND else anyio.sleep(step)))
-        return call.handed_up(step)
-
-    async def _send(self, request: httpx.Request, call: Call) -> Reply | Failure:
-        pool = await self._pool()
-        progress = Progress(call.deadline, pool)
-        try:
-            with anyio.fail_after(call.deadline.left()) as scope:
-                response = await pool.handle_async_request(call.authorised(request, progress.async_trace))
-                try:
-                    progress.began(response)
-                    async for chunk in cast("httpx.AsyncByteStream", response.stream):
-                        if not progress.wants_more(chunk):
-                            # Ended from within: to break off would leave the generators below half run.
-                            scope.cancel()
-                    retire_if_dirty(response)
-                finally:
-                    await response.aclose()
-        except (httpx.HTTPError, OSError) as fault:
-            return progress.ended_by(fault)
-        except BaseException as interruption:
-            _cut_frames(interruption)
-            raise
-        return progress.outcome()
+async def _keep(made: _LoopPool | ForeignAsyncSender) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await made.aclose()
 
 
-def _cut_frames(interruption: BaseException) -> None:
-    """Cut the frames below off an interruption: h11 may be holding the headers, and with them the key."""
-    if not isinstance(interruption, Exception):
-        interruption.__traceback__ = None
+# -- What a client sends by -------------------------------------------------------------------------------
+
+
+class Network:
+    """What a sync client and its copies send by: a transport that was given, or connections of our own."""
+
+    def __init__(
+        self,
+        given: BaseTransport | None,
+        route: Callable[[], Route],
+        limit: int,
+    ) -> None:
+        self._route = route
+        self._own = Sender(route, limit)
+        self._given = ForeignSender(given) if given is not None else None
+        self._mocked: ForeignSender | None = None
+
+    def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
+        """Send a request once."""
+        if self._given is None and not is_mocked():
+            return self._own.send(request, key, deadline)
+        if self._given is None and self._mocked is None:
+            self._mocked = ForeignSender(make_transport(self._route()))
+        foreign = cast("ForeignSender", self._given or self._mocked)
+        return foreign.send(url, request, key, deadline, Incoming(largest))
+
+    def close(self) -> None:
+        for sender in (self._own, self._given, self._mocked):
+            if sender is not None:
+                sender.close()
+
+
+class AsyncNetwork:
+    """What an async client and its copies send by: a transport that was given, or connections of our own."""
+
+    def __init__(
+        self,
+        given: AsyncBaseTransport | None,
+        route: Callable[[], Route],
+        limit: int,
+    ) -> None:
+        self._own = AsyncSender(route, limit)
+        self._given = given
+        self._foreign = PerLoop(lambda: ForeignAsyncSender(given or make_async_transport(route())))
+
+    async def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
+        """Send a request once."""
+        if self._given is None and not is_mocked():
+            return await self._own.send(request, key, deadline)
+        foreign = await self._foreign.current()
+        return await foreign.send(url, request, key, deadline, Incoming(largest))
+
+    async def aclose(self) -> None:
+        await self._own.aclose()
+        await self._foreign.aclose()

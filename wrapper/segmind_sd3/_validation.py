@@ -11,18 +11,18 @@ import json
 import math
 import operator
 import random
-import reprlib
 import sys
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import httpx
 from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
 
 from . import _image_input as images
 from . import _quirks as quirks
 from ._errors import InvalidRequest, Problem
+from ._text import shown
+from ._url import URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +48,7 @@ def operation_of(operation_id: str) -> Operation:
 def checked(operation: Operation, params: Mapping[str, Any]) -> Body:
     """Give the body that the parameters ask for, in the page's order, `extra` last and unchecked.
 
-    An image that is a URL stands in it as an `httpx.URL`, still to be fetched.
+    An image that is a URL stands in it as an `URL`, still to be fetched.
 
     Raises:
         InvalidRequest: naming every parameter that is wrong, what was given and what is allowed.
@@ -258,22 +258,11 @@ def _nests_deeper(value: object, levels: int) -> bool:
     return levels == 0 or any(_nests_deeper(each, levels - 1) for each in cast("list[object]", value))
 
 
-def pending(body: Body) -> list[tuple[str, httpx.URL]]:
+def pending(body: Body) -> list[tuple[str, URL]]:
     """Give the images of a body that are still to be fetched."""
-    return [(name, value) for name, value in body.items() if isinstance(value, httpx.URL)]
+    return [(name, value) for name, value in body.items() if isinstance(value, URL)]
 
 
 def _name_of(error: Exception) -> str:
     # Asked of `type` itself: a metaclass may have another answer, or raise.
     return type.__dict__["__name__"].__get__(type(error))
-
-
-def shown(value: object) -> str:
-    """Show a value in an error: short, and whatever its own code does."""
-    try:
-        if isinstance(value, (bytes, bytearray)):
-            return f"{len(value)} bytes"
-        text = str.__str__(reprlib.repr(value))
-    except Exception:  # noqa: BLE001 - a repr may raise anything
-        text = "a value whose own repr fails"
-    return text if len(text) <= 80 else text[:79] + "…"

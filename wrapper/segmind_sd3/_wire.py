@@ -1,26 +1,41 @@
-"""What crosses the wire, as plain values: a reply, a failure to get one, and the key that is never shown.
+"""What crosses the wire, as plain values: a request, a reply, a failure to get one, and the key.
 
-Law: no I/O and no clock; nothing here knows what a good reply is.
+Nothing here does I/O, reads a clock, or knows what a good reply is.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
+from ._limits import MAX_TEXT
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+Headers = list[tuple[bytes, bytes]]
+
+_SECRET: Final = 12
+"""Characters from which on a word of a gateway's header is taken for a secret, and redacted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, without the key. `target` is its path, `headers` hold what else is sent."""
+
+    method: bytes
+    target: bytes
+    headers: Headers = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One HTTP reply. `headers` has its names in lower case; `body` is decoded and may be cut short.
+    """One HTTP reply. `headers` has its names in lower case; `body` may be cut short.
 
     Its repr shows neither: a service may echo the key, and a traceback may show locals.
     """
@@ -34,73 +49,99 @@ class Reply:
 class Failure:
     """No whole reply came.
 
-    `reached` is how far the exchange certainly got: to "nothing" sent, to a "request" that may have
-    arrived, or to the beginning of a "reply", which `partial` then holds.
+    `reached` says how far the exchange certainly got. "nothing": nothing was sent. "part": the request was
+    not handed over whole. "request": it may have arrived. "reply": a success began; `partial` holds it.
     """
 
-    reached: Literal["nothing", "request", "reply"]
+    reached: Literal["nothing", "part", "request", "reply"]
     reason: str = field(repr=False)
     timed_out: bool = False
-    may_pass: bool = True
+    retryable: bool = True
     partial: Reply | None = None
 
 
-class Body:
-    """A reply's body as it comes, decoded where it is encoded though no encoding was asked for.
+_SMALL: Final = 4096
+"""Pieces below this size are put together, so that a body of tiny chunks takes no more memory than others."""
 
-    httpx would decode a chunk whole, and a chunk of a bomb is a thousand times as large then.
+
+class Incoming:
+    """What came of a reply so far. It may still be cut short by whoever reads it.
+
+    Attributes:
+        begun: whether any of the request was sent; true too where nobody can know.
+        handed_over: whether the request was handed over whole; true too where nobody can know.
+        complete: whether the reply came to its end.
+        overflowed: whether more came than `limit` allows; the rest was not read.
     """
 
-    PIECE: Final = 1024 * 1024
+    def __init__(self, limit: Callable[[Incoming], int]) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.begun = True
+        self.handed_over = True
+        self.complete = False
+        self.overflowed = False
+        self.size = 0
+        self._pieces: list[bytes] = []
+        self._limit = limit
 
-    def __init__(self, encoding: str) -> None:
-        self._came: list[bytes] = []
-        self._decoded = BytesIO()  # no list: to join the pieces of a bomb takes its size twice
-        self._size = 0
-        packed = encoding.strip().lower() in ("gzip", "x-gzip", "deflate")
-        self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed else None
+    @classmethod
+    def unsent(cls, limit: Callable[[Incoming], int]) -> Incoming:
+        """Return one of a request of which it will be known how much was sent; nothing was so far."""
+        incoming = cls(limit)
+        incoming.begun = incoming.handed_over = False
+        return incoming
 
-    def takes(self, chunk: bytes) -> Iterator[bool]:
-        """Take a chunk, decoded piece by piece; tell after each piece whether there are more.
+    def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        for name, value in headers:
+            text, before = value.decode("latin-1"), self.headers.get(key := name.lower().decode("latin-1"))
+            self.headers[key] = text if before is None else f"{before}, {text}"
 
-        Raises:
-            zlib.error: it can't be decoded; what came is kept as it came.
-        """
-        self._came.append(chunk)
-        self._size += len(chunk)
-        if self._decoder is None:
-            yield False
-        while self._decoder is not None and chunk:
-            try:
-                self._decoded.write(self._decoder.decompress(chunk, self.PIECE))
-            except zlib.error:
-                self._decoder = None
-                raise
-            chunk = self._decoder.unconsumed_tail
-            yield bool(chunk)
+    def add(self, data: bytes) -> bool:
+        """Take a piece of the body, and return whether more is wanted."""
+        if len(data) < _SMALL and self._pieces and len(self._pieces[-1]) < _SMALL:
+            self._pieces[-1] += data
+        else:
+            self._pieces.append(data)
+        self.size += len(data)
+        self.overflowed = self.size > self._limit(self)
+        return not self.overflowed
 
-    @property
-    def data(self) -> bytes:
-        return b"".join(self._came) if self._decoder is None else self._decoded.getvalue()
+    def start(self) -> bytes:
+        """Return the first bytes of the body, as many as tell a picture from all else."""
+        start = b""
+        for piece in self._pieces:
+            start += piece[:64]
+            if len(start) >= 64:
+                break
+        return start
 
-    def __len__(self) -> int:
-        return self._size if self._decoder is None else self._decoded.tell()
+    def reply(self) -> Reply:
+        return Reply(self.status, self.headers, b"".join(self._pieces))
 
 
 def json_of(body: bytes) -> Any:
-    """Read a body as JSON; None where it is none, or too deep or long to be meant well."""
+    """Read a body as JSON; return None where it is none, or too deep or long to be meant well."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
 
 
+def clip(text: str, limit: int = MAX_TEXT) -> str:
+    """Return at most so many characters of a text, on one line, without control characters."""
+    clipped = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
+    line = " ".join(clipped.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
 def moment(text: str) -> datetime | None:
-    """Read a time of a header, in any form that one was seen in, or None where it is none.
+    """Read a time of a header, in any form that one was seen in; return None where it is none.
 
     ISO 8601 (UTC where it names no zone), an HTTP date, or seconds or milliseconds since 1970.
     """
-    text = text.strip()
+    text = text[:64].strip()
     try:
         if re.fullmatch(r"\d{1,16}(\.\d{1,9})?", text):
             number = float(text)
@@ -112,26 +153,58 @@ def moment(text: str) -> datetime | None:
 
 
 class Key:
-    """The API key. Its text leaves through `reveal` alone, so no repr, log or pickle can carry it."""
+    """The API key, and the headers of a gateway, which are as secret.
 
-    __slots__ = ("_text",)
+    Their text leaves through `reveal`, `headers` and `sign` alone: no repr, log or pickle carries it.
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("_more", "_text")
+
+    def __init__(self, text: str, more: tuple[tuple[str, str], ...] = ()) -> None:
         self._text = text
+        self._more = more
 
     def reveal(self) -> str:
+        """Return the key."""
         return self._text
 
-    def redact(self, text: str) -> str:
-        return text.replace(self._text, "[API key]")
+    def with_headers(self, more: tuple[tuple[str, str], ...]) -> Key:
+        return Key(self._text, more)
 
-    def blot(self, reply: Reply, *, body: bool = True) -> Reply:
-        """Give the reply with the key blotted out of its headers and, unless told not to, its body."""
-        return Reply(
-            reply.status,
-            {name: self.redact(value) for name, value in reply.headers.items()},
-            reply.body.replace(self._text.encode(), b"[API key]") if body else reply.body,
-        )
+    def with_headers_of(self, other: Key) -> Key:
+        return Key(self._text, other._more)
+
+    def headers(self) -> Headers:
+        """Return the headers that carry the secrets."""
+        pairs = (("x-api-key", self._text), *self._more)
+        return [(name.encode(), value.encode()) for name, value in pairs]
+
+    def sign(self, head: bytes, content: bytes) -> memoryview:
+        """Return a request with the secrets as the last headers of its head.
+
+        A memoryview's repr shows no bytes: no traceback that prints locals shows the key.
+        """
+        lines = (b"%b: %b\r\n" % pair for pair in self.headers())
+        return memoryview(b"".join((head[:-2], *lines, b"\r\n", content)))
+
+    def redact(self, text: str) -> str:
+        for secret in self._secrets():
+            text = text.replace(secret, "[API key]")
+        return text
+
+    def redact_reply(self, reply: Reply, *, body: bool = True) -> Reply:
+        """Return the reply without the secrets in its headers and, unless `body` is false, in its body."""
+        content = reply.body
+        if body:
+            for secret in self._secrets():
+                content = content.replace(secret.encode(), b"[API key]")
+        headers = {name: self.redact(value) for name, value in reply.headers.items()}
+        return Reply(reply.status, headers, content)
+
+    def _secrets(self) -> list[str]:
+        # Of a gateway's headers the words that are long enough to be a secret.
+        words = (word for _, value in self._more for word in value.split() if len(word) >= _SECRET)
+        return [self._text, *words]
 
     def __repr__(self) -> str:
         return "<API key>"

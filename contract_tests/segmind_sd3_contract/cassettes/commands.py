@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 from segmind_sd3 import InvalidRequest
-from segmind_sd3._settings import BASE_URL, key_of, origin_of
+from segmind_sd3._options import BASE_URL, base_url_of, key_of
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes import live, recording
 from segmind_sd3_contract.cassettes.cases import Case, body_of, cases, least, live_cases
 from segmind_sd3_contract.cassettes.judging import MAX_AGE_DAYS, VERDICTS, Judged, judged_in
 from segmind_sd3_contract.cassettes.library import FOLDER, LIVE
+from segmind_sd3_contract.terminal import Console, Failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,7 +91,7 @@ def _record_reference(only: str) -> None:
             total[case.operation] += 1
             changed[case.operation] += recording.record(case, FOLDER).changed
     except recording.AnotherAnswer as odd:
-        raise click.ClickException(str(odd)) from None
+        raise Failed(str(odd)) from None
     gone = recording.leftovers(FOLDER)
     for file in gone:
         file.unlink()
@@ -108,12 +107,12 @@ def _record_reference(only: str) -> None:
 
 def _record_live(only: str, *, yes: bool, overwrite: bool, pause: float) -> None:
     key = key_of(None)
-    if key is None:
-        raise click.ClickException("--live needs a key: set SEGMIND_API_KEY.")
+    if isinstance(key, InvalidRequest):
+        raise Failed(f"--live: {str(key).removesuffix(', or pass api_key=')}.")
     try:
-        target = live.Target(origin_of(os.environ.get("SEGMIND_BASE_URL") or BASE_URL), key.reveal())
+        target = live.Target(base_url_of(os.environ.get("SEGMIND_BASE_URL") or BASE_URL), key.reveal())
     except InvalidRequest as wrong:
-        raise click.ClickException(str(wrong)) from None
+        raise Failed(str(wrong)) from None
     folder = target.folder(FOLDER)
     chosen = _chosen(live_cases(), only)
     wanted = [case for case in chosen if overwrite or not (folder / case.file).exists()]
@@ -139,7 +138,7 @@ def _record_live(only: str, *, yes: bool, overwrite: bool, pause: float) -> None
         console.print(table)
     if stopped:
         left = len(wanted) - table.row_count
-        raise click.ClickException(f"{stopped}\n{left} of {len(wanted)} are still to be recorded.")
+        raise Failed(f"{stopped}\n{left} of {len(wanted)} are still to be recorded.")
 
 
 def _tell_plan(wanted: list[Case], target: live.Target, console: Console) -> None:
@@ -198,7 +197,7 @@ def listed(context: click.Context, folder: Path, max_age: int | None, *, as_json
     """
     found = list(judged_in(folder, max_age=max_age))
     if not found:
-        raise click.ClickException(f"There is no cassette in {folder.absolute()}: make record.")
+        raise Failed(f"There is no cassette in {folder.absolute()}: make record.")
     if as_json:
         click.echo(json.dumps([_row(each) for each in found], indent=2))
     else:
@@ -216,13 +215,13 @@ def _tell(found: list[Judged]) -> None:
     table = _table("case", "source", "date", "status", "verdict")
     for each in found:
         row = (each.name, each.target or "?", each.date or "?", str(each.status or "?"), each.told)
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     # A pipe has no width: what is searched there stands in one line each.
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     console.print(table)
     for each in found:
         if each.verdict == "broken":
-            console.print(f"{each.name} is broken:", *each.reasons, sep="\n  ", markup=False)
+            console.print(f"{each.name} is broken:", *each.reasons, sep="\n  ")
     stale = sum(each.stale is not None for each in found)
     from_live = sum(each.target == LIVE for each in found)
     sound, known, broken = (sum(each.verdict == verdict for each in found) for verdict in VERDICTS)

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from segmind_sd3._errors import Fault, error_for
+from segmind_sd3._errors import Fault, rule_for
 from segmind_sd3._quirks import QUIRKS, Quirk
 from segmind_sd3._wire import Reply, json_of
 from segmind_sd3_api.parameters import OPERATIONS
@@ -207,7 +207,7 @@ def shows(quirk: Quirk, exchange: Recorded) -> bool:
         case "repair":
             return exchange.status == 200 and quirk.function(exchange.reply) != exchange.reply
         case "reading":
-            fault = Fault(error_for(exchange.status), "", None)
+            fault = Fault(rule_for(exchange.status).error, "", None)
             return quirk.function(exchange.reply, fault) != fault
         case _:
             return False

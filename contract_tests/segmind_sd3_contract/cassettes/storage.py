@@ -193,7 +193,7 @@ def replaying(path: Path) -> Generator[None]:
     """Answer what httpx sends in this context from a cassette, each exchange once, and send nothing.
 
     Raises:
-        vcr.errors.CannotOverwriteExistingCassetteException: a call is not on it, or was played already.
+        OutcomeUnknown: a call is not on it, or was played already; it names vcrpy's own error.
         ValueError: a blob was changed.
     """
     with _VCR.use_cassette(path, record_mode="none", persister=Shelf()):

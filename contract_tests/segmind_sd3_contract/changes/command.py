@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from segmind_sd3_contract.changes.report import Report, compared, report, tell
 from segmind_sd3_contract.changes.states import CHANGELOG, NoState, state
 from segmind_sd3_contract.changes.versions import entered
 from segmind_sd3_contract.docs.checkout import in_checkout
+from segmind_sd3_contract.terminal import Console, Failed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.changes.states import State
 
 
-class Refused(click.ClickException):
+class Refused(Failed):
     """Nothing was compared."""
 
     exit_code = 2
@@ -59,7 +59,7 @@ def diff(  # noqa: PLR0917 - one for each option
     except NoState as missing:
         raise Refused(str(missing)) from None
     if as_json:
-        click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(found.as_json(), indent=2))
     else:
         tell(found, console())
     sys.exit(1 if fail_on and found.is_breaking else 0)
@@ -74,4 +74,4 @@ def enter(found: Report, project: State) -> None:
 def console() -> Console:
     """Give a console that breaks no line where nobody sees it."""
     width = None if sys.stdout.isatty() else 200
-    return Console(soft_wrap=True, width=width, highlight=False, markup=False)
+    return Console(soft_wrap=True, width=width, highlight=False)

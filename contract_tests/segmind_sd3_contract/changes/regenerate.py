@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from segmind_sd3_contract.changes.states import PACKAGES, NoState, state
+from segmind_sd3_contract.terminal import echo
 
 if TYPE_CHECKING:
     from segmind_sd3_contract.changes.rating import Change
@@ -83,7 +84,7 @@ def _tell_broken() -> None:
     if broken:
         click.echo("\nThe overlay actions that no longer hold, with the quirk rows they are for:", err=True)
     for each in broken:
-        click.echo(f"- {each.action} ({', '.join(each.rows) or 'no row'})", err=True)
+        echo(f"- {each.action} ({', '.join(each.rows) or 'no row'})", err=True)
 
 
 def _reported(since: str, checks: list[subprocess.Popen[str]], *, write: bool) -> int:
@@ -106,7 +107,7 @@ def _reported(since: str, checks: list[subprocess.Popen[str]], *, write: bool) -
     statuses = [_told(each) for each in checks]
     if not any(statuses):
         first = ["make record"] if found.cassettes.stale or found.cassettes.new else []
-        click.echo(f"\nNext: {', '.join([*first, 'make check', 'make test'])}, and commit.")
+        echo(f"\nNext: {', '.join([*first, 'make check', 'make test'])}, and commit.")
     return 1 if any(statuses) else 0
 
 

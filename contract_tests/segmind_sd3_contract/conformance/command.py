@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -23,6 +22,7 @@ from segmind_sd3_contract.conformance.sending import Pace
 from segmind_sd3_contract.conformance.session import CouldNotRun, Session, Settings
 from segmind_sd3_contract.conformance.target import Target, header, is_local, keys, origin
 from segmind_sd3_contract.reference import MADE_UP_KEY, PROFILES, Profile, ReferenceServer
+from segmind_sd3_contract.terminal import Console, Failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -36,7 +36,7 @@ MADE_UP_PENNILESS: Final = "SG_00000000000000ff"
 REFERENCE_CREDITS: Final = 10_000.0
 
 
-class Failed(click.ClickException):
+class CouldNotTry(Failed):
     """Nothing could be tried."""
 
     exit_code = 2
@@ -171,7 +171,7 @@ def conformance(  # noqa: PLR0917 - one for each option
             )
         )
     except (ValueError, OSError) as wrong:
-        raise Failed(str(wrong)) from None
+        raise CouldNotTry(str(wrong)) from None
     settings = Settings(
         target=reached.url,
         profile=profile,
@@ -208,7 +208,7 @@ def conformance(  # noqa: PLR0917 - one for each option
             with _watched(session, console) as tell, _interruptible(session):
                 found = session.run(pace, tell, earlier)
     except (CouldNotRun, OSError, ValueError) as wrong:
-        raise Failed(str(wrong)) from None
+        raise CouldNotTry(str(wrong)) from None
 
     written = report.write(found, folder)
     if record:
@@ -249,7 +249,7 @@ def _show_plan(session: Session, pace: Pace, console: Console) -> None:
         table.add_column(name, justify="left" if name == "endpoint" else "right")
     for operation, (cases, calls, may_cost, price) in _by_endpoint(plan).items():
         table.add_row(operation, str(cases), str(calls), str(may_cost), f"{price:.4f}")
-    console.print(f"[bold]{session.settings.target}[/bold], tier {session.settings.tier}:")
+    console.print(f"{session.settings.target}, tier {session.settings.tier}:")
     console.print(table)
     minutes = len(plan.calls()) / pace.a_minute if pace.a_minute else 0
     console.print(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -58,5 +57,6 @@ class Reply:
             members = cast("dict[str, Any]", value)
             for name in ("error_description", "error", "message", "detail"):
                 if members.get(name):
-                    return str(members[name])[:160]
-        return re.sub(r"\s+", " ", content)[:160]
+                    content = str(members[name])
+                    break
+        return " ".join(content.split())[:160]

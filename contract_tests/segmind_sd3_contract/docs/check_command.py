@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from segmind_sd3_contract.docs.checking import Row, checked
@@ -19,6 +17,7 @@ from segmind_sd3_contract.docs.checkout import in_checkout
 from segmind_sd3_contract.docs.contradictions import contradictions
 from segmind_sd3_contract.docs.pipeline import BrokenContract
 from segmind_sd3_contract.docs.reading import Refused, pages
+from segmind_sd3_contract.terminal import Console
 
 if TYPE_CHECKING:
     from segmind_sd3_contract.facts import Facts
@@ -38,7 +37,7 @@ def check(files: tuple[Path, ...], root: Path, as_json: bool) -> None:  # noqa: 
     for file, facts in pages(files).items():
         found.append((file, facts, rows_of(facts, root / "openapi")))
     if as_json:
-        click.echo(json.dumps([_as_json(*each) for each in found], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([_as_json(*each) for each in found], indent=2))
     else:
         _tell(found)
     sys.exit(1 if any(rows for _, _, rows in found) else 0)
@@ -83,12 +82,12 @@ def _tell(found: list[tuple[Path, Facts, list[Row]]]) -> None:
     for _, facts, rows in found:
         for row in rows:
             said = (facts["slug"], row.fact, *_said(row), str(row.place))
-            differences.add_row(*map(escape, said))
+            differences.add_row(*said)
     own = [(facts["slug"], each) for _, facts, _ in found for each in contradictions(facts)]
     contradicting = Table("page", "parameter", "contradiction", "the page says", "answered by")
     for slug, each in own:
         said = (slug, each.attribute, each.what, each.said, each.row or "nothing")
-        contradicting.add_row(*map(escape, said))
+        contradicting.add_row(*said)
     if own:
         console.print("Where the pages contradict themselves:")
         console.print(contradicting)
@@ -106,7 +105,7 @@ def _tell(found: list[tuple[Path, Facts, list[Row]]]) -> None:
         console.print(f"{_counted(without, 'contradiction')} without a row in quirks.py.")
     if differences.row_count:
         files = shlex.join(str(file) for file, _, rows in found if rows)
-        console.print(f"To follow: segmind-sd3 docs sync {files}", markup=False)
+        console.print(f"To follow: segmind-sd3 docs sync {files}")
 
 
 def _said(row: Row) -> tuple[str, str]:

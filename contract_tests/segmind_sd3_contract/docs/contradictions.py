@@ -40,7 +40,7 @@ ROWS: Final[dict[tuple[str, str, str], str]] = {
 """What answers a contradiction of a page in a parameter, by the three; page and parameter may be any."""
 
 CALL: Final = re.compile(r"\s*(?:await\s+)?([A-Za-z_$][\w.$]*)\s*\(.*\)\s*", re.DOTALL)
-OPENS_A_FILE: Final = re.compile(r"\s*(?:await\s+)?(?:toB64|\w*file\w*)\s*\(\s*['\"]https?:")
+OPENS_A_FILE: Final = re.compile(r"\s*(?:await\s+)?(?:toB64|(?=\w*file)\w+)\s*\(\s*['\"]https?:")
 BOOLEANS: Final = frozenset({"0", "1", "true", "false", "True", "False"})
 NO_TEXT: Final = frozenset({"None", "null", "undefined", "true", "false", "True", "False"})
 

@@ -118,15 +118,15 @@ def gone_without(folder: Path, pipeline: Path) -> list[str]:
     return gone
 
 
-def methods_without(folder: Path, pipeline: Path, clients: str) -> str:
-    """The module of the SDK's clients with the methods of a folder's endpoints."""
+def methods_of(folder: Path, pipeline: Path) -> str:
+    """Return the SDK's module with the methods of a folder's endpoints."""
     on_path(pipeline)
     from documents import ContractError  # noqa: PLC0415 - as above
     from layers import read_layers  # noqa: PLC0415 - as above
-    from methods import with_methods  # noqa: PLC0415 - as above
+    from methods import endpoint_methods  # noqa: PLC0415 - as above
     from parameters import endpoints  # noqa: PLC0415 - as above
 
     try:
-        return with_methods(clients, endpoints(read_layers(folder)))
+        return endpoint_methods(endpoints(read_layers(folder)))
     except ContractError as problem:
         raise BrokenContract(str(problem)) from problem

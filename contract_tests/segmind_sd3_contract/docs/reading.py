@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from segmind_sd3_contract.docs.page import BIGGEST, PageError, read_page
+from segmind_sd3_contract.terminal import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.facts import Facts
 
 
-class Refused(click.ClickException):
+class Refused(Failed):
     """Nothing was compared, and nothing written."""
 
     exit_code = 2

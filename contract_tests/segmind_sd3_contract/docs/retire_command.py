@@ -12,6 +12,7 @@ from segmind_sd3_contract.docs.pipeline import put
 from segmind_sd3_contract.docs.reading import Refused
 from segmind_sd3_contract.docs.retiring import CanNotRetire, retired
 from segmind_sd3_contract.docs.sync_command import named, show
+from segmind_sd3_contract.terminal import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ def retire(slug: str, root: Path, yes: bool) -> None:  # noqa: FBT001 - click's 
     if change.left:
         click.echo("These lines still name it:")
     for line in change.left:
-        click.echo(f"  {line}")
+        echo(f"  {line}")
     click.echo("Next: make regenerate")
 
 
@@ -55,8 +56,8 @@ def _tell_removed(change: Retired, root: Path) -> None:
     recordings = [file for file in change.removed if "cassettes" in file.relative_to(root).parts]
     for file in change.removed:
         if file not in recordings:
-            click.echo(f"removed: {named(file, root)}")
+            echo(f"removed: {named(file, root)}")
     if recordings:
-        click.echo(f"removed: {len(recordings)} files of cassettes")
+        echo(f"removed: {len(recordings)} files of cassettes")
     for action in change.actions:
-        click.echo(f"The overlay action {action} speaks of this endpoint alone, and goes.")
+        echo(f"The overlay action {action} speaks of this endpoint alone, and goes.")

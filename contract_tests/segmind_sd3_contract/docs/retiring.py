@@ -18,7 +18,7 @@ from segmind_sd3_contract.docs.pipeline import (
     BrokenContract,
     copied,
     gone_without,
-    methods_without,
+    methods_of,
     on_path,
     put,
     read,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PRICES: Final = "contract_tests/segmind_sd3_contract/prices.json"
-CLIENTS: Final = "wrapper/segmind_sd3/_client.py"
+METHODS: Final = "wrapper/segmind_sd3/_endpoints.py"
 BLOB: Final = re.compile(r"^\s+blob: ([0-9a-f]{64})$", re.MULTILINE)
 BY_HAND: Final = ("*.md", "openapi/*.yaml", "openapi/*.py", "wrapper/**/*.py", "contract_tests/**/*.py")
 """Where a mention of the endpoint is looked for."""
@@ -84,11 +84,10 @@ def retired(slug: str, root: Path) -> Retired:
                 for file in sorted(folder.glob("*.overlay.yaml"))
             }
             put({copy / file.name: text for file, text in overlays.items()})
-            clients = root / CLIENTS
-            methods = methods_without(copy, folder, clients.read_text(encoding="utf-8"))
+            methods = methods_of(copy, folder)
         except BrokenContract as problem:
             raise CanNotRetire(str(problem)) from problem
-    texts = overlays | {clients: methods} | _mentions(root, slug, operation)
+    texts = overlays | {root / METHODS: methods} | _mentions(root, slug, operation)
     texts = {file: text for file, text in texts.items() if file.read_text(encoding="utf-8") != text}
     removed = tuple(
         file for file in (spec, folder / "facts" / f"{slug}.json", *_cassettes(root, slug)) if file.is_file()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.syntax import Syntax
 
 from segmind_sd3_contract.docs.checkout import in_checkout
@@ -17,6 +16,7 @@ from segmind_sd3_contract.docs.pipeline import put
 from segmind_sd3_contract.docs.reading import Refused, pages
 from segmind_sd3_contract.docs.sentences import wanted
 from segmind_sd3_contract.docs.syncing import CanNotSync, all_synced
+from segmind_sd3_contract.terminal import Console, echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,7 +51,7 @@ def sync(files: tuple[Path, ...], root: Path, yes: bool, tell_next: bool) -> Non
     before = {facts["slug"]: _kept(folder, facts["slug"]) for facts in read}
     put(texts)
     _tell_wanted(read, before, folder)
-    click.echo(f"Written: {', '.join(named(file, root) for file in texts)}.")
+    echo(f"Written: {', '.join(named(file, root) for file in texts)}.")
     if tell_next:
         click.echo("Next: make regenerate")
 
@@ -68,7 +68,7 @@ def show(texts: Mapping[Path, str], root: Path) -> None:
         if is_seen:
             Console().print(Syntax(told, "diff", background_color="default", word_wrap=True))
         else:
-            click.echo(told)
+            echo(told)
 
 
 def named(file: Path, root: Path) -> str:
@@ -91,7 +91,7 @@ def _tell_wanted(read: Iterable[Facts], before: Mapping[str, Facts | None], fold
     if found:
         click.echo("Your own words are wanted here:")
     for each in found:
-        click.echo(f"  {each}")
+        echo(f"  {each}")
     for facts in read:
         if before[facts["slug"]] is None:
             _tell_wanted_of_new(facts)
@@ -100,6 +100,6 @@ def _tell_wanted(read: Iterable[Facts], before: Mapping[str, Facts | None], fold
 def _tell_wanted_of_new(facts: Facts) -> None:
     """Name the lines that no page can give."""
     click.echo("  README.md: a row of the new method in the list of methods")
-    click.echo(f"  contract_tests/segmind_sd3_contract/prices.json: what a picture of {facts['slug']} costs")
+    echo(f"  contract_tests/segmind_sd3_contract/prices.json: what a picture of {facts['slug']} costs")
     if any(each["name"] == "seed" for each in facts["attributes"]):
         click.echo("  openapi/sdk.overlay.yaml: an action that draws its seed anew, as for the others")

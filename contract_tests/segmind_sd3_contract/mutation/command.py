@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from segmind_sd3_contract.mutation.mutants import named, sampled
+from segmind_sd3_contract.terminal import Console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

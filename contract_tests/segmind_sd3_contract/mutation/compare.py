@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import schemathesis
-from rich.console import Console
 from rich.table import Table
 from schemathesis.engine import Status, events, from_schema
 
@@ -28,6 +27,7 @@ from segmind_sd3_contract.mutation.contracts import schema
 from segmind_sd3_contract.mutation.mutants import UNCHANGED
 from segmind_sd3_contract.mutation.score import BrokenUnchanged, Result, by_name, tried, workers
 from segmind_sd3_contract.reference.asgi import application
+from segmind_sd3_contract.terminal import Console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 
 import click
-from rich.console import Console
 
 from segmind_sd3_contract.reference.asgi import SocketServer, bound, url_of
 from segmind_sd3_contract.reference.contract import PROFILES, Profile
 from segmind_sd3_contract.reference.examples import MADE_UP_KEY
 from segmind_sd3_contract.reference.server import ReferenceServer
+from segmind_sd3_contract.terminal import Console
 
 
 @click.command()
@@ -64,14 +64,12 @@ def serve(  # noqa: PLR0917  one for each option
     url = url_of(listener)
     key = MADE_UP_KEY if not keys else "<one of the keys that you gave>"
     console = Console(highlight=False, soft_wrap=True)
-    console.print(
-        f"[bold]REFERENCE server of segmind-sd3[/bold], profile {profile}: not live, draws nothing real."
-    )
+    console.print(f"REFERENCE server of segmind-sd3, profile {profile}: not live, draws nothing real.")
     console.print(
         f"It listens on {url} with {credits:g} made-up credits. {url}/reference says more. Ctrl-C ends it."
     )
     console.print("To try it, in another terminal:\n")
-    console.print(f"  export SEGMIND_BASE_URL={url}", markup=False)
-    console.print(f"  export SEGMIND_API_KEY={key}\n", markup=False)
+    console.print(f"  export SEGMIND_BASE_URL={url}")
+    console.print(f"  export SEGMIND_API_KEY={key}\n")
     with suppress(KeyboardInterrupt):
         SocketServer(server).run(sockets=[listener])

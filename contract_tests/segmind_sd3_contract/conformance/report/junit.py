@@ -6,12 +6,12 @@ held, or deviates as is known, passes.
 
 from __future__ import annotations
 
-import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from segmind_sd3_contract.conformance.report.words import came, exchanges_of, money, source
+from segmind_sd3_contract.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.conformance.results import Outcome, Run, Verdict
 
 SKIPPED: Final[AbstractSet[Verdict]] = {"open", "inconclusive", "not run"}
-
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def written(run: Run) -> bytes:
@@ -35,7 +33,7 @@ def written(run: Run) -> bytes:
 
 def _suite(root: Element, operation: str, outcomes: list[Outcome], run: Run) -> None:
     suite = SubElement(
-        root, "testsuite", {"name": operation, "timestamp": run.started, **_counted(outcomes, run)}
+        root, "testsuite", {"name": printable(operation), "timestamp": run.started, **_counted(outcomes, run)}
     )
     properties = SubElement(suite, "properties")
     told = {
@@ -49,21 +47,25 @@ def _suite(root: Element, operation: str, outcomes: list[Outcome], run: Run) -> 
         "stopped": run.stopped or "",
     }
     for name, value in told.items():
-        SubElement(properties, "property", {"name": name, "value": _clean(value)})
+        SubElement(properties, "property", {"name": name, "value": printable(value)})
     for outcome in outcomes:
         _case(suite, outcome, run)
 
 
 def _case(suite: Element, outcome: Outcome, run: Run) -> None:
-    named = {"classname": outcome.operation, "name": _clean(outcome.id), "time": _seconds([outcome], run)}
+    named = {
+        "classname": printable(outcome.operation),
+        "name": printable(outcome.id),
+        "time": _seconds([outcome], run),
+    }
     case = SubElement(suite, "testcase", named)
-    why = _clean("; ".join(outcome.reasons) or outcome.claim)
+    why = printable("; ".join(outcome.reasons) or outcome.claim)
     if outcome.verdict == "broken":
-        SubElement(case, "failure", {"type": "broken", "message": why}).text = _clean(_told(outcome, run))
+        SubElement(case, "failure", {"type": "broken", "message": why}).text = printable(_told(outcome, run))
     elif outcome.verdict in SKIPPED:
         SubElement(case, "skipped", {"type": outcome.verdict, "message": f"{outcome.verdict}: {why}"})
     elif outcome.verdict == "known deviation":
-        SubElement(case, "system-out").text = _clean(_told(outcome, run))
+        SubElement(case, "system-out").text = printable(_told(outcome, run))
 
 
 def _told(outcome: Outcome, run: Run) -> str:
@@ -90,8 +92,3 @@ def _seconds(outcomes: Iterable[Outcome], run: Run) -> str:
     """Say how long the calls took, each counted once."""
     calls = {each.call: each.seconds for outcome in outcomes for each in exchanges_of(outcome, run)}
     return f"{sum(calls.values()):.3f}"
-
-
-def _clean(text: str) -> str:
-    """Leave out what no XML file can hold: a server may send it."""
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

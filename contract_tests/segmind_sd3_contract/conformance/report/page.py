@@ -11,18 +11,21 @@ import hashlib
 import json
 import warnings
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
 from segmind_sd3_contract.conformance.report import contents, words
 from segmind_sd3_contract.conformance.report.curl import command
 from segmind_sd3_contract.conformance.results import VERDICTS
+from segmind_sd3_contract.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,7 +73,7 @@ def written(run: Run) -> bytes:
             run=run,
             failures=failures,
             grids=list(grids(run.outcomes)),
-            data=_data(run),
+            data=_printable(_data(run)),
             style=_source("page.css"),
             script=_source("page.js"),
             signs=words.SIGNS,
@@ -93,8 +96,28 @@ def written(run: Run) -> bytes:
 def _environment() -> Environment:
     loader = PackageLoader("segmind_sd3_contract.conformance", "report")
     return Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        finalize=_printable,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+
+
+def _printable(value: object) -> object:
+    """Show what does not print: a server may send what turns the direction of the text around it."""
+    match value:
+        case Markup():
+            return value
+        case str():
+            return printable(value)
+        case Mapping():
+            return {name: _printable(each) for name, each in cast("Mapping[str, object]", value).items()}
+        case list() | tuple():
+            return [_printable(each) for each in cast("Iterable[object]", value)]
+        case _:
+            return value
 
 
 def _source(name: str) -> str:

@@ -1,6 +1,6 @@
 """The summary that closes a run in the terminal.
 
-Law: what servers say is shown as it is, never as markup.
+What servers say is text: the console lets no markup and no control character of it through.
 """
 
 from __future__ import annotations

@@ -1,0 +1,73 @@
+"""The server that both clients call: a process of its own, in C where there is a compiler, else in Python."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+HERE: Final = Path(__file__).parent
+
+PYTHON_SERVER: Final = (sys.executable, "-P", str(HERE / "bare_server.py"))
+
+
+@contextmanager
+def server_command() -> Generator[tuple[str, ...]]:
+    """Compile the server for as long as the context lasts, and give the command that starts it."""
+    compiler = shutil.which("cc")
+    with TemporaryDirectory() as folder:
+        program = str(Path(folder, "bare_server"))
+        compile_it = (compiler or "cc", "-O2", "-o", program, str(HERE / "bare_server.c"))
+        if compiler and subprocess.run(compile_it, check=False).returncode == 0:  # noqa: S603 - our own source
+            yield (program,)
+        else:
+            yield PYTHON_SERVER
+
+
+@contextmanager
+def serving(command: Sequence[str], picture: bytes) -> Generator[str]:
+    """Answer every POST with the picture for as long as the context lasts, and give the base URL."""
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\ncontent-length: {len(picture)}\r\n\r\n".encode()
+    reply = head + picture
+    with subprocess.Popen(  # noqa: S603 - a command of `server_command`
+        [*command, str(len(reply))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None  # noqa: S101 - tells pyright what PIPE means
+        assert process.stdout is not None  # noqa: S101 - as above
+        process.stdin.write(reply)
+        process.stdin.flush()
+        # To leave closes stdin, which ends the server, and waits for it.
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+
+
+def jpeg(size: int) -> bytes:
+    """Make a whole JPEG of exactly `size` bytes: noise, and comments for the rest.
+
+    Args:
+        size: at least 1,000.
+    """
+    data, side = _noise(8), 8
+    while len(larger := _noise(side * 9 // 8)) + 4 <= size:
+        data, side = larger, side * 9 // 8
+    missing = size - len(data)
+    # A comment has a head of four bytes and holds up to 65,533. All of them are about as long.
+    count = -(-missing // 60_000)
+    lengths = [missing // count + (number < missing % count) - 4 for number in range(count)]
+    comments = b"".join(b"\xff\xfe" + (length + 2).to_bytes(2) + bytes(length) for length in lengths)
+    return data[:2] + comments + data[2:]
+
+
+def _noise(side: int) -> bytes:
+    buffer = BytesIO()
+    Image.effect_noise((side, side), 80).convert("RGB").save(buffer, format="JPEG", quality=90)
+    return buffer.getvalue()

@@ -1,0 +1,30 @@
+"""Interrupts at the worst moments: a sample of `make interrupts`, and that it would see a deaf client."""
+
+from contextlib import suppress
+
+import pytest
+from segmind_sd3 import Client, Generation
+from segmind_sd3_contract.interrupts import MOMENTS, After, Interrupts, interrupted
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("after", MOMENTS)
+def test_an_interrupt_is_raised_soon_and_the_client_goes_on(after: After, tls: bool):  # noqa: FBT001 - a parameter of the test
+    done = Interrupts()
+    interrupted(30, after, tls=tls, done=done)
+    assert done.wrong == []
+    assert done.raised == 30
+
+
+def test_an_interrupt_that_is_swallowed_is_seen(monkeypatch: pytest.MonkeyPatch):
+    ask = Client.sd35_turbo_txt2img
+
+    def deaf(client: Client, *, seed: int, prompt: str) -> Generation | None:
+        with suppress(KeyboardInterrupt):
+            return ask(client, prompt=prompt, seed=seed)
+
+    monkeypatch.setattr(Client, "sd35_turbo_txt2img", deaf)
+    done = Interrupts()
+    interrupted(1, "the request arrived", done=done)
+    assert done.raised == 0
+    assert any("no interrupt was raised" in wrong for wrong in done.wrong)

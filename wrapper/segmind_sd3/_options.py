@@ -1,0 +1,229 @@
+"""The options of a client, each checked: what is wrong with one, in words, and what is allowed instead."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Final, cast
+
+from segmind_sd3_api.parameters import OPERATIONS
+
+from ._addresses import is_this_machine
+from ._errors import InvalidRequest
+from ._retry import Retry
+from ._text import shown
+from ._url import URL, InvalidURL
+from ._wire import Key
+
+BASE_URL: Final = "https://api.segmind.com"
+
+LONGEST_TIMEOUT: Final = 2_147_483.0
+"""Seconds, some 24 days. Systems count the milliseconds of a wait in 31 bits, and some wrap around."""
+
+
+def wrong_option(option: str, value: object, allowed: str) -> InvalidRequest:
+    return InvalidRequest(f"{option} was {shown(value)}; allowed is {allowed}")
+
+
+def seconds_of(timeout: float) -> float:
+    allowed = f"a number of seconds above 0, at most {LONGEST_TIMEOUT:.0f}"
+    # 10**400 is a number that no float holds, and NaN is neither above nor below anything.
+    number = cast("object", timeout)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number <= LONGEST_TIMEOUT:
+        raise wrong_option("timeout", timeout, allowed)
+    return float(number)
+
+
+def retry_of(retry: Retry) -> Retry:
+    if isinstance(cast("object", retry), Retry):
+        return retry
+    given = cast("object", retry)
+    is_count = type(given) is int and given > 0
+    tries = given if is_count else 1 if given is None or given is False or given == 0 else 4
+    raise wrong_option(
+        "retry", given, f"a Retry, such as Retry(attempts={tries}): how often a call is tried in all"
+    )
+
+
+def verify_of(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:  # noqa: FBT001 - httpx's own value
+    allowed = "True, False or an ssl.SSLContext"
+    if isinstance(verify, ssl.SSLContext):
+        if verify.protocol == ssl.PROTOCOL_TLS_SERVER:
+            raise wrong_option("verify", verify, f"{allowed}, and this context is a server's")
+    elif not isinstance(cast("object", verify), bool):
+        advice = "for a file of certificates, ssl.create_default_context(cafile=…)"
+        raise wrong_option("verify", verify, f"{allowed}: {advice}")
+    return verify
+
+
+# -- The key ----------------------------------------------------------------------------------------------
+
+
+def key_of(text: str | None) -> Key | InvalidRequest:
+    """Give the key, from the environment where none is given, or what is wrong with it.
+
+    The error is given and not raised, and holds nothing of the text: whoever raises it must have let go of
+    the text, since tracebacks may show locals.
+    """
+    source, given = "api_key", cast("object", text)
+    if given is None:
+        source, given = "SEGMIND_API_KEY", os.environ.get("SEGMIND_API_KEY", "")
+        if not given.strip():
+            return InvalidRequest("there is no API key: set SEGMIND_API_KEY, or pass api_key=")
+    if not isinstance(given, str):
+        return InvalidRequest(f"{source} is of type {type(given).__name__}; allowed is a text")
+    stripped = given.strip(" \t\r\n\v\f")
+    wrong = next((why for why, pattern in _WRONG_KEYS.items() if re.search(pattern, stripped)), None)
+    return InvalidRequest(f"{source} is no usable key: {wrong}") if wrong else Key(stripped)
+
+
+_WRONG_KEYS: Final = {
+    "it is empty; give a key, or leave it out for that of SEGMIND_API_KEY": r"\A\Z",
+    "it begins with a byte order mark; read its file with encoding='utf-8-sig'": "\\A(?:\ufeff|\xef\xbb\xbf)",
+    "it stands in quotes; give the text between them": "\\A[\"'`\u2018-\u201f]|[\"'`\u2018-\u201f]\\Z",
+    "it is an assignment; give what stands behind the =": r"(?i)\A(?:export\s+)?\w*API_?KEY\s*=",
+    "it is a whole header; give its value alone": r"(?i)\A(?:x-api-key|authorization)\s*:",
+    "it begins with a scheme, such as Bearer; give the key alone": r"(?i)\A(?:bearer|basic|token)\s",
+    "it is a placeholder; give your own key, from your account at segmind.com": (
+        r"(?i)\A(?:<.*>|\[.*\]|\{.*\}|\$.*|%.*%|(?:your|insert|enter|paste)[-_ .].*|yourapikey"
+        r"|(?:segmind_)?api_?key|(?:sg_)?(?:x{3,}|\*+|\.{3,}|\u2026)|changeme|none|null|undefined)\Z"
+    ),
+    "there is a line break in it; give one line": "[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]",
+    "there is a non-breaking space in it; type it anew, or copy it from another place": "[\xa0\u2007\u202f]",
+    "there is a blank in it; give the key alone": r"\s",
+    "there is a character in it that is no printable ASCII; copy it anew": r"[^\x21-\x7e]",
+}
+"""What may be wrong with a key, and how that is seen. The first that fits is given; none shows the key."""
+
+
+def secrets_of(api_key: str | None, headers: Mapping[str, str] | None) -> Key | InvalidRequest:
+    """Return the key with the headers of a gateway, or what is wrong with either, as `key_of` does."""
+    key, more = key_of(api_key), headers_of(headers)
+    if isinstance(key, InvalidRequest):
+        return key
+    return more if isinstance(more, InvalidRequest) else key.with_headers(more)
+
+
+# -- Headers ----------------------------------------------------------------------------------------------
+
+
+_OURS: Final = (
+    *(
+        "accept",
+        "accept-encoding",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+    ),
+    *("connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "x-api-key"),
+    *("proxy-authorization", "proxy-connection"),
+)
+"""Headers that the SDK sets, that HTTP sets for each connection, or that belong to a proxy."""
+
+
+def headers_of(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...] | InvalidRequest:
+    """Give the headers for a gateway, or what is wrong with them. As with the key, no error holds a value."""
+    if headers is None:
+        return ()
+    given = cast("object", headers)
+    if not isinstance(given, Mapping):
+        return InvalidRequest(
+            f"headers is of type {type(given).__name__}; allowed is a mapping of names to texts"
+        )
+    pairs: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for name, value in cast("Mapping[object, object]", given).items():
+        if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            return InvalidRequest(f"headers has the name {shown(name)}; allowed are letters, digits and -")
+        if name.lower() in _OURS:
+            advice = "use api_key= for the key" if name.lower() == "x-api-key" else "leave it out"
+            return InvalidRequest(f"headers has {name}, which the SDK sets itself: {advice}")
+        if name.lower() in seen:
+            return InvalidRequest(f"headers has {name} twice, in two spellings: leave one out")
+        if not isinstance(value, str) or not re.fullmatch(
+            r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?", value
+        ):
+            return InvalidRequest(
+                f"headers has a value for {name} that can't be sent; allowed is a text of printable ASCII, "
+                "without a line break, and without blanks around it"
+            )
+        seen.add(name.lower())
+        pairs.append((name, value))
+    return tuple(pairs)
+
+
+# -- The base URL -----------------------------------------------------------------------------------------
+
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~:@!$&'()*+,;=-]+)*")
+
+
+def base_url_of(base_url: str) -> str:
+    """Give the address that the contract's paths, which begin with /v1, are added to.
+
+    It is an origin, or a gateway's address with a path. A /v1 at its end is taken off.
+
+    Raises:
+        InvalidRequest: it is no http(s) URL, has more than an origin and a path, or would send the key in
+            the clear.
+    """
+    example = f"an origin such as {BASE_URL}"
+    if not isinstance(cast("object", base_url), str):
+        raise wrong_option("the base URL", base_url, example)
+    try:
+        url = URL(base_url.strip())
+        host = url.host
+    except (InvalidURL, ValueError):
+        raise InvalidRequest(f"the base URL is no URL; allowed is {example}") from None
+    shown_url = str(url.copy_with(userinfo=b"", query=None, fragment=None))
+
+    def wrong(allowed: str) -> InvalidRequest:
+        return InvalidRequest(f"the base URL was {shown_url!r}; {allowed}")
+
+    if url.scheme not in ("http", "https") or not host:
+        raise wrong(f"allowed is {example}")
+    # As it was written: httpx has resolved the dots.
+    _, _, rest = base_url.strip().partition("://")
+    path = re.sub(r"\A[^/?#]*", "", rest).rstrip("/")
+    segments = path.split("/")
+    if url.userinfo or url.query or url.fragment or not _PATH.fullmatch(path) or {".", ".."} & set(segments):
+        raise wrong(f"allowed is an origin alone, such as {BASE_URL}, or one with a plain path")
+    path = path.removesuffix("/v1")
+    if path and host == URL(BASE_URL).host:
+        raise wrong(f"allowed is an origin alone: the live service is {BASE_URL}")
+    if any(f"/v1/{segment}" == known.path for segment in segments for known in OPERATIONS.values()):
+        raise wrong("it names an endpoint: leave out what comes after /v1")
+    if re.search(r"/v\d+\w*\Z", path):
+        raise wrong("allowed is a path that ends in /v1, or before it: no other version is known")
+    if url.scheme == "http" and not is_this_machine(host):
+        raise wrong("the key goes over plain http to this machine alone")
+    return f"{url.scheme}://{url.netloc.decode('ascii')}{path}"
+
+
+# -- A proxy ------------------------------------------------------------------------------------------------
+
+
+def proxy_url_of(proxy: str, source: str) -> URL:
+    """Read the URL of a proxy. Its user and password are in no error.
+
+    Raises:
+        InvalidRequest: it is none; `source` says where it was given.
+    """
+    allowed = "allowed is the URL of a proxy, such as http://proxy.example:3128"
+    if not isinstance(cast("object", proxy), str):
+        raise InvalidRequest(f"{source} is of type {type(proxy).__name__}; {allowed}")
+    try:
+        url = URL(proxy.strip())
+    except (InvalidURL, ValueError):
+        raise InvalidRequest(f"{source} is no URL; {allowed}") from None
+    if not url.host or url.path not in ("", "/") or url.query or url.fragment:
+        raise InvalidRequest(f"{source} is not an address alone; {allowed}")
+    if url.scheme.startswith("socks"):
+        advice = "give an HTTP proxy, or transport=httpx.HTTPTransport(proxy=…)"
+        raise InvalidRequest(f"{source} has the scheme {url.scheme}, which is not supported: {advice}")
+    if url.scheme not in ("http", "https"):
+        raise InvalidRequest(f"{source} has the scheme {url.scheme!r}; {allowed}")
+    return url
