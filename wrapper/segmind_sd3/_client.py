@@ -5,7 +5,7 @@ import ssl
 import warnings
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar, cast
 
 import anyio.to_thread
 import httpx
@@ -26,6 +26,7 @@ from ._result import Credits, Generation
 from ._retry import Retry
 from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncNetwork, Network, drive, drive_async
+from ._url import URL, InvalidURL
 from ._validation import build_body, find_operation, image_urls
 from ._version import USER_AGENT
 from ._wire import Request
@@ -63,24 +64,34 @@ def request_of(settings: Settings, prepared: Prepared) -> Request:
     Raises:
         InvalidRequest: it can't be sent as it stands.
     """
-    origin = settings.base_url.partition("://")[2].partition("/")[0]
-    start = f"{settings.base_url.partition('://')[0]}://{origin}/"
-    url: Any = prepared.url
-    if not (isinstance(url, str) and url.startswith(start) and _is_target(url)):
-        raise InvalidRequest(f"the prepared call's url does not lead to the client's own origin, {start}")
+    scheme, _, rest = settings.base_url.partition("://")
+    start = f"{scheme}://{rest.partition('/')[0]}/"
+    if not _is_sent_unchanged(prepared.url, start):
+        raise InvalidRequest(
+            f"the prepared call's url can't be sent as it stands: allowed is one that begins with {start}, "
+            "percent-encoded, without dot segments or a fragment"
+        )
     operation = find_operation(prepared.operation).operation_id
     try:
-        generated = CALLS[operation].request(prepared.body)
+        content: Any = prepared.content
+        body: Any = prepared.body
+        if not isinstance(content, bytes) or not isinstance(body, dict):
+            raise TypeError(f"a {type(body).__name__} in {type(content).__name__}")
+        generated = CALLS[operation].request(cast("dict[str, Any]", body))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
         raise InvalidRequest(
-            f"the prepared call's content is no JSON object with what {operation} requires "
+            f"the prepared call's content is no JSON object, in bytes, with what {operation} requires "
             f"({type(wrong).__name__}: {wrong}): make it with client.prepare()"
         ) from None
     return _request(prepared, generated)
 
 
-def _is_target(url: str) -> bool:
-    return url.isascii() and url.isprintable() and not any(c in url for c in " #")
+def _is_sent_unchanged(url: Any, start: str) -> bool:
+    """Return whether a URL leads to an origin, and httpx, by which it may be sent, would not change it."""
+    try:
+        return isinstance(url, str) and url.startswith(start) and "#" not in url and str(URL(url)) == url
+    except InvalidURL:
+        return False
 
 
 def _request(prepared: Prepared, generated: dict[str, Any]) -> Request:

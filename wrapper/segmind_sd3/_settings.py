@@ -110,7 +110,11 @@ def settings(
         raise invalid_option("allow_private_image_urls", allow_private_image_urls, "True or False")
     if type(max_connections) is not int or max_connections < 1:
         raise invalid_option("max_connections", max_connections, "a whole number of at least 1")
-    if on_event is not None and (not callable(on_event) or iscoroutinefunction(on_event)):
+    if on_event is not None and (
+        not callable(on_event)
+        or iscoroutinefunction(on_event)
+        or iscoroutinefunction(type(on_event).__call__)
+    ):
         raise invalid_option("on_event", on_event, "a function that is called with each event, without await")
     return Settings(
         key,
