@@ -176,6 +176,13 @@ def zeros() -> Iterator[bytes]:
     return itertools.chain([first], itertools.repeat(further))
 
 
+def endless() -> Iterator[bytes]:
+    """Give the same without an end, in pieces of a quarter of a mebibyte: a client may read 256 of them."""
+    pieces = zeros()
+    yield next(pieces)
+    yield from itertools.repeat(256 * next(pieces))
+
+
 @cache
 def _bomb() -> bytes:
     mebibytes, checksum = BOMB_BYTES // 1024**2, 0
@@ -190,7 +197,7 @@ def _bomb_in_gzips() -> bytes:
     return gzipped(gzipped(_bomb()))
 
 
-for _name, _claim, _body, _encoding in (
+_ENCODED: Final[tuple[tuple[str, str, Callable[[bytes], bytes], str], ...]] = (
     ("gzip:unasked", "The body is gzip, though nobody asked for it.", gzipped, "gzip"),
     ("gzip:upper-case", "The body is gzip, and its header says so in capitals.", gzipped, "GZIP"),
     ("gzip:twice", "The body is a gzip of a gzip.", lambda had: gzipped(gzipped(had)), "gzip, gzip"),
@@ -204,15 +211,31 @@ for _name, _claim, _body, _encoding in (
         lambda _: _bomb_in_gzips(),
         "gzip, gzip, gzip",
     ),
-    ("deflate:zlib", "The body is deflate as the standard has it, in a zlib wrapper.", zlib.compress, "deflate"),
-    ("deflate:raw", "The body is deflate as some servers have it, without a wrapper.", _raw_deflated, "deflate"),
+    (
+        "deflate:zlib",
+        "The body is deflate as the standard has it, in a zlib wrapper.",
+        zlib.compress,
+        "deflate",
+    ),
+    (
+        "deflate:raw",
+        "The body is deflate as some servers have it, without a wrapper.",
+        _raw_deflated,
+        "deflate",
+    ),
     ("encoding:identity", "The headers name the encoding that changes nothing.", bytes, "identity"),
-    ("encoding:unknown", "The headers name an encoding that nobody knows, and the body is in it.", _inverted, "x-none"),
+    (
+        "encoding:unknown",
+        "The headers name an encoding that nobody knows, and the body is in it.",
+        _inverted,
+        "x-none",
+    ),
     (
         "encoding:unknown-over-picture",
         "The headers name an encoding that nobody knows; the body is the answer's own.",
         bytes,
         "x-none",
     ),
-):
+)
+for _name, _claim, _body, _encoding in _ENCODED:
     _encoded(_name, _claim, _body, _encoding)
