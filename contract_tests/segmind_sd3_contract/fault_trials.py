@@ -149,7 +149,7 @@ def tried(row: Row, way: Way, place: Place) -> Trial:
     server.calm()
     base_url = place.base_url(way)
     with (
-        watching() as watch,
+        watching(files=way.own) as watch,
         row.target("https" if way.tls else "http") if row.target else nullcontext((base_url, None)) as (
             url,
             heads,
@@ -214,7 +214,7 @@ def _text(end: object) -> str:
 
 def _left_behind(met: _Meeting, watch: Watch) -> Iterator[str]:
     if met.way.own:  # what another library leaves is its own
-        if watch.files > 0:
+        if watch.files > 0:  # fewer are open where an earlier one was closed since
             yield f"{watch.files} sockets are open"
         yield from (f"left behind: {each}" for each in (*watch.warnings, *met.tasks))
     if any(KEY in line for line in watch.log):
