@@ -176,64 +176,6 @@ def ends(row: Row, way: Way) -> list[End]:
 
 # -- The table --------------------------------------------------------------------------------------------
 
-<<<<<<< HEAD
-
-def _at(script: Script, *more: Script, buffer: int | None = None) -> Callable[[bool], Address]:
-    @contextmanager
-    def opened(tls: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - the only argument
-        with serving(script, *more, tls=certified("127.0.0.1") if tls else None, buffer=buffer) as peer:
-            yield peer.url, peer.heads
-
-    return opened
-
-
-def _over_tls(
-    script: Script, *, tls: Callable[[], ssl.SSLContext] | None = None
-) -> Callable[[bool], Address]:
-    """Give a server that is called with TLS on every route, whatever it speaks."""
-
-    @contextmanager
-    def opened(_: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - as above
-        with serving(script, tls=tls and tls()) as peer:
-            yield peer.url.replace("http:", "https:"), peer.heads
-
-    return opened
-
-
-def _without_anybody(held: Callable[[], AbstractContextManager[str]]) -> Callable[[bool], Address]:
-    @contextmanager
-    def opened(tls: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - as above
-        with held() as url:
-            yield url.replace("http:", "https:") if tls else url, ()
-
-    return opened
-
-
-@contextmanager
-def _reset_when_reused(tls: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - as above
-    with reset_before_the_first_byte(_picture(), certified("127.0.0.1") if tls else None) as peer:
-        yield peer.url, peer.heads
-
-
-def _proxy(script: Script) -> Callable[[], Address]:
-    opened = _at(script)
-    return lambda: opened(False)  # noqa: FBT003 - proxies are called over plain http
-
-
-@cache
-def _picture() -> bytes:
-    """Give a whole reply with a picture, as the reference server draws it."""
-    server = ReferenceServer()
-    (turbo,) = (each for each in server.operations.values() if each.operation_id == "sd35_turbo_txt2img")
-    answer = server.answer(example_request(turbo))
-    headers = {name.replace("-", "_"): value for name, value in answer.headers.items()}
-    return reply(answer.status, answer.body, **headers)
-
-
-_HINTS: Final = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
-_SWITCHED: Final = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
-=======
->>>>>>> faults
 _OWN_TLS: Final[tuple[Route, ...]] = ("direct", "tunnel")
 _NOT_FORWARDED: Final[tuple[Route, ...]] = ("direct", "tls", "tunnel")
 _SWITCHED: Final = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
@@ -468,20 +410,12 @@ def _rows() -> Iterator[Row]:
         for fault in faults.split():
             kind, _, status = fault.partition(":")
             more = (
-<<<<<<< HEAD
-                {"early": _read_on, "early-closed": _closed}[kind](int(status)) if "early" in kind else given
-            )
-            if error in _TIMED_OUT:
-                more = {"deadline": DEADLINE, **more}
-            yield Row(fault, errors, billed, posts, **more)
-=======
                 {"early": answering_and_reading_on, "early-closed": answering_and_closing}[kind](int(status))
                 if "early" in kind
                 else given
             )
             bound: dict[str, Any] = {"deadline": DEADLINE} if error in _TIMED_OUT else {}
             yield Row(fault, errors, billed, posts, **bound | more)
->>>>>>> faults
 
 
 ROWS: Final[Mapping[str, Row]] = {row.fault: row for row in _rows()}
