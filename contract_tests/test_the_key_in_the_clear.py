@@ -1,4 +1,4 @@
-"""Over plain http the key goes to this machine alone, by the address that is connected to and not by a name."""
+"""Over plain http the key goes to this machine alone, by the address connected to and not by a name."""
 
 import socket
 from typing import Any
@@ -16,11 +16,14 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resolver that has another machine's address for every name."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
 
-    async def look_up(*_: Any, **__: Any) -> list[Any]:
+    def look_up(*_: Any, **__: Any) -> list[Any]:
         return found
 
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    monkeypatch.setattr(anyio, "getaddrinfo", look_up)
+    async def look_up_async(*_: Any, **__: Any) -> list[Any]:
+        return found
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(anyio, "getaddrinfo", look_up_async)
 
 
 @pytest.mark.usefixtures("elsewhere")

@@ -1,7 +1,8 @@
 """The table of faults: what a paid API can meet its client with, and what must come of it.
 
-Law: data, and no judgement. Each fault is met for ever by a call that may be sent three times, so that the
-number of POSTs says whether the SDK holds back. `faults.py` tries every row.
+Data, and one rule. Each fault is met for ever by a call that may be sent three times, so that the number of
+POSTs says whether the SDK holds back. A row says what comes of a fault on the SDK's own connections; `ends`
+says what follows for a transport that is not its own. `faults.py` tries every row.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3 import (
     AuthenticationError,
     ConnectionFailed,
+    Generation,
     InsufficientCredits,
     NotFound,
     OutcomeUnknown,
@@ -25,21 +28,38 @@ from segmind_sd3 import (
 )
 from segmind_sd3._errors import ConnectionTimedOut, OutcomeTimedOut
 
+from segmind_sd3_contract.reference import ReferenceServer, example_request
+from segmind_sd3_contract.reference.billed_errors import BILLED_ERRORS
+from segmind_sd3_contract.reference.deliveries import DELIVERIES
+from segmind_sd3_contract.scripts import (
+    answering_early,
+    endless_head,
+    reset_before_the_first_byte,
+    resetting_in_the_body,
+    stalling_in_the_body,
+)
 from segmind_sd3_contract.sockets import (
     answering,
+    authority,
     certified,
     deaf,
+    dripping,
     greeting,
+    hanging_up,
     never_accepting,
     refusing,
     reply,
+    resetting,
     serving,
 )
+from segmind_sd3_contract.ways import BUFFER, ROUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    import ssl
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from segmind_sd3_contract.sockets import Script
+    from segmind_sd3_contract.ways import Route, Way
 
 DEADLINE: Final = 0.3
 """Seconds that a call has which is to end by its deadline."""
@@ -47,65 +67,194 @@ DEADLINE: Final = 0.3
 TIME_ENOUGH: Final = 1.5
 """Seconds that any other has: a busy machine must not make another fault of it."""
 
+ATTEMPTS: Final = 3
+"""How often a call may be tried."""
+
 Address = AbstractContextManager[tuple[str, Sequence[object]]]
+"""Gives a URL, and what is noted down of each request there."""
+
 Params = dict[str, Any]
+Failure = type[SegmindError]
 
 ONE: Final[Params] = {"prompt": "a lighthouse", "seed": 7, "width": 64, "height": 64}
 JSON: Final[Params] = {**ONE, "extra": {"base64": True}}
 TWO: Final[Params] = {**ONE, "batch_size": 2}
+PNG: Final[Params] = {**ONE, "image_format": "png"}
+LARGE: Final[Params] = {**ONE, "extra": {"notes": "x" * 4_000_000}}
+"""More than the system takes in for a server with a small buffer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fault, and what must come of it.
+    """One fault, and what must come of it on the SDK's own connections.
 
     Attributes:
         fault: its name; a provocation of the reference server has the same.
-        error: the class of the error, or None where a picture comes.
+        errors: the classes that the error may have; none where a picture comes.
         billed: what the error must say of money; a picture was paid for.
         posts: how many POSTs arrive, of the three that the retry policy allows.
         params: what turbo is asked for.
         deadline: seconds that the call has.
+        lasts: seconds that it takes at least.
         large: whether it is to meet the limit on the size of a reply.
-        address: opens what is called in place of the reference server; gives its URL, and what it is sent.
+        target: opens what is called in place of the reference server, by TLS or not.
+        proxy: opens what stands in place of an honest proxy; its requests are counted then, not the server's.
+        routes: those on which the fault can be met.
+        lossy: those on which a reset may discard a reply that came before it.
+        reused: whether the call finds a connection that has carried another before.
+        own_only: whether only the SDK's own connections can be brought to meet it.
     """
 
     fault: str
-    error: type[SegmindError] | None
+    errors: tuple[Failure, ...]
     billed: bool | None
     posts: int = 1
-    params: Params = field(default_factory=ONE.copy)
+    params: Params = field(default_factory=ONE.copy, repr=False)
     deadline: float = TIME_ENOUGH
+    lasts: float = 0.0
     large: bool = False
-    address: Callable[[], Address] | None = None
+    target: Callable[[bool], Address] | None = None
+    proxy: Callable[[], Address] | None = None
+    routes: tuple[Route, ...] = ROUTES
+    lossy: tuple[Route, ...] = ()
+    reused: bool = False
+    own_only: bool = False
+
+    @property
+    def provoked(self) -> bool:
+        """Whether the reference server is called, and asked for this fault."""
+        return self.target is None and self.proxy is None
+
+    @property
+    def on_the_wire(self) -> bool:
+        """Whether something happens to the connection or to the bytes of the reply."""
+        return not self.provoked or self.fault in DELIVERIES
+
+    def can_be_met(self, way: Way) -> bool:
+        """Say whether the fault can be met in a way."""
+        if self.proxy and not way.proxied:
+            return False
+        if self.target and way.route == "in-process":
+            return False
+        if self.fault == "drip-headers" and not way.keeps_deadlines:
+            return False  # it takes a minute, and nothing can be done about it
+        return way.route in self.routes and (way.own or not self.own_only)
 
 
-def _over_tls(script: Script, *, certified_for: str | None = None) -> Callable[[], Address]:
-    """Give a server to be called with TLS; it speaks TLS where it has a certificate, which nobody trusts."""
+@dataclass(frozen=True, slots=True)
+class End:
+    """One way in which a call may end: an error of these classes, or a picture, and what it says of money."""
 
+    outcomes: tuple[type[SegmindError | Generation], ...]
+    billed: tuple[bool | None, ...]
+    posts: range
+
+    def __str__(self) -> str:
+        names = " or ".join(outcome.__name__ for outcome in self.outcomes)
+        billed = " or ".join(str(each) for each in self.billed)
+        posts = " to ".join(str(each) for each in dict.fromkeys((self.posts[0], self.posts[-1])))
+        return f"{names}, billed={billed}, POSTs {posts}"
+
+
+_UNKNOWN: Final = (OutcomeUnknown, OutcomeTimedOut)
+
+
+def ends(row: Row, way: Way) -> list[End]:
+    """Give the ends that are right for a fault that is met in a way.
+
+    The one rule: nobody knows how far a transport that is not the SDK's own got. So a call that certainly was
+    not sent, or that was lost on the wire, is an unknown outcome there, and is sent once.
+    """
+    outcomes = row.errors or (Generation,)
+    exact = End(outcomes, (row.billed,), range(row.posts, row.posts + 1))
+    if way.own and way.route in row.lossy:
+        # What is lost was not handed over whole, so it is tried again.
+        tries = range(1, ATTEMPTS + 1)
+        return [End(outcomes, (row.billed,), tries), End((ConnectionFailed,), (False,), tries)]
+    if way.own or not row.on_the_wire:
+        return [exact]
+    if any(issubclass(error, ConnectionFailed) for error in row.errors):
+        return [End(_UNKNOWN, (None,), range(2))]
+    return [exact, End(_UNKNOWN, (None, True), range(1, row.posts + 1))]
+
+
+# -- What is called in place of the reference server ------------------------------------------------------
+
+
+def _at(script: Script, *more: Script, buffer: int | None = None) -> Callable[[bool], Address]:
     @contextmanager
-    def opened() -> Generator[tuple[str, Sequence[object]]]:
-        with serving(script, tls=certified(certified_for) if certified_for else None) as peer:
-            yield peer.url.replace("http:", "https:"), peer.requests
+    def opened(tls: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - the only argument
+        with serving(script, *more, tls=certified("127.0.0.1") if tls else None, buffer=buffer) as peer:
+            yield peer.url, peer.heads
 
     return opened
 
 
-def _without_anybody(held: Callable[[], AbstractContextManager[str]]) -> Callable[[], Address]:
+def _over_tls(script: Script, *, tls: Callable[[], ssl.SSLContext] | None = None) -> Callable[[bool], Address]:
+    """Give a server that is called with TLS on every route, whatever it speaks."""
+
     @contextmanager
-    def opened() -> Generator[tuple[str, Sequence[object]]]:
+    def opened(_: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - as above
+        with serving(script, tls=tls and tls()) as peer:
+            yield peer.url.replace("http:", "https:"), peer.heads
+
+    return opened
+
+
+def _without_anybody(held: Callable[[], AbstractContextManager[str]]) -> Callable[[bool], Address]:
+    @contextmanager
+    def opened(tls: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - as above
         with held() as url:
-            yield url, ()
+            yield url.replace("http:", "https:") if tls else url, ()
 
     return opened
 
 
-_REFUSED: Final = _without_anybody(refusing)
-_NEVER_ACCEPTED: Final = _without_anybody(never_accepting)
-_UNTRUSTED: Final = _over_tls(answering(reply()), certified_for="127.0.0.1")
-_PLAIN: Final = _over_tls(greeting(reply(400)))
-_CLOSED: Final = _over_tls(greeting(b""))
-_DEAF: Final = _over_tls(deaf)
+@contextmanager
+def _reset_when_reused(tls: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - as above
+    with reset_before_the_first_byte(_picture(), certified("127.0.0.1") if tls else None) as peer:
+        yield peer.url, peer.heads
+
+
+def _proxy(script: Script) -> Callable[[], Address]:
+    opened = _at(script)
+    return lambda: opened(False)  # noqa: FBT003 - proxies are called over plain http
+
+
+@cache
+def _picture() -> bytes:
+    """Give a whole reply with a picture, as the reference server draws it."""
+    server = ReferenceServer()
+    (turbo,) = (each for each in server.operations.values() if each.operation_id == "sd35_turbo_txt2img")
+    answer = server.answer(example_request(turbo))
+    headers = {name.replace("-", "_"): value for name, value in answer.headers.items()}
+    return reply(answer.status, answer.body, **headers)
+
+
+_HINTS: Final = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
+_SWITCHED: Final = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
+_OWN_TLS: Final[tuple[Route, ...]] = ("direct", "tunnel")
+_NOT_FORWARDED: Final[tuple[Route, ...]] = ("direct", "tls", "tunnel")
+
+
+def _early(status: int) -> bytes:
+    return reply(status, b'{"error": "not today"}', content_type="application/json", connection="close")
+
+
+def _read_on(status: int) -> dict[str, Any]:
+    """Give a server that answers early and then reads on, as well-mannered ones do."""
+    return {"target": _at(answering_early(_early(status), then_read=True), buffer=BUFFER), "params": LARGE}
+
+
+def _closed(status: int) -> dict[str, Any]:
+    """Give a server that answers early and closes; under TLS its reset may overtake the answer."""
+    target = _at(answering_early(_early(status), then_read=False), buffer=BUFFER)
+    return {"target": target, "params": LARGE, "lossy": ("tls", "tunnel")}
+
+
+def _in_the_body(script: Script) -> dict[str, Any]:
+    return {"target": _at(script, buffer=4096), "params": LARGE}
+
 
 _NUMBERS: Final = ("x-remaining-credits", "x-cost", "x-seed-value", "x-generation-time")
 _HEADERS: Final = " ".join(
@@ -115,28 +264,144 @@ _HEADERS: Final = " ".join(
     ]
 )
 
-_TIMED_OUT: Final = (ConnectionTimedOut, OutcomeTimedOut)
-_IN_TIME: Final = {"deadline": DEADLINE}
+_ERRORS_OF_BILLED: Final[Mapping[int, Failure]] = {
+    302: RequestRefused,
+    400: RequestRefused,
+    401: AuthenticationError,
+    402: InsufficientCredits,
+    404: NotFound,
+    408: OutcomeUnknown,
+    429: RateLimited,
+    500: ServerError,
+    502: OutcomeUnknown,
+    503: ServerError,
+    520: OutcomeUnknown,
+}
 
-_Group = tuple[str, type[SegmindError] | None, bool | None, int, dict[str, Any]]
+
+def _billed(status: int) -> str:
+    return " ".join(name for name in BILLED_ERRORS if name.startswith(f"billed:{status}:"))
+
+
+_TIMED_OUT: Final = (ConnectionTimedOut, OutcomeTimedOut)
+
+_Group = tuple[str, type[SegmindError] | tuple[Failure, ...] | None, bool | None, int, dict[str, Any]]
 
 _TABLE: Final[tuple[_Group, ...]] = (
     # No connection: nothing was sent.
-    ("refused", ConnectionFailed, False, 0, {"address": _REFUSED}),
-    ("never-accepted", ConnectionTimedOut, False, 0, {"address": _NEVER_ACCEPTED}),
-    ("tls:untrusted", ConnectionFailed, False, 0, {"address": _UNTRUSTED}),
-    ("tls:not-spoken", ConnectionFailed, False, 0, {"address": _PLAIN}),
-    ("tls:closed", ConnectionFailed, False, 0, {"address": _CLOSED}),
-    ("tls:stalled", ConnectionTimedOut, False, 0, {"address": _DEAF}),
+    (
+        "refused",
+        ConnectionFailed,
+        False,
+        0,
+        {"target": _without_anybody(refusing), "routes": _NOT_FORWARDED},
+    ),
+    (
+        "never-accepted",
+        ConnectionTimedOut,
+        False,
+        0,
+        {"target": _without_anybody(never_accepting), "routes": _NOT_FORWARDED},
+    ),
+    (
+        "tls:untrusted",
+        ConnectionFailed,
+        False,
+        0,
+        {
+            "target": _over_tls(
+                answering(reply()), tls=lambda: certified("127.0.0.1", by=authority("trusted by nobody"))
+            ),
+            "routes": _OWN_TLS,
+        },
+    ),
+    (
+        "tls:not-spoken",
+        ConnectionFailed,
+        False,
+        0,
+        {"target": _over_tls(greeting(reply(400))), "routes": _OWN_TLS},
+    ),
+    ("tls:closed", ConnectionFailed, False, 0, {"target": _over_tls(greeting(b"")), "routes": _OWN_TLS}),
+    ("tls:stalled", ConnectionTimedOut, False, 0, {"target": _over_tls(deaf), "routes": _OWN_TLS}),
+    # A proxy that leads nowhere. Only a request for a tunnel is certainly not the call itself.
+    ("proxy:407", ConnectionFailed, False, 1, {"proxy": _proxy(answering(reply(407)))}),
+    ("proxy:refused", ConnectionFailed, False, 0, {"proxy": lambda: _without_anybody(refusing)(False)}),  # noqa: FBT003
+    *(
+        (f"proxy:{fault}", ConnectionFailed, False, 3, {"proxy": _proxy(script), "routes": ("tunnel",)})
+        for fault, script in {
+            "403": answering(reply(403, b"<html>Forbidden</html>")),
+            "429": answering(reply(429)),
+            "502": answering(reply(502)),
+            "503": answering(reply(503)),
+            "hang-up": hanging_up(),
+            "reset": resetting(),
+        }.items()
+    ),
+    (
+        "proxy:stalled",
+        ConnectionTimedOut,
+        False,
+        1,
+        {"proxy": _proxy(stalling_in_the_body), "routes": ("tunnel",)},
+    ),
+    (
+        "proxy:drips",
+        ConnectionTimedOut,
+        False,
+        1,
+        {"proxy": _proxy(dripping(b"HTTP/1.1 200 OK\r\nx: ")), "routes": ("tunnel",)},
+    ),
+    # Never handed over whole: it can't have been drawn.
+    ("reset-in-request", ConnectionFailed, False, 3, _in_the_body(resetting_in_the_body)),
+    (
+        "stall-in-request",
+        ConnectionTimedOut,
+        False,
+        1,
+        {**_in_the_body(stalling_in_the_body), "deadline": 1.0},
+    ),
+    (
+        "reset-when-reused",
+        None,
+        True,
+        1,
+        {"target": _reset_when_reused, "reused": True, "own_only": True, "routes": ("direct", "tls")},
+    ),
+    # Answered before it was handed over whole: that is the answer.
+    ("early:401 early-closed:401", AuthenticationError, False, 1, {}),
+    ("early:402 early-closed:402", InsufficientCredits, False, 1, {}),
+    ("early:413 early-closed:413", RequestRefused, False, 1, {}),
+    ("early:429 early-closed:429", RateLimited, False, 3, {}),
+    # Sent, and no reply that can be understood.
+    ("reset-after-large-request", OutcomeUnknown, None, 1, {"target": _at(resetting()), "params": LARGE}),
+    ("not-http", OutcomeUnknown, None, 1, {"target": _at(hanging_up(b"220 smtp\r\n\r\n"))}),
+    ("endless-head", OutcomeUnknown, None, 1, {"target": _at(endless_head)}),
+    ("status:101", OutcomeUnknown, None, 1, {"target": _at(answering(_SWITCHED))}),
+    ("hints-first", None, True, 1, {"target": lambda tls: _at(answering(_HINTS + _picture()))(tls)}),
     # Drawn and billed, and lost on its way; once a 200 was read, that is certain.
     ("reset hang-up", OutcomeUnknown, None, 1, {}),
     ("stall-headers drip-headers", OutcomeTimedOut, None, 1, {}),
     ("reset-before-body reset-in-body truncated-body truncated-body:chunked", OutcomeUnknown, True, 1, {}),
     ("stall-body drip-body wrong-length:too-long", OutcomeTimedOut, True, 1, {}),
-    ("wrong-length:too-long-closed gzip:garbage", OutcomeUnknown, True, 1, {}),
+    ("wrong-length:too-long-closed", OutcomeUnknown, True, 1, {}),
     ("wrong-length:too-short gzip:truncated", UnusableReply, True, 1, {}),
-    ("gzip:unasked", None, True, 1, {}),
-    ("gzip:bomb endless-body", OutcomeUnknown, True, 1, {"deadline": 20.0, "large": True}),
+    (
+        """gzip:unasked gzip:upper-case gzip:twice gzip:once-of-two gzip:garbage deflate:zlib deflate:raw
+        encoding:identity encoding:unknown-over-picture""",
+        None,
+        True,
+        1,
+        {},
+    ),
+    ("encoding:unknown", (UnusableReply, OutcomeUnknown), True, 1, {}),
+    (
+        "gzip:bomb gzip:nested-bomb endless-body",
+        (UnusableReply, OutcomeUnknown),
+        True,
+        1,
+        {"deadline": 20.0, "large": True},
+    ),
     # A 200, and no picture.
     (
         """truncated-picture garbage empty-200 error-in-200 error-in-200:as-picture error-in-200:detail
@@ -159,8 +424,16 @@ _TABLE: Final[tuple[_Group, ...]] = (
         {},
     ),
     ("several-images:list several-images:images several-images:string", None, True, 1, {"params": TWO}),
-    ("base64-default-true:picture more-members data-prefix bad-padding", None, True, 1, {"params": JSON}),
+    (
+        "base64-default-true:picture more-members data-prefix bad-padding url-safe-base64",
+        None,
+        True,
+        1,
+        {"params": JSON},
+    ),
     (_HEADERS, None, True, 1, {}),
+    # Errors that were billed: never sent again, and kept.
+    *((_billed(status), error, True, 1, {"params": PNG}) for status, error in _ERRORS_OF_BILLED.items()),
     # Errors that say so.
     ("406-not-only-credits:credits 406-not-only-credits:spend-limit", InsufficientCredits, False, 1, {}),
     ("406-not-only-credits:content-type 406-not-only-credits:parameter", RequestRefused, False, 1, {}),
@@ -170,7 +443,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
     ("status:402", InsufficientCredits, False, 1, {}),
     ("status:404 status:410", NotFound, False, 1, {}),
     ("server-error:plain server-error:json server-error:traceback", ServerError, False, 1, {}),
-    ("gateway-html:503 status:503", ServerError, False, 3, {}),
+    ("gateway-html:503 status:503", ServerError, None, 1, {}),
     ("gateway-html:502 gateway-html:504 status:408 status:499 status:520", OutcomeUnknown, None, 1, {}),
     (
         """error-body:string error-body:list error-body:null error-body:number error-body:error
@@ -181,21 +454,42 @@ _TABLE: Final[tuple[_Group, ...]] = (
         1,
         {},
     ),
-    # A window that ends after the deadline is not waited for.
+    # A wait that ends after the deadline is not begun.
     (
         """no-retry-after:iso no-retry-after:naive-iso no-retry-after:spaced-iso no-retry-after:http-date
-        no-retry-after:epoch no-retry-after:epoch-ms no-retry-after:far""",
+        no-retry-after:epoch no-retry-after:epoch-ms no-retry-after:far
+        retry-after:far retry-after:huge retry-after:date retry-after:far-date
+        retry-after:far-after-reset retry-after:garbage-beside-reset""",
         RateLimited,
         False,
         1,
         {},
     ),
-    ("no-retry-after:past no-retry-after:garbage no-retry-after:absent", RateLimited, False, 3, {}),
+    ("retry-after:more-seconds", RateLimited, False, 1, {"deadline": 20.0}),  # over `rate_limit_max`
+    # Between the second try and the deadline there is no room for another wait.
+    ("retry-after:seconds", RateLimited, False, 2, {"deadline": 1.9, "lasts": 1.0}),
+    (
+        """no-retry-after:past no-retry-after:garbage no-retry-after:absent
+        retry-after:zero retry-after:past-date retry-after:negative retry-after:garbage retry-after:empty
+        retry-after:zero-before-reset""",
+        RateLimited,
+        False,
+        3,
+        {},
+    ),
 )
 
-ROWS: Final[Mapping[str, Row]] = {
-    fault: Row(fault, error, billed, posts, **(_IN_TIME if error in _TIMED_OUT else {}), **more)
-    for faults, error, billed, posts, more in _TABLE
-    for fault in faults.split()
-}
+
+def _rows() -> Iterator[Row]:
+    for faults, error, billed, posts, given in _TABLE:
+        errors = error if isinstance(error, tuple) else (error,) if error else ()
+        for fault in faults.split():
+            kind, _, status = fault.partition(":")
+            more = {"early": _read_on, "early-closed": _closed}[kind](int(status)) if "early" in kind else given
+            if error in _TIMED_OUT:
+                more = {"deadline": DEADLINE, **more}
+            yield Row(fault, errors, billed, posts, **more)
+
+
+ROWS: Final[Mapping[str, Row]] = {row.fault: row for row in _rows()}
 """Every fault, by name."""

@@ -19,13 +19,14 @@ import struct
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from segmind_sd3_contract.reference.exchange import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
 
     import trustme
 
@@ -39,27 +40,51 @@ class Connection:
     def __init__(self, peer: Peer, socket: socket.socket) -> None:
         self.peer = peer
         self.socket = socket
+        self.is_reset = False
         self._read = bytearray()
 
-    def request(self) -> Request | None:
-        """Read one request to its end and note it down; None where the client hung up instead."""
+    def head(self) -> Request | None:
+        """Read the head of one request and note it down; None where the client hung up instead."""
         while (end := self._read.find(b"\r\n\r\n")) < 0:
             if not self._receive():
                 return None
-        head, start = bytes(self._read[:end]).decode("latin-1"), end + 4
-        first, *lines = head.split("\r\n")
+        first, *lines = bytes(self._read[:end]).decode("latin-1").split("\r\n")
+        del self._read[: end + 4]
         method, target, _ = first.split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        head = Request(method, target, headers)
+        self.peer.heads.append(head)
         self.peer.begun.set()
-        end = start + int(headers.get("content-length", 0))
-        while len(self._read) < end:
-            if not self._receive():
-                return None
-        request = Request(method, target, headers, bytes(self._read[start:end]))
-        del self._read[:end]
+        return head
+
+    def body(self, head: Request) -> Iterator[bytes]:
+        """Read the body that belongs to a head, as it comes; less of it where the client hangs up."""
+        length = int(head.headers.get("content-length", 0))
+        while length and (self._read or self._receive()):
+            piece = bytes(self._read[:length])
+            del self._read[: len(piece)]
+            length -= len(piece)
+            yield piece
+
+    def request(self) -> Request | None:
+        """Read one request to its end and note it down; None where the client hung up instead."""
+        head = self.head()
+        if head is None:
+            return None
+        request = replace(head, body=b"".join(self.body(head)))
+        if len(request.body) < int(head.headers.get("content-length", 0)):
+            return None
         self.peer.requests.append(request)
         self.peer.arrived.set()
         return request
+
+    def receive(self) -> bytes:
+        """Give what came and was not read yet, else what comes next; nothing where the client hung up."""
+        if not self._read:
+            self._receive()
+        received = bytes(self._read)
+        self._read.clear()
+        return received
 
     def _receive(self) -> bool:
         received = self.socket.recv(256 * 1024)
@@ -68,6 +93,11 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
+
+    def reset(self) -> None:
+        """Have the connection reset, not closed, when the script ends."""
+        self.is_reset = True
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def pause(self, seconds: float) -> None:
         """Let time pass, or less where the server is to end."""
@@ -89,6 +119,7 @@ class Peer:
     Attributes:
         url: where it listens.
         requests: every request that arrived whole, in order.
+        heads: every request whose head arrived, in order, without its body.
         begun: is set once the head of a request was read; `arrived` once a request was read to its end.
         ending: is set when the server is to end.
     """
@@ -104,6 +135,7 @@ class Peer:
         self.host = f"[{host}]" if ":" in host else host
         self.url = f"{'https' if tls else 'http'}://{self.host}:{self.port}"
         self.requests: list[Request] = []
+        self.heads: list[Request] = []
         self.begun = threading.Event()
         self.arrived = threading.Event()
         self.ending = threading.Event()
@@ -166,9 +198,11 @@ class Peer:
                 script(Connection(self, plain))
             else:
                 with self._tls.wrap_socket(plain.dup(), server_side=True) as wrapped:
-                    script(Connection(self, wrapped))
-                    with suppress(OSError):
-                        wrapped.unwrap()
+                    connection = Connection(self, wrapped)
+                    script(connection)
+                    if not connection.is_reset:
+                        with suppress(OSError):
+                            wrapped.unwrap()
         with self._change:
             self._open.discard(plain)
             plain.close()
@@ -237,17 +271,17 @@ def never_accepting() -> Generator[str]:
 
 
 @cache
-def authority() -> trustme.CA:
-    """Give an authority that nobody trusts who was not told to."""
+def authority(name: str = "trusted by some") -> trustme.CA:
+    """Give an authority of that name, which nobody trusts unless by `trusting`."""
     import trustme  # noqa: PLC0415 - all but TLS does without it
 
-    return trustme.CA()
+    return trustme.CA(organization_name=name)
 
 
-def certified(*names: str) -> ssl.SSLContext:
-    """Give the TLS of a server that the authority has certified under these names."""
+def certified(*names: str, by: trustme.CA | None = None) -> ssl.SSLContext:
+    """Give the TLS of a server that the authority, or another, has certified under these names."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority().issue_cert(*names).configure_cert(context)  # pyright: ignore[reportUnknownMemberType]  # pyOpenSSL
+    (by or authority()).issue_cert(*names).configure_cert(context)  # pyright: ignore[reportUnknownMemberType]  # pyOpenSSL
     return context
 
 
@@ -310,7 +344,7 @@ def resetting(answer: bytes = b"") -> Script:
     def script(connection: Connection) -> None:
         connection.request()
         connection.send(answer)
-        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.reset()
 
     return script
 

@@ -5,7 +5,7 @@ import ssl
 import warnings
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar, cast
 
 import anyio.to_thread
 import httpx
@@ -18,7 +18,7 @@ from ._errors import InvalidRequest
 from ._events import Event
 from ._exchange import Arrival, Step, exchange
 from ._image_input import fetch, fetch_async
-from ._options import key_of, secrets_of
+from ._options import read_key, read_secrets
 from ._prepared import Prepared
 from ._public import public
 from ._reply import interpret, interpret_credits
@@ -26,7 +26,8 @@ from ._result import Credits, Generation
 from ._retry import Retry
 from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncNetwork, Network, drive, drive_async
-from ._validation import checked, operation_of, pending
+from ._url import URL, InvalidURL
+from ._validation import build_body, find_operation, image_urls
 from ._version import USER_AGENT
 from ._wire import Request
 
@@ -63,24 +64,34 @@ def request_of(settings: Settings, prepared: Prepared) -> Request:
     Raises:
         InvalidRequest: it can't be sent as it stands.
     """
-    origin = settings.base_url.partition("://")[2].partition("/")[0]
-    start = f"{settings.base_url.partition('://')[0]}://{origin}/"
-    url: Any = prepared.url
-    if not (isinstance(url, str) and url.startswith(start) and _is_target(url)):
-        raise InvalidRequest(f"the prepared call's url does not lead to the client's own origin, {start}")
-    operation = operation_of(prepared.operation).operation_id
+    scheme, _, rest = settings.base_url.partition("://")
+    start = f"{scheme}://{rest.partition('/')[0]}/"
+    if not _is_sent_unchanged(prepared.url, start):
+        raise InvalidRequest(
+            f"the prepared call's url can't be sent as it stands: allowed is one that begins with {start}, "
+            "percent-encoded, without dot segments or a fragment"
+        )
+    operation = find_operation(prepared.operation).operation_id
     try:
-        generated = CALLS[operation].request(prepared.body)
+        content: Any = prepared.content
+        body: Any = prepared.body
+        if not isinstance(content, bytes) or not isinstance(body, dict):
+            raise TypeError(f"a {type(body).__name__} in {type(content).__name__}")
+        generated = CALLS[operation].request(cast("dict[str, Any]", body))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
         raise InvalidRequest(
-            f"the prepared call's content is no JSON object with what {operation} requires "
+            f"the prepared call's content is no JSON object, in bytes, with what {operation} requires "
             f"({type(wrong).__name__}: {wrong}): make it with client.prepare()"
         ) from None
     return _request(prepared, generated)
 
 
-def _is_target(url: str) -> bool:
-    return url.isascii() and url.isprintable() and not any(c in url for c in " #")
+def _is_sent_unchanged(url: Any, start: str) -> bool:
+    """Return whether a URL leads to an origin, and httpx, by which it may be sent, would not change it."""
+    try:
+        return isinstance(url, str) and url.startswith(start) and "#" not in url and str(URL(url)) == url
+    except InvalidURL:
+        return False
 
 
 def _request(prepared: Prepared, generated: dict[str, Any]) -> Request:
@@ -116,7 +127,7 @@ class _Base(Generic[N]):
         self, *, api_key: str | None = None, timeout: float | None = None, retry: Retry | None = None
     ) -> Self:
         """Copy the client with other options. The copy shares its connections, and does not close them."""
-        key = self._settings.key if api_key is None else key_of(api_key)
+        key = self._settings.key if api_key is None else read_key(api_key)
         del api_key  # as in __init__
         copy = object.__new__(type(self))
         copy._settings = changed(self._settings, key, timeout, retry)
@@ -195,7 +206,7 @@ class Client(Endpoints, _Base[Network]):
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        key = secrets_of(api_key, headers)
+        key = read_secrets(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
         del api_key, headers
         self._settings = settings(
@@ -221,7 +232,7 @@ class Client(Endpoints, _Base[Network]):
             InvalidRequest: a parameter is wrong.
             ConnectionFailed: an image URL can't be fetched.
         """
-        warn_if_deprecated(operation_of(operation), frames=1)
+        warn_if_deprecated(find_operation(operation), frames=1)
         return prepare(self._settings, operation, self._body(operation, params, self._settings.deadline()))[0]
 
     def send(self, prepared: Prepared) -> Generation:
@@ -234,14 +245,14 @@ class Client(Endpoints, _Base[Network]):
         return self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     def _draw(self, operation: str, params: Any) -> Generation:
-        warn_if_deprecated(operation_of(operation), frames=2)
+        warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = self._body(operation, params, deadline)
         return self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
 
     def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
-        body = checked(operation_of(operation), params)
-        for name, url in pending(body):
+        body = build_body(find_operation(operation), params)
+        for name, url in image_urls(body):
             body[name] = fetch(name, url, deadline, **self._settings.fetching())
         return body
 
@@ -297,7 +308,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        key = secrets_of(api_key, headers)
+        key = read_secrets(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
         del api_key, headers
         self._settings = settings(
@@ -323,7 +334,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             InvalidRequest: a parameter is wrong.
             ConnectionFailed: an image URL can't be fetched.
         """
-        warn_if_deprecated(operation_of(operation), frames=1)
+        warn_if_deprecated(find_operation(operation), frames=1)
         body = await self._body(operation, params, self._settings.deadline())
         return prepare(self._settings, operation, body)[0]
 
@@ -337,19 +348,19 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         return await self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
-        warn_if_deprecated(operation_of(operation), frames=2)
+        warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = await self._body(operation, params, deadline)
         return await self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
 
     async def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
-        known = operation_of(operation)
+        known = find_operation(operation)
         if any(parameter.kind == "image" for parameter in known.parameters.values()):
             # To read and encode a file would hold up every other task of the loop.
-            body = await anyio.to_thread.run_sync(partial(checked, known, params))
+            body = await anyio.to_thread.run_sync(partial(build_body, known, params))
         else:
-            body = checked(known, params)
-        for name, url in pending(body):
+            body = build_body(known, params)
+        for name, url in image_urls(body):
             body[name] = await fetch_async(name, url, deadline, **self._settings.fetching())
         return body
 

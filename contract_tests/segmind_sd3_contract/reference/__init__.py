@@ -24,7 +24,7 @@ What it does not imitate:
   format draws a JPEG, an unknown aspect ratio leaves the size to width and height.
 - Which status refuses a bad value is assumed: 406 in the profile "documented", 400 in "observed".
 - Seed -1 is a random seed everywhere, though that is known of medium txt2img alone.
-- No bearer tokens, no multipart bodies, no newer surfaces, no TLS.
+- No bearer tokens, no multipart bodies, no newer surfaces. TLS by `listening(tls=…)` alone.
 - A stall, a drip or a reset is real on a socket alone. In-process, what httpx raises for it stands for it,
   once the client's read timeout is over; nothing drips there.
 """

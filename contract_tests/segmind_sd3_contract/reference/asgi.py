@@ -26,6 +26,7 @@ from segmind_sd3_contract.reference.front import Front, misdelivered
 from segmind_sd3_contract.reference.provocations import PROVOCATIONS
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Generator
 
     from starlette.types import Receive, Scope, Send
@@ -123,7 +124,7 @@ def _shortened(value: Any) -> Any:
 class SocketServer(uvicorn.Server):
     """uvicorn with nothing of its own in the answers, which says when it is ready."""
 
-    def __init__(self, server: ReferenceServer) -> None:
+    def __init__(self, server: ReferenceServer, tls: ssl.SSLContext | None = None) -> None:
         config = uvicorn.Config(
             application(server),
             http=Front,
@@ -136,6 +137,8 @@ class SocketServer(uvicorn.Server):
             date_header=False,
             timeout_graceful_shutdown=2,
         )
+        config.load()
+        config.ssl = tls
         super().__init__(config)
         self.ready = threading.Event()
 
@@ -160,17 +163,19 @@ def url_of(listener: socket.socket) -> str:
 
 
 @contextmanager
-def listening(server: ReferenceServer, host: str, port: int) -> Generator[str]:
+def listening(
+    server: ReferenceServer, host: str, port: int, tls: ssl.SSLContext | None = None
+) -> Generator[str]:
     """Serve from a thread while the context lasts."""
     listener = bound(host, port)
-    uvicorn_server = SocketServer(server)
+    uvicorn_server = SocketServer(server, tls)
     thread = threading.Thread(
         target=uvicorn_server.run, args=([listener],), name="segmind-sd3 reference server", daemon=True
     )
     thread.start()
     uvicorn_server.ready.wait()
     try:
-        yield url_of(listener)
+        yield url_of(listener).replace("http:", "https:") if tls else url_of(listener)
     finally:
         uvicorn_server.should_exit = True
         thread.join()

@@ -140,14 +140,28 @@ for _name, _claim, _delivery in (
     _delivered(_name, _claim, _delivery)
 
 
-def _encoded(name: str, claim: str, body: Callable[[bytes], bytes]) -> None:
+def _encoded(name: str, claim: str, body: Callable[[bytes], bytes], encoding: str = "gzip") -> None:
     def change(answer: Answer) -> Answer:
         if answer.status != 200:
             return answer
-        return replace(answer.with_headers(content_encoding="gzip"), body=body(answer.body))
+        return replace(answer.with_headers(content_encoding=encoding), body=body(answer.body))
 
     change.__doc__ = claim
     DELIVERIES[name] = change
+
+
+def gzipped(body: bytes) -> bytes:
+    """Give the gzip of a body, the same each time."""
+    return gzip.compress(body, mtime=0)
+
+
+def _inverted(body: bytes) -> bytes:
+    return bytes(255 - byte for byte in body)
+
+
+def _raw_deflated(body: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
 
 
 def zeros() -> Iterator[bytes]:
@@ -172,11 +186,33 @@ def _bomb() -> bytes:
     return b"".join(itertools.islice(zeros(), mebibytes)) + end
 
 
-_encoded(
-    "gzip:unasked", "The body is gzip, though nobody asked for it.", lambda had: gzip.compress(had, mtime=0)
-)
-_encoded("gzip:garbage", "The headers say gzip; the body is the answer's own, and none.", lambda had: had)
-_encoded(
-    "gzip:truncated", "The body is half of a gzip.", lambda had: gzip.compress(had, mtime=0)[: len(had) // 2]
-)
-_encoded("gzip:bomb", "The body is gzip, 300 KB of it, and holds 300 MiB of zeros.", lambda _: _bomb())
+def _bomb_in_gzips() -> bytes:
+    return gzipped(gzipped(_bomb()))
+
+
+for _name, _claim, _body, _encoding in (
+    ("gzip:unasked", "The body is gzip, though nobody asked for it.", gzipped, "gzip"),
+    ("gzip:upper-case", "The body is gzip, and its header says so in capitals.", gzipped, "GZIP"),
+    ("gzip:twice", "The body is a gzip of a gzip.", lambda had: gzipped(gzipped(had)), "gzip, gzip"),
+    ("gzip:once-of-two", "The headers name gzip twice; the body is gzip once.", gzipped, "gzip, gzip"),
+    ("gzip:garbage", "The headers say gzip; the body is the answer's own, and none.", bytes, "gzip"),
+    ("gzip:truncated", "The body is half of a gzip.", lambda had: gzipped(had)[: len(had) // 2], "gzip"),
+    ("gzip:bomb", "The body is gzip, 300 KB of it, and holds 300 MiB of zeros.", lambda _: _bomb(), "gzip"),
+    (
+        "gzip:nested-bomb",
+        "The body is gzip in gzip in gzip, some KB of it, and holds 300 MiB of zeros.",
+        lambda _: _bomb_in_gzips(),
+        "gzip, gzip, gzip",
+    ),
+    ("deflate:zlib", "The body is deflate as the standard has it, in a zlib wrapper.", zlib.compress, "deflate"),
+    ("deflate:raw", "The body is deflate as some servers have it, without a wrapper.", _raw_deflated, "deflate"),
+    ("encoding:identity", "The headers name the encoding that changes nothing.", bytes, "identity"),
+    ("encoding:unknown", "The headers name an encoding that nobody knows, and the body is in it.", _inverted, "x-none"),
+    (
+        "encoding:unknown-over-picture",
+        "The headers name an encoding that nobody knows; the body is the answer's own.",
+        bytes,
+        "x-none",
+    ),
+):
+    _encoded(_name, _claim, _body, _encoding)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 RESET_AFTER: Final = timedelta(seconds=2)
 """How long a provoked rate limit says that it lasts."""
 
+DAY: Final = timedelta(days=1)
+"""A wait that no call has the time for."""
+
 FAULTS: Final[dict[str, Change]] = {}
 """Every fault, by name."""
 
@@ -168,14 +171,20 @@ def iso_utc(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _limited(claim: str, write: Callable[[datetime], str | None]) -> Change:
+def _limited(claim: str, **headers: Callable[[datetime], str | None]) -> Change:
+    """Make a 429 whose headers are written from the moment that it is sent at."""
+
     def change(answer: Answer) -> Answer:
         replaced = failed(answer, 429, error_text("Rate limit exceeded"), "application/json")
-        dated = parsedate_to_datetime(answer.headers.get("date", "Thu, 01 Jan 1970 00:00:00 GMT"))
-        return replaced.with_headers(x_rate_limit_reset_at_utc=write(dated + RESET_AFTER))
+        now = parsedate_to_datetime(answer.headers.get("date", "Thu, 01 Jan 1970 00:00:00 GMT"))
+        return replaced.with_headers(**{name: write(now) for name, write in headers.items()})
 
     change.__doc__ = claim
     return change
+
+
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
 
 
 _WRITINGS: Final[Mapping[str, tuple[str, Callable[[datetime], str | None]]]] = {
@@ -185,15 +194,44 @@ _WRITINGS: Final[Mapping[str, tuple[str, Callable[[datetime], str | None]]]] = {
         "as date and time with a space between",
         lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S"),
     ),
-    "http-date": ("as an HTTP date", lambda moment: format_datetime(moment, usegmt=True)),
+    "http-date": ("as an HTTP date", _http_date),
     "epoch": ("in seconds since 1970", lambda moment: str(int(moment.timestamp()))),
     "epoch-ms": ("in milliseconds since 1970", lambda moment: str(int(moment.timestamp() * 1000))),
-    "far": ("a day away", lambda moment: iso_utc(moment + timedelta(days=1))),
+    "far": ("a day away", lambda moment: iso_utc(moment + DAY)),
     "past": ("an hour ago", lambda moment: iso_utc(moment - timedelta(hours=1))),
     "garbage": ("in words that are no date", lambda _: "soon"),
     "absent": ("not at all", lambda _: None),
 }
 for _name, (_how, _write) in _WRITINGS.items():
     FAULTS[f"no-retry-after:{_name}"] = _limited(
-        f"A 429 has no Retry-After, and tells when its window ends {_how}.", _write
+        f"A 429 has no Retry-After, and tells when its window ends {_how}.",
+        x_rate_limit_reset_at_utc=lambda now, write=_write: write(now + RESET_AFTER),
+    )
+
+_WAITS: Final[Mapping[str, tuple[str, Callable[[datetime], str]]]] = {
+    "seconds": ("says to wait for a second", lambda _: "1"),
+    "zero": ("says to wait for no time", lambda _: "0"),
+    "more-seconds": ("says to wait for 4 seconds", lambda _: "4"),
+    "far": ("says to wait for a day", lambda _: "86400"),
+    "huge": ("has 400 digits", lambda _: "9" * 400),
+    "date": ("says, as an HTTP date, to wait for a minute", lambda now: _http_date(now + timedelta(minutes=1))),
+    "far-date": ("says, as an HTTP date, to wait for a day", lambda now: _http_date(now + DAY)),
+    "past-date": ("is an HTTP date, a day ago", lambda now: _http_date(now - DAY)),
+    "negative": ("is below zero", lambda _: "-5"),
+    "garbage": ("is no time", lambda _: "soon"),
+    "empty": ("is empty", lambda _: ""),
+}
+for _name, (_how, _write) in _WAITS.items():
+    FAULTS[f"retry-after:{_name}"] = _limited(
+        f"A 429 has a Retry-After that {_how}.", retry_after=_write
+    )
+for _name, _wait, _reset, _how in (
+    ("zero-before-reset", "0", DAY, "says to wait for no time, and its window ends a day away"),
+    ("far-after-reset", "86400", -DAY, "says to wait for a day, and its window ended a day ago"),
+    ("garbage-beside-reset", "soon", DAY, "is no time, and its window ends a day away"),
+):
+    FAULTS[f"retry-after:{_name}"] = _limited(
+        f"A 429 has a Retry-After that {_how}.",
+        retry_after=lambda _, wait=_wait: wait,
+        x_rate_limit_reset_at_utc=lambda now, reset=_reset: iso_utc(now + reset),
     )

@@ -13,6 +13,7 @@ from inspect import getdoc
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from segmind_sd3_contract.reference.billed_errors import BILLED_ERRORS
 from segmind_sd3_contract.reference.deliveries import DELIVERIES
 from segmind_sd3_contract.reference.faults import FAULTS
 from segmind_sd3_contract.reference.spoils import REPLY_SPOILS, Change
@@ -34,7 +35,7 @@ class Provocation:
 PROVOCATIONS: Final[Mapping[str, Provocation]] = MappingProxyType(
     {
         name: Provocation(name, getdoc(change) or "", table is not FAULTS, change)
-        for table in (REPLY_SPOILS, DELIVERIES, FAULTS)
+        for table in (REPLY_SPOILS, DELIVERIES, FAULTS, BILLED_ERRORS)
         for name, change in table.items()
     }
 )

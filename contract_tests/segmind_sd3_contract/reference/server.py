@@ -1,7 +1,7 @@
 """The server itself: a request in, an answer out. Everything else only carries these two.
 
-Law: `answer` is a plain function without I/O, safe to call from several threads. A 200 is billed, and
-nothing else. Every answer tells the balance, and that it comes from a reference server.
+`answer` is a plain function without I/O, safe to call from several threads. A 200 is billed, and nothing
+else but an error that was provoked as billed. Every answer tells the balance, and that it comes from a reference server.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from segmind_sd3_contract.reference.spoils import as_json, media_type_of
 from segmind_sd3_contract.reference.transports import AsyncReferenceTransport, ReferenceTransport
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Collection, Mapping
     from contextlib import AbstractContextManager
 
@@ -267,14 +268,16 @@ class ReferenceServer:
         """Give a transport for `httpx.AsyncClient` that answers in-process, on asyncio and trio."""
         return AsyncReferenceTransport(self)
 
-    def listening(self, port: int = 0, host: str = "127.0.0.1") -> AbstractContextManager[str]:
+    def listening(
+        self, port: int = 0, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> AbstractContextManager[str]:
         """Listen on a socket, from a thread, while the context lasts; it gives the URL.
 
-        Port 0 is any free one. Raises OSError when the port is taken.
+        Port 0 is any free one. With `tls`, it speaks TLS. Raises OSError when the port is taken.
         """
         from segmind_sd3_contract.reference.asgi import listening  # noqa: PLC0415  uvicorn is for this alone
 
-        return listening(self, host, port)
+        return listening(self, host, port, tls)
 
 
 def _written(amount: Decimal) -> str:

@@ -59,7 +59,8 @@ def _texts(answer: Answer) -> list[str]:
     return cast("list[str]", image) if isinstance(image, list) else [str(image)]
 
 
-def _pictures(answer: Answer) -> list[bytes]:
+def pictures_of(answer: Answer) -> list[bytes]:
+    """Give the pictures of a drawn answer, binary or JSON."""
     return [base64.b64decode(text) for text in _texts(answer)] if _is_json(answer) else [answer.body]
 
 
@@ -72,13 +73,13 @@ def _with_pictures(answer: Answer, pictures: list[bytes]) -> Answer:
 @_spoil("base64-default-true:json")
 def _(answer: Answer) -> Answer:
     """A picture comes as JSON with base64 text, though the picture itself was asked for."""
-    return answer.with_json(as_json(_pictures(answer)))
+    return answer.with_json(as_json(pictures_of(answer)))
 
 
 @_spoil("base64-default-true:picture")
 def _(answer: Answer) -> Answer:
     """The first picture itself comes, though JSON was asked for; any further ones are lost."""
-    first = _pictures(answer)[0]
+    first = pictures_of(answer)[0]
     return answer.with_body(first, media_type_of(first))
 
 
@@ -102,7 +103,7 @@ def _(answer: Answer) -> Answer:
 
 def _reformatted(file_format: str) -> Change:
     def change(answer: Answer) -> Answer:
-        drawn = [Image.open(BytesIO(picture)).convert("RGB") for picture in _pictures(answer)]
+        drawn = [Image.open(BytesIO(picture)).convert("RGB") for picture in pictures_of(answer)]
         return _with_pictures(answer, [encoded(image, file_format, 95) for image in drawn])
 
     return change
@@ -162,6 +163,12 @@ def _(answer: Answer) -> Answer:
     return _each_text(answer, lambda text: text.rstrip("="))
 
 
+@_spoil("url-safe-base64")
+def _(answer: Answer) -> Answer:
+    """Each base64 text of a JSON reply has the alphabet for URLs: `-` and `_` for `+` and `/`."""
+    return _each_text(answer, lambda text: text.replace("+", "-").replace("/", "_"))
+
+
 @_spoil("broken-base64")
 def _(answer: Answer) -> Answer:
     """Each base64 text of a JSON reply is a character too short to be one."""
@@ -178,7 +185,7 @@ def _each_text(answer: Answer, change: Callable[[str], str]) -> Answer:
 @_spoil("truncated-picture")
 def _(answer: Answer) -> Answer:
     """Each picture is cut in half; in JSON its base64 is that of the half."""
-    halves = [picture[: len(picture) // 2] for picture in _pictures(answer)]
+    halves = [picture[: len(picture) // 2] for picture in pictures_of(answer)]
     if _is_json(answer):
         return answer.with_json(as_json(halves))
     return answer.with_body(halves[0], answer.headers.get("content-type"))
