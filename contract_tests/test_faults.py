@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from segmind_sd3._errors import ConnectionFailed
 from segmind_sd3_contract import fault_trials
-from segmind_sd3_contract.fault_rows import ROWS, End, Row, ends
+from segmind_sd3_contract.fault_rows import ROWS, Row, ends
 from segmind_sd3_contract.fault_trials import Trial, tried, warmed_up
 from segmind_sd3_contract.faults import chosen_rows, chosen_ways, shown, summary
 from segmind_sd3_contract.reference import PROVOCATIONS

@@ -24,7 +24,7 @@ COMMANDS = [
     for kind, block in BLOCKS
     if kind == "sh"
     for line in block.splitlines()
-    if line.startswith("segmind-sd3 sd3")
+    if line.startswith(("segmind-sd3 sd3", "segmind-sd3 credits"))
 ]
 
 

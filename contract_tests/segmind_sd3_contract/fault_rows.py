@@ -190,7 +190,9 @@ def _at(script: Script, *more: Script, buffer: int | None = None) -> Callable[[b
     return opened
 
 
-def _over_tls(script: Script, *, tls: Callable[[], ssl.SSLContext] | None = None) -> Callable[[bool], Address]:
+def _over_tls(
+    script: Script, *, tls: Callable[[], ssl.SSLContext] | None = None
+) -> Callable[[bool], Address]:
     """Give a server that is called with TLS on every route, whatever it speaks."""
 
     @contextmanager
@@ -485,7 +487,9 @@ def _rows() -> Iterator[Row]:
         errors = error if isinstance(error, tuple) else (error,) if error else ()
         for fault in faults.split():
             kind, _, status = fault.partition(":")
-            more = {"early": _read_on, "early-closed": _closed}[kind](int(status)) if "early" in kind else given
+            more = (
+                {"early": _read_on, "early-closed": _closed}[kind](int(status)) if "early" in kind else given
+            )
             if error in _TIMED_OUT:
                 more = {"deadline": DEADLINE, **more}
             yield Row(fault, errors, billed, posts, **more)

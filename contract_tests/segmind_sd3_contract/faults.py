@@ -106,7 +106,9 @@ def summary(done: Sequence[Trial]) -> dict[str, int]:
 def main() -> None:
     """Try what the command line asks for, and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("faults", nargs="*", metavar="FAULT", help="a fault, or the beginning of some before a :")
+    parser.add_argument(
+        "faults", nargs="*", metavar="FAULT", help="a fault, or the beginning of some before a :"
+    )
     parser.add_argument("--way", action="append", default=[], metavar="WAY", help="a way, own or foreign")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()

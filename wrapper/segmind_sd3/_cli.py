@@ -167,7 +167,7 @@ DRAW_OPTIONS: Final = (
         multiple=True,
         metavar="NAME=VALUE",
         callback=parse_extra,
-        help="Sent unchecked, and wins over every parameter; the value is JSON, else text. May be repeated.",
+        help="Sent unchecked, also in place of a parameter. The value is JSON, else text. May be repeated.",
     ),
     click.Option(
         ["--out"],

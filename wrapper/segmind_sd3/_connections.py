@@ -69,6 +69,7 @@ class Pool:
         self._make_route = make_route
         self._route: Route | None = None
         self._limit = limit
+        self._closed = False
         self.start_anew()
         _all_pools.add(self)
 
@@ -82,15 +83,20 @@ class Pool:
     def start_anew(self) -> None:
         """Forget every connection, without closing it."""
         self._lock = threading.Lock()
-        self._closed = False
         self._idle: list[Connection] = []
         # A connection that an interruption takes from its caller frees its place when it is collected.
         self._busy: WeakSet[Connection] = WeakSet()
         self._waiting: deque[threading.Lock] = deque()
 
     def take(self) -> Connection | None:
-        """Return a connection, opened or new; None where as many as may be are in use."""
+        """Return a connection, opened or new; None where as many as may be are in use.
+
+        Raises:
+            ClientClosed: the client was closed.
+        """
         with self._lock:
+            if self._closed:
+                raise ClientClosed("the client was closed")
             while self._idle:
                 connection = self._idle.pop()
                 if time.monotonic() - connection.idle_since < EXPIRY and connection.is_quiet():

@@ -125,15 +125,13 @@ def _is_pil_image(value: object) -> bool:
 
 
 def _encode_png(image: Any) -> bytes:
-    def encode(image: Any) -> bytes:
-        buffer = BytesIO()
-        image.save(buffer, format="PNG")
-        return buffer.getvalue()
-
+    buffer = BytesIO()
     try:
-        return encode(image)
+        image.save(buffer, format="PNG")
     except OSError:  # PNG does not support the mode, such as CMYK
-        return encode(image.convert("RGB"))
+        buffer = BytesIO()
+        image.convert("RGB").save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def _require_picture(data: bytes) -> bytes:

@@ -110,17 +110,9 @@ def read_secrets(api_key: str | None, headers: Mapping[str, str] | None) -> Key 
 
 
 _RESERVED_HEADERS: Final = (
-    *(
-        "accept",
-        "accept-encoding",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "host",
-        "user-agent",
-    ),
+    *("accept", "accept-encoding", "content-encoding", "content-length", "content-type", "host"),
     *("connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "x-api-key"),
-    *("proxy-authorization", "proxy-connection"),
+    *("proxy-authorization", "proxy-connection", "user-agent"),
 )
 """Headers that the SDK sets, that HTTP sets for each connection, or that belong to a proxy."""
 

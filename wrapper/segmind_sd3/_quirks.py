@@ -40,9 +40,9 @@ QUIRKS: dict[str, Quirk] = {}
 
 @dataclass(slots=True)
 class Quirk:
-    """One row, which enters `QUIRKS` when it is made. As a decorator, it takes a function as its code.
+    """One row. It enters `QUIRKS` when it is made. As a decorator, it takes a function as its code.
 
-    `actions` are the overlay actions that hold its data.
+    `actions` are the overlay actions that contain its data.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Quirk:
 
 
 def complete_body(operation: Operation, body: Body) -> Body:
-    """Return the body with the defaults that depend on its other values."""
+    """Return the body with those defaults that depend on its other values."""
     for function in _functions("default"):
         body = function(operation, body)
     return body
@@ -282,9 +282,8 @@ def refuse_ignored_size(operation: Operation, parameters: Parameters) -> Iterato
 
 
 def _image_names(operation: Operation, parameters: Parameters) -> Iterator[str]:
-    return (
-        name for name, known in operation.parameters.items() if known.kind == "image" and name in parameters
-    )
+    images = (name for name, known in operation.parameters.items() if known.kind == "image")
+    return (name for name in images if name in parameters)
 
 
 # -- Repairs of a reply -----------------------------------------------------------------------------------
@@ -319,11 +318,9 @@ def correct_media_type(reply: Reply) -> Reply:
 )
 def correct_picture_format(reply: Reply) -> Reply:
     named, picture = _media_type(reply), sniff(reply.body)
-    return (
-        _with_media_type(reply, picture)
-        if picture and named.startswith("image/") and named != picture
-        else reply
-    )
+    if picture and named.startswith("image/") and named != picture:
+        return _with_media_type(reply, picture)
+    return reply
 
 
 def _media_type(reply: Reply) -> str:
@@ -359,7 +356,7 @@ def rename_images(reply: Reply) -> Reply:
 # -- Diagnoses --------------------------------------------------------------------------------------------
 
 
-# Of bounded length, since a run of "spend" would be read to its end from each "spend" in it.
+# Every repetition is bounded: else a text of many "spend" would be searched to its end from each of them.
 _SPEND_LIMIT = r"spend\w{0,20}\W{1,20}limit|limit\W{1,20}\w{1,20}\W{1,20}spend"
 
 
@@ -380,9 +377,7 @@ def explain_406(reply: Reply, fault: Fault) -> Fault:
     if re.search(r"credit|balance", fault.text, re.IGNORECASE):
         return replace(fault, error=InsufficientCredits)
     if re.search(r"content.?type", fault.text, re.IGNORECASE):
-        return replace(
-            fault, advice="The body was not taken for JSON: look for a proxy that changes headers."
-        )
+        return replace(fault, advice="The body was not read as JSON: look for a proxy that changes headers.")
     return replace(fault, advice="The text names no credits: a parameter's value was most likely refused.")
 
 
@@ -416,7 +411,7 @@ def _with_title(reply: Reply, fault: Fault) -> Fault:
     head = reply.body[:65536].decode("utf-8", "replace")
     if not re.match(r"\s*<(!doctype|html|head|\?xml)", head, re.IGNORECASE):
         return fault
-    # One search for each end: a single expression would look for the end once for each beginning.
+    # Two searches: a single expression would search for the closing tag once for each opening tag.
     opened = re.search(r"<(?:title|h1)[^>]{0,200}>", head, re.IGNORECASE)
     text = head[opened.end() :] if opened else ""
     closed = re.search(r"</(?:title|h1)\s*>", text, re.IGNORECASE)

@@ -42,7 +42,7 @@ from ._limits import (
     MIB,
 )
 from ._result import Credits, Generation, Image
-from ._wire import Failure, Incoming, Key, Reply, clip, json_of
+from ._wire import PACKED, Failure, Incoming, Key, Reply, clip, json_of
 
 KEPT: Final = "What came is kept: .body, .save(path)."
 
@@ -89,7 +89,9 @@ def _error_from_failure(failure: Failure, key: Key, *, free: bool = False) -> Se
     partial = None
     if failure.partial is not None:
         decoded = _decode(failure.partial)
-        partial = key.redact_reply(failure.partial if isinstance(decoded, Failure) else decoded)
+        partial = key.redact_reply(
+            (decoded.partial or failure.partial) if isinstance(decoded, Failure) else decoded
+        )
     sign = partial is not None and bool(_cost(partial.headers) or not isinstance(pictures_in(partial), Fault))
     billed = False if free else True if sign or (partial is not None and partial.status == 200) else None
     lost = OutcomeTimedOut if failure.timed_out else OutcomeUnknown
@@ -274,8 +276,6 @@ def text_in(reply: Reply) -> str:
 
 # -- Encodings --------------------------------------------------------------------------------------------
 
-_PACKED: Final = {"gzip", "x-gzip", "deflate"}
-
 
 def _decode(reply: Reply) -> Reply | Failure:
     """Undo the content encodings of a reply, though none was asked for; bytes that are marked wrongly stay.
@@ -293,7 +293,7 @@ def _decode(reply: Reply) -> Reply | Failure:
     for name in reversed(encodings[-MAX_ENCODINGS:]):
         if sniff(data) or data[:64].lstrip()[:1] == b"{":
             break
-        decoded = _unpack(data, limit) if name in _PACKED else None
+        decoded = _unpack(data, limit) if name in PACKED else None
         if decoded is None:
             return _undecodable(reply, f"the reply's encoding, {clip(name, 20)}, can't be undone")
         data = decoded

@@ -204,10 +204,25 @@ for _name, _claim, _body, _encoding in (
         lambda _: _bomb_in_gzips(),
         "gzip, gzip, gzip",
     ),
-    ("deflate:zlib", "The body is deflate as the standard has it, in a zlib wrapper.", zlib.compress, "deflate"),
-    ("deflate:raw", "The body is deflate as some servers have it, without a wrapper.", _raw_deflated, "deflate"),
+    (
+        "deflate:zlib",
+        "The body is deflate as the standard has it, in a zlib wrapper.",
+        zlib.compress,
+        "deflate",
+    ),
+    (
+        "deflate:raw",
+        "The body is deflate as some servers have it, without a wrapper.",
+        _raw_deflated,
+        "deflate",
+    ),
     ("encoding:identity", "The headers name the encoding that changes nothing.", bytes, "identity"),
-    ("encoding:unknown", "The headers name an encoding that nobody knows, and the body is in it.", _inverted, "x-none"),
+    (
+        "encoding:unknown",
+        "The headers name an encoding that nobody knows, and the body is in it.",
+        _inverted,
+        "x-none",
+    ),
     (
         "encoding:unknown-over-picture",
         "The headers name an encoding that nobody knows; the body is the answer's own.",

@@ -214,7 +214,10 @@ _WAITS: Final[Mapping[str, tuple[str, Callable[[datetime], str]]]] = {
     "more-seconds": ("says to wait for 4 seconds", lambda _: "4"),
     "far": ("says to wait for a day", lambda _: "86400"),
     "huge": ("has 400 digits", lambda _: "9" * 400),
-    "date": ("says, as an HTTP date, to wait for a minute", lambda now: _http_date(now + timedelta(minutes=1))),
+    "date": (
+        "says, as an HTTP date, to wait for a minute",
+        lambda now: _http_date(now + timedelta(minutes=1)),
+    ),
     "far-date": ("says, as an HTTP date, to wait for a day", lambda now: _http_date(now + DAY)),
     "past-date": ("is an HTTP date, a day ago", lambda now: _http_date(now - DAY)),
     "negative": ("is below zero", lambda _: "-5"),
@@ -222,9 +225,7 @@ _WAITS: Final[Mapping[str, tuple[str, Callable[[datetime], str]]]] = {
     "empty": ("is empty", lambda _: ""),
 }
 for _name, (_how, _write) in _WAITS.items():
-    FAULTS[f"retry-after:{_name}"] = _limited(
-        f"A 429 has a Retry-After that {_how}.", retry_after=_write
-    )
+    FAULTS[f"retry-after:{_name}"] = _limited(f"A 429 has a Retry-After that {_how}.", retry_after=_write)
 for _name, _wait, _reset, _how in (
     ("zero-before-reset", "0", DAY, "says to wait for no time, and its window ends a day away"),
     ("far-after-reset", "86400", -DAY, "says to wait for a day, and its window ended a day ago"),
