@@ -1,9 +1,10 @@
-"""vcrpy, respx and pytest-httpx on the clients as they are made by default: what is mocked reaches no network.
+"""vcrpy, respx and pytest-httpx on the clients as they are made by default: what is mocked reaches nobody.
 
-The SDK is imported by the tests, not by this module: one of them does so in a process of its own, in which the
-tool is there first.
+The SDK is imported by the tests, not by this module: one of them does so in a process of its own, in which
+the tool is there first.
 """
 
+import importlib
 import os
 import subprocess
 import sys
@@ -11,14 +12,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import anyio
 import httpx
 import PIL.Image
 import pytest
 import respx
-import vcr
+import vcr  # pyright: ignore[reportMissingTypeStubs] - it has none
 from segmind_sd3_contract.sockets import Peer, answering, reply, serving
 
 Tool = Callable[[], AbstractContextManager[object]]
@@ -64,7 +65,7 @@ def tool(request: pytest.FixtureRequest, tmp_path: Path, peer: Peer) -> Tool:
 
     @contextmanager
     def by_vcrpy() -> Generator[None]:
-        with vcr.use_cassette(cassette_of(tmp_path, url), record_mode="none"):  # pyright: ignore[reportUnknownMemberType] - untyped
+        with cast("Any", vcr).use_cassette(cassette_of(tmp_path, url), record_mode="none"):
             yield
 
     @contextmanager
@@ -84,11 +85,11 @@ def tool(request: pytest.FixtureRequest, tmp_path: Path, peer: Peer) -> Tool:
 
 
 def cassette_of(folder: Path, url: str) -> str:
-    """Record one bare call to a server that is there for this alone, and give the file, with another URL in it."""
+    """Record a bare call to a server of its own, and give the file, with another URL in it."""
     file = folder / "cassette.yaml"
     with (
         serving(answering(reply(200, MOCKED, content_type="image/png"))) as served,
-        vcr.use_cassette(str(file)),  # pyright: ignore[reportUnknownMemberType] - as above
+        cast("Any", vcr).use_cassette(str(file)),
     ):
         httpx.post(served.url + PATH)
     file.write_text(file.read_text().replace(served.url + PATH, url))
@@ -98,51 +99,60 @@ def cassette_of(folder: Path, url: str) -> str:
 # -- The calls -------------------------------------------------------------------------------------------
 
 
-def drawn(driver: str, peer: Peer, tool: Tool, order: Order) -> list[tuple[bytes, int]]:
-    """Call before, under and after a tool; give each picture, with the connections that were made by then."""
-    seen: list[tuple[bytes, int]] = []
-    options: dict[str, Any] = {"base_url": peer.url, "timeout": 10.0}
+def steps(order: Order) -> list[str]:
+    """Give what is done, one after the other; the client is made by the first step that needs it."""
+    first = {"tool first": [], "client first": ["make"], "client used first": ["call"]}
+    return [*first[order], "begin", "call", "end", "call"]
 
-    def note(generation: Any) -> None:
-        seen.append((generation.images[0].data, peer.connections))
 
-    def sdk() -> Any:
-        if ALONE in os.environ:
-            assert "segmind_sd3" not in sys.modules
-        import segmind_sd3
+def made(name: str, peer: Peer) -> Any:
+    if ALONE in os.environ:
+        assert "segmind_sd3" not in sys.modules
+    return getattr(importlib.import_module("segmind_sd3"), name)(KEY, base_url=peer.url, timeout=10.0)
 
-        return segmind_sd3
 
-    def blocking() -> None:
-        active = tool()
-        if order == "tool first":
+Seen = list[tuple[bytes, int]]
+"""The picture of each call, with the connections that were made by then."""
+
+
+def blocking(peer: Peer, active: AbstractContextManager[object], order: Order, seen: Seen) -> None:
+    client = None
+    for step in steps(order):
+        if step == "begin":
             active.__enter__()
-        with sdk().Client(KEY, **options) as client:
-            if order == "client used first":
-                note(client.sd35_turbo_txt2img(**PARAMS))
-            if order != "tool first":
-                active.__enter__()
-            note(client.sd35_turbo_txt2img(**PARAMS))
+        elif step == "end":
             active.__exit__(None, None, None)
-            note(client.sd35_turbo_txt2img(**PARAMS))
+        else:
+            client = client or made("Client", peer)
+        if step == "call" and client:
+            seen.append((client.sd35_turbo_txt2img(**PARAMS).images[0].data, peer.connections))
+    if client:
+        client.close()
 
-    async def awaited() -> None:
-        active = tool()
-        if order == "tool first":
+
+async def awaited(peer: Peer, active: AbstractContextManager[object], order: Order, seen: Seen) -> None:
+    client = None
+    for step in steps(order):
+        if step == "begin":
             active.__enter__()
-        async with sdk().AsyncClient(KEY, **options) as client:
-            if order == "client used first":
-                note(await client.sd35_turbo_txt2img(**PARAMS))
-            if order != "tool first":
-                active.__enter__()
-            note(await client.sd35_turbo_txt2img(**PARAMS))
+        elif step == "end":
             active.__exit__(None, None, None)
-            note(await client.sd35_turbo_txt2img(**PARAMS))
+        else:
+            client = client or made("AsyncClient", peer)
+        if step == "call" and client:
+            generation = await client.sd35_turbo_txt2img(**PARAMS)
+            seen.append((generation.images[0].data, peer.connections))
+    if client:
+        await client.aclose()
 
+
+def drawn(driver: str, peer: Peer, tool: Tool, order: Order) -> Seen:
+    """Call before, under and after a tool."""
+    seen: Seen = []
     if driver == "sync":
-        blocking()
+        blocking(peer, tool(), order, seen)
     else:
-        anyio.run(awaited, backend=driver)
+        anyio.run(awaited, peer, tool(), order, seen, backend=driver)
     return seen
 
 
@@ -184,7 +194,7 @@ def test_a_call_that_vcrpy_has_recorded_is_replayed_without_the_network(
     driver: str, tmp_path: Path, peer: Peer
 ):
     def recording() -> AbstractContextManager[object]:
-        return vcr.use_cassette(str(tmp_path / "cassette.yaml"))  # pyright: ignore[reportUnknownMemberType] - as above
+        return cast("Any", vcr).use_cassette(str(tmp_path / "cassette.yaml"))
 
     before = peer.connections
     recorded, _ = drawn(driver, peer, recording, "client first")

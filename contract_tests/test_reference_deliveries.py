@@ -1,5 +1,6 @@
 """Answers that go astray: what a bare socket sees of each, and what httpx raises for it in-process."""
 
+import gzip
 import socket
 import time
 import zlib
@@ -74,7 +75,33 @@ SEEN: dict[str, tuple[Callable[[bytes, bytes], object], str]] = {
     "gzip:garbage": (lambda head, body: b"content-encoding: gzip" in head and body == BODY, "open"),
     "gzip:truncated": (lambda _, body: BODY.startswith(zlib.decompressobj(31).decompress(body)), "open"),
     "gzip:bomb": (lambda _, body: len(body) < BOMB_BYTES / 900, "open"),
+    "gzip:upper-case": (lambda head, body: b": GZIP" in head and gzip.decompress(body) == BODY, "open"),
+    "gzip:twice": (lambda _, body: gzip.decompress(gzip.decompress(body)) == BODY, "open"),
+    "gzip:once-of-two": (
+        lambda head, body: b": gzip, gzip" in head and gzip.decompress(body) == BODY,
+        "open",
+    ),
+    "gzip:nested-bomb": (
+        lambda head, body: (
+            b": gzip, gzip, gzip" in head
+            and gzip.decompress(gzip.decompress(body)) == bomb()
+            and len(body) < 5000
+        ),
+        "open",
+    ),
+    "deflate:zlib": (lambda head, body: b": deflate" in head and zlib.decompress(body) == BODY, "open"),
+    "deflate:raw": (lambda head, body: b": deflate" in head and zlib.decompress(body, -15) == BODY, "open"),
+    "encoding:identity": (lambda head, body: b": identity" in head and body == BODY, "open"),
+    "encoding:unknown": (
+        lambda head, body: b": x-none" in head and bytes(255 - byte for byte in body) == BODY,
+        "open",
+    ),
+    "encoding:unknown-over-picture": (lambda head, body: b": x-none" in head and body == BODY, "open"),
 }
+
+
+def bomb() -> bytes:
+    return DELIVERIES["gzip:bomb"](Answer(200, {}, BODY)).body
 
 
 def told(head: bytes, length: int) -> bool:
@@ -104,7 +131,7 @@ def test_an_answer_after_one_that_went_astray_is_honest(listening: tuple[Referen
 
 
 def test_the_bomb_is_a_whole_gzip_of_zeros():
-    packed = DELIVERIES["gzip:bomb"](Answer(200, {}, BODY)).body
+    packed = bomb()
     decoder, size = zlib.decompressobj(31), 0
     while packed:
         size += len(decoder.decompress(packed, 32 * 1024**2))

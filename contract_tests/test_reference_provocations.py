@@ -1,6 +1,7 @@
 """What the reference server does wrong on request: each provocation is what its docstring claims."""
 
 import base64
+import gzip
 import json
 from collections.abc import Callable
 from io import BytesIO
@@ -17,6 +18,7 @@ from segmind_sd3_contract.reference import (
     Request,
     example_request,
 )
+from segmind_sd3_contract.reference.billed_errors import BILLED_ERRORS
 from segmind_sd3_contract.reference.deliveries import DELIVERIES
 
 CONTRACT = {each.operation_id: each for each in ReferenceServer().operations.values()}
@@ -82,11 +84,12 @@ def test_every_provocation_is_exported_as_a_spoil():
 
 @pytest.mark.parametrize("honest", HONEST.values(), ids=HONEST)
 @pytest.mark.parametrize("provocation", PROVOCATIONS.values(), ids=named)
-def test_a_spoil_is_pure_and_a_200_when_it_is_billed(provocation: Provocation, honest: Answer):
+def test_a_spoil_is_pure_and_a_200_when_it_is_billed_and_no_error(provocation: Provocation, honest: Answer):
     before = (honest.status, dict(honest.headers), honest.body)
     assert provocation.change(honest) == provocation.change(honest)
     assert (honest.status, dict(honest.headers), honest.body) == before
-    assert (provocation.change(honest).status == 200) == provocation.billed
+    drawn = provocation.billed and provocation.name not in BILLED_ERRORS
+    assert (provocation.change(honest).status == 200) == drawn
 
 
 @pytest.mark.parametrize("provocation", [each for each in PROVOCATIONS.values() if each.billed], ids=named)
@@ -121,6 +124,11 @@ def test_every_reply_still_tells_the_balance_but_where_that_is_what_was_provoked
 
 def texts(answer: Answer) -> Any:
     return json_of(answer)["image"]
+
+
+def drawn_in(answer: Answer) -> bytes:
+    """Give the one picture of an honest answer."""
+    return base64.b64decode(texts(answer)) if label(answer) == "application/json" else answer.body
 
 
 SPOILT: list[tuple[str, str, Callable[[Answer, Answer], object]]] = [
@@ -167,6 +175,13 @@ SPOILT: list[tuple[str, str, Callable[[Answer, Answer], object]]] = [
         "broken-base64",
         "json",
         lambda had, got: len(texts(got)) % 4 == 1 and texts(had).startswith(texts(got)),
+    ),
+    (
+        "url-safe-base64",
+        "json",
+        lambda had, got: (
+            not set(texts(got)) & set("+/") and base64.urlsafe_b64decode(texts(got)) == drawn_in(had)
+        ),
     ),
     ("truncated-picture", "picture", lambda had, got: got.body == had.body[: len(had.body) // 2]),
     ("truncated-picture", "json", lambda had, got: texts(had).startswith(texts(got)[:-4])),
@@ -223,7 +238,31 @@ def test_a_spoilt_header_is_gone_or_no_number_and_nothing_else_is_touched(name: 
 def test_every_spoil_of_a_200_has_its_claim_tried():
     tried = {name for name, _, _ in SPOILT} | set(HEADER_SPOILS)
     billed = {name for name, each in PROVOCATIONS.items() if each.billed}
-    assert tried == billed - DELIVERIES.keys()  # which have test_reference_deliveries.py
+    # Deliveries have test_reference_deliveries.py.
+    assert tried == billed - DELIVERIES.keys() - BILLED_ERRORS.keys()
+
+
+# --- errors that were billed
+
+
+@pytest.mark.parametrize("name", BILLED_ERRORS)
+@pytest.mark.parametrize("kind", ["png", "json"])
+def test_an_error_that_was_billed_is_what_its_name_says(name: str, kind: str):
+    _, status, form = name.split(":")
+    honest = HONEST[kind]
+    error = SPOILS[name](honest)
+
+    assert error.status == int(status)
+    cost = {"cost": "0.0035", "picture-and-cost": "0.0035", "json-and-cost": "0.0035", "picture-cost-0": "0"}
+    assert error.headers.get("x-cost") == cost.get(form)
+    body = gzip.decompress(error.body) if form == "picture-in-gzip" else error.body
+    if form == "cost":
+        assert list(json.loads(body)) == ["error"]
+    elif form.startswith("json"):
+        assert base64.b64decode(texts(error)) == drawn_in(honest)
+        assert label(error) == "application/json"
+    else:
+        assert body == drawn_in(honest)
 
 
 # --- faults
@@ -288,6 +327,31 @@ def test_a_provoked_429_has_no_retry_after_and_tells_its_end_two_seconds_on(vari
     assert fault.headers.get("x-rate-limit-reset-at-utc") == RESETS[variant]
 
 
+WAITS: dict[str, tuple[str, str | None]] = {
+    "seconds": ("1", None),
+    "zero": ("0", None),
+    "more-seconds": ("4", None),
+    "far": ("86400", None),
+    "huge": ("9" * 400, None),
+    "date": ("Sat, 21 Nov 2026 03:51:00 GMT", None),
+    "far-date": ("Sun, 22 Nov 2026 03:50:00 GMT", None),
+    "past-date": ("Fri, 20 Nov 2026 03:50:00 GMT", None),
+    "negative": ("-5", None),
+    "garbage": ("soon", None),
+    "empty": ("", None),
+    "zero-before-reset": ("0", "2026-11-22T03:50:00Z"),
+    "far-after-reset": ("86400", "2026-11-20T03:50:00Z"),
+    "garbage-beside-reset": ("soon", "2026-11-22T03:50:00Z"),
+}
+
+
+@pytest.mark.parametrize("variant", WAITS)
+def test_a_provoked_429_with_a_retry_after_says_what_its_name_says(variant: str):
+    fault = SPOILS[f"retry-after:{variant}"](HONEST["picture"])
+    said = (fault.headers["retry-after"], fault.headers.get("x-rate-limit-reset-at-utc"))
+    assert (fault.status, said) == (429, WAITS[variant])
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_leads_to_another_host(status: int):
     fault = SPOILS[f"redirect:{status}"](HONEST["picture"])
@@ -301,7 +365,11 @@ def test_a_fault_says_nothing_that_only_a_picture_could(name: str):
 
 
 def test_every_fault_has_its_claim_tried():
-    tried = set(FAULTS) | {f"no-retry-after:{each}" for each in RESETS}
+    tried = (
+        set(FAULTS)
+        | {f"no-retry-after:{each}" for each in RESETS}
+        | {f"retry-after:{each}" for each in WAITS}
+    )
     assert tried == {name for name, each in PROVOCATIONS.items() if not each.billed}
 
 

@@ -40,7 +40,12 @@ SCRIPT: list[tuple[Request, str | None]] = [
     (Request("GET", TURBO.path, GOOD.headers), None),
     (Request("POST", "/v1/nowhere?x=1", GOOD.headers, b"{}"), None),
     (Request("POST", TURBO.path, {}, GOOD.body), None),
-    *((GOOD, name) for name in PROVOCATIONS if not name.startswith("odd-header") and name not in DELIVERIES),
+    *(
+        (GOOD, name)
+        for name in PROVOCATIONS
+        # Encoded ones are not read as they are, and deliveries go astray.
+        if not name.startswith("odd-header") and not name.endswith("in-gzip") and name not in DELIVERIES
+    ),
 ]
 HOST = "https://api.example.invalid"
 

@@ -7,18 +7,17 @@ says what follows for a transport that is not its own. `faults.py` tries every r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3 import (
     AuthenticationError,
     ConnectionFailed,
+    ConnectionTimedOut,
     Generation,
     InsufficientCredits,
     NotFound,
+    OutcomeTimedOut,
     OutcomeUnknown,
     RateLimited,
     RequestRefused,
@@ -26,18 +25,23 @@ from segmind_sd3 import (
     ServerError,
     UnusableReply,
 )
-from segmind_sd3._errors import ConnectionTimedOut, OutcomeTimedOut
 
-from segmind_sd3_contract.reference import ReferenceServer, example_request
+from segmind_sd3_contract.fault_targets import (
+    LARGE,
+    ONE,
+    answering_and_closing,
+    answering_and_reading_on,
+    at,
+    hinting_first,
+    in_the_body,
+    over_tls,
+    proxy,
+    reset_when_reused,
+    without_anybody,
+)
 from segmind_sd3_contract.reference.billed_errors import BILLED_ERRORS
 from segmind_sd3_contract.reference.deliveries import DELIVERIES
-from segmind_sd3_contract.scripts import (
-    answering_early,
-    endless_head,
-    reset_before_the_first_byte,
-    resetting_in_the_body,
-    stalling_in_the_body,
-)
+from segmind_sd3_contract.scripts import endless_head, resetting_in_the_body, stalling_in_the_body
 from segmind_sd3_contract.sockets import (
     answering,
     authority,
@@ -50,15 +54,13 @@ from segmind_sd3_contract.sockets import (
     refusing,
     reply,
     resetting,
-    serving,
 )
-from segmind_sd3_contract.ways import BUFFER, ROUTES
+from segmind_sd3_contract.ways import ROUTES
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from segmind_sd3_contract.sockets import Script
+    from segmind_sd3_contract.fault_targets import Address, Target
     from segmind_sd3_contract.ways import Route, Way
 
 DEADLINE: Final = 0.3
@@ -70,18 +72,12 @@ TIME_ENOUGH: Final = 1.5
 ATTEMPTS: Final = 3
 """How often a call may be tried."""
 
-Address = AbstractContextManager[tuple[str, Sequence[object]]]
-"""Gives a URL, and what is noted down of each request there."""
-
 Params = dict[str, Any]
 Failure = type[SegmindError]
 
-ONE: Final[Params] = {"prompt": "a lighthouse", "seed": 7, "width": 64, "height": 64}
 JSON: Final[Params] = {**ONE, "extra": {"base64": True}}
 TWO: Final[Params] = {**ONE, "batch_size": 2}
 PNG: Final[Params] = {**ONE, "image_format": "png"}
-LARGE: Final[Params] = {**ONE, "extra": {"notes": "x" * 4_000_000}}
-"""More than the system takes in for a server with a small buffer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +93,7 @@ class Row:
         deadline: seconds that the call has.
         lasts: seconds that it takes at least.
         large: whether it is to meet the limit on the size of a reply.
-        target: opens what is called in place of the reference server, by TLS or not.
+        target: opens what is called in place of the reference server.
         proxy: opens what stands in place of an honest proxy; its requests are counted then, not the server's.
         routes: those on which the fault can be met.
         lossy: those on which a reset may discard a reply that came before it.
@@ -113,7 +109,7 @@ class Row:
     deadline: float = TIME_ENOUGH
     lasts: float = 0.0
     large: bool = False
-    target: Callable[[bool], Address] | None = None
+    target: Target | None = None
     proxy: Callable[[], Address] | None = None
     routes: tuple[Route, ...] = ROUTES
     lossy: tuple[Route, ...] = ()
@@ -178,85 +174,11 @@ def ends(row: Row, way: Way) -> list[End]:
     return [exact, End(_UNKNOWN, (None, True), range(1, row.posts + 1))]
 
 
-# -- What is called in place of the reference server ------------------------------------------------------
+# -- The table --------------------------------------------------------------------------------------------
 
-
-def _at(script: Script, *more: Script, buffer: int | None = None) -> Callable[[bool], Address]:
-    @contextmanager
-    def opened(tls: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - the only argument
-        with serving(script, *more, tls=certified("127.0.0.1") if tls else None, buffer=buffer) as peer:
-            yield peer.url, peer.heads
-
-    return opened
-
-
-def _over_tls(
-    script: Script, *, tls: Callable[[], ssl.SSLContext] | None = None
-) -> Callable[[bool], Address]:
-    """Give a server that is called with TLS on every route, whatever it speaks."""
-
-    @contextmanager
-    def opened(_: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - as above
-        with serving(script, tls=tls and tls()) as peer:
-            yield peer.url.replace("http:", "https:"), peer.heads
-
-    return opened
-
-
-def _without_anybody(held: Callable[[], AbstractContextManager[str]]) -> Callable[[bool], Address]:
-    @contextmanager
-    def opened(tls: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - as above
-        with held() as url:
-            yield url.replace("http:", "https:") if tls else url, ()
-
-    return opened
-
-
-@contextmanager
-def _reset_when_reused(tls: bool) -> Generator[tuple[str, Sequence[object]]]:  # noqa: FBT001 - as above
-    with reset_before_the_first_byte(_picture(), certified("127.0.0.1") if tls else None) as peer:
-        yield peer.url, peer.heads
-
-
-def _proxy(script: Script) -> Callable[[], Address]:
-    opened = _at(script)
-    return lambda: opened(False)  # noqa: FBT003 - proxies are called over plain http
-
-
-@cache
-def _picture() -> bytes:
-    """Give a whole reply with a picture, as the reference server draws it."""
-    server = ReferenceServer()
-    (turbo,) = (each for each in server.operations.values() if each.operation_id == "sd35_turbo_txt2img")
-    answer = server.answer(example_request(turbo))
-    headers = {name.replace("-", "_"): value for name, value in answer.headers.items()}
-    return reply(answer.status, answer.body, **headers)
-
-
-_HINTS: Final = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
-_SWITCHED: Final = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
 _OWN_TLS: Final[tuple[Route, ...]] = ("direct", "tunnel")
 _NOT_FORWARDED: Final[tuple[Route, ...]] = ("direct", "tls", "tunnel")
-
-
-def _early(status: int) -> bytes:
-    return reply(status, b'{"error": "not today"}', content_type="application/json", connection="close")
-
-
-def _read_on(status: int) -> dict[str, Any]:
-    """Give a server that answers early and then reads on, as well-mannered ones do."""
-    return {"target": _at(answering_early(_early(status), then_read=True), buffer=BUFFER), "params": LARGE}
-
-
-def _closed(status: int) -> dict[str, Any]:
-    """Give a server that answers early and closes; under TLS its reset may overtake the answer."""
-    target = _at(answering_early(_early(status), then_read=False), buffer=BUFFER)
-    return {"target": target, "params": LARGE, "lossy": ("tls", "tunnel")}
-
-
-def _in_the_body(script: Script) -> dict[str, Any]:
-    return {"target": _at(script, buffer=4096), "params": LARGE}
-
+_SWITCHED: Final = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
 
 _NUMBERS: Final = ("x-remaining-credits", "x-cost", "x-seed-value", "x-generation-time")
 _HEADERS: Final = " ".join(
@@ -296,14 +218,14 @@ _TABLE: Final[tuple[_Group, ...]] = (
         ConnectionFailed,
         False,
         0,
-        {"target": _without_anybody(refusing), "routes": _NOT_FORWARDED},
+        {"target": without_anybody(refusing), "routes": _NOT_FORWARDED},
     ),
     (
         "never-accepted",
         ConnectionTimedOut,
         False,
         0,
-        {"target": _without_anybody(never_accepting), "routes": _NOT_FORWARDED},
+        {"target": without_anybody(never_accepting), "routes": _NOT_FORWARDED},
     ),
     (
         "tls:untrusted",
@@ -311,7 +233,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
         False,
         0,
         {
-            "target": _over_tls(
+            "target": over_tls(
                 answering(reply()), tls=lambda: certified("127.0.0.1", by=authority("trusted by nobody"))
             ),
             "routes": _OWN_TLS,
@@ -322,15 +244,15 @@ _TABLE: Final[tuple[_Group, ...]] = (
         ConnectionFailed,
         False,
         0,
-        {"target": _over_tls(greeting(reply(400))), "routes": _OWN_TLS},
+        {"target": over_tls(greeting(reply(400))), "routes": _OWN_TLS},
     ),
-    ("tls:closed", ConnectionFailed, False, 0, {"target": _over_tls(greeting(b"")), "routes": _OWN_TLS}),
-    ("tls:stalled", ConnectionTimedOut, False, 0, {"target": _over_tls(deaf), "routes": _OWN_TLS}),
+    ("tls:closed", ConnectionFailed, False, 0, {"target": over_tls(greeting(b"")), "routes": _OWN_TLS}),
+    ("tls:stalled", ConnectionTimedOut, False, 0, {"target": over_tls(deaf), "routes": _OWN_TLS}),
     # A proxy that leads nowhere. Only a request for a tunnel is certainly not the call itself.
-    ("proxy:407", ConnectionFailed, False, 1, {"proxy": _proxy(answering(reply(407)))}),
-    ("proxy:refused", ConnectionFailed, False, 0, {"proxy": lambda: _without_anybody(refusing)(False)}),  # noqa: FBT003
+    ("proxy:407", ConnectionFailed, False, 1, {"proxy": proxy(answering(reply(407)))}),
+    ("proxy:refused", ConnectionFailed, False, 0, {"proxy": lambda: without_anybody(refusing)("http")}),
     *(
-        (f"proxy:{fault}", ConnectionFailed, False, 3, {"proxy": _proxy(script), "routes": ("tunnel",)})
+        (f"proxy:{fault}", ConnectionFailed, False, 3, {"proxy": proxy(script), "routes": ("tunnel",)})
         for fault, script in {
             "403": answering(reply(403, b"<html>Forbidden</html>")),
             "429": answering(reply(429)),
@@ -345,30 +267,30 @@ _TABLE: Final[tuple[_Group, ...]] = (
         ConnectionTimedOut,
         False,
         1,
-        {"proxy": _proxy(stalling_in_the_body), "routes": ("tunnel",)},
+        {"proxy": proxy(stalling_in_the_body), "routes": ("tunnel",)},
     ),
     (
         "proxy:drips",
         ConnectionTimedOut,
         False,
         1,
-        {"proxy": _proxy(dripping(b"HTTP/1.1 200 OK\r\nx: ")), "routes": ("tunnel",)},
+        {"proxy": proxy(dripping(b"HTTP/1.1 200 OK\r\nx: ")), "routes": ("tunnel",)},
     ),
     # Never handed over whole: it can't have been drawn.
-    ("reset-in-request", ConnectionFailed, False, 3, _in_the_body(resetting_in_the_body)),
+    ("reset-in-request", ConnectionFailed, False, 3, in_the_body(resetting_in_the_body)),
     (
         "stall-in-request",
         ConnectionTimedOut,
         False,
         1,
-        {**_in_the_body(stalling_in_the_body), "deadline": 1.0},
+        {**in_the_body(stalling_in_the_body), "deadline": 1.0},
     ),
     (
         "reset-when-reused",
         None,
         True,
         1,
-        {"target": _reset_when_reused, "reused": True, "own_only": True, "routes": ("direct", "tls")},
+        {"target": reset_when_reused, "reused": True, "own_only": True, "routes": ("direct", "tls")},
     ),
     # Answered before it was handed over whole: that is the answer.
     ("early:401 early-closed:401", AuthenticationError, False, 1, {}),
@@ -376,11 +298,11 @@ _TABLE: Final[tuple[_Group, ...]] = (
     ("early:413 early-closed:413", RequestRefused, False, 1, {}),
     ("early:429 early-closed:429", RateLimited, False, 3, {}),
     # Sent, and no reply that can be understood.
-    ("reset-after-large-request", OutcomeUnknown, None, 1, {"target": _at(resetting()), "params": LARGE}),
-    ("not-http", OutcomeUnknown, None, 1, {"target": _at(hanging_up(b"220 smtp\r\n\r\n"))}),
-    ("endless-head", OutcomeUnknown, None, 1, {"target": _at(endless_head)}),
-    ("status:101", OutcomeUnknown, None, 1, {"target": _at(answering(_SWITCHED))}),
-    ("hints-first", None, True, 1, {"target": lambda tls: _at(answering(_HINTS + _picture()))(tls)}),
+    ("reset-after-large-request", OutcomeUnknown, None, 1, {"target": at(resetting()), "params": LARGE}),
+    ("not-http", OutcomeUnknown, None, 1, {"target": at(hanging_up(b"220 smtp\r\n\r\n"))}),
+    ("endless-head", OutcomeUnknown, None, 1, {"target": at(endless_head)}),
+    ("status:101", OutcomeUnknown, None, 1, {"target": at(answering(_SWITCHED))}),
+    ("hints-first", None, True, 1, {"target": hinting_first}),
     # Drawn and billed, and lost on its way; once a 200 was read, that is certain.
     ("reset hang-up", OutcomeUnknown, None, 1, {}),
     ("stall-headers drip-headers", OutcomeTimedOut, None, 1, {}),
@@ -488,11 +410,12 @@ def _rows() -> Iterator[Row]:
         for fault in faults.split():
             kind, _, status = fault.partition(":")
             more = (
-                {"early": _read_on, "early-closed": _closed}[kind](int(status)) if "early" in kind else given
+                {"early": answering_and_reading_on, "early-closed": answering_and_closing}[kind](int(status))
+                if "early" in kind
+                else given
             )
-            if error in _TIMED_OUT:
-                more = {"deadline": DEADLINE, **more}
-            yield Row(fault, errors, billed, posts, **more)
+            bound: dict[str, Any] = {"deadline": DEADLINE} if error in _TIMED_OUT else {}
+            yield Row(fault, errors, billed, posts, **bound | more)
 
 
 ROWS: Final[Mapping[str, Row]] = {row.fault: row for row in _rows()}

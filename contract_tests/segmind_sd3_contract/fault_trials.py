@@ -1,7 +1,7 @@
 """One fault, met by one call: does it end as it must, in time, and without a trace?
 
-Beside the row's own columns a call is judged by the server's ledger, by what came and must be kept, by sockets,
-tasks and warnings that are left behind, by where its key can be read, and by the next call of the same client.
+Beside the row's own columns a call is judged by the server's ledger, by what came and must be kept, by
+sockets, tasks and warnings that are left behind, by where its key can be read, and by the client's next call.
 """
 
 from __future__ import annotations
@@ -149,8 +149,11 @@ def tried(row: Row, way: Way, place: Place) -> Trial:
     server.calm()
     base_url = place.base_url(way)
     with (
-        watching() as watch,
-        row.target(way.tls) if row.target else nullcontext((base_url, None)) as (url, heads),
+        watching(files=way.own) as watch,
+        row.target("https" if way.tls else "http") if row.target else nullcontext((base_url, None)) as (
+            url,
+            heads,
+        ),
         row.proxy() if row.proxy else nullcontext((None, heads)) as (proxy, counted),
         way.opened(place, proxy) as given,
     ):
@@ -186,8 +189,8 @@ def _deviations(met: _Meeting) -> Iterator[str]:
     if not any(
         type(ended) in end.outcomes and billed in end.billed and met.posts in end.posts for end in right
     ):
-        expected = "; or ".join(str(end) for end in right)
-        yield f"ended as {type(ended).__name__}, billed={billed}, POSTs {met.posts}; not as {expected}: {_text(ended)}"
+        name, expected = type(ended).__name__, "; or ".join(str(end) for end in right)
+        yield f"ended as {name}, billed={billed}, POSTs {met.posts}; not as {expected}: {_text(ended)}"
     if met.payments > 1:
         yield f"was paid {met.payments} times"
     if row.provoked and billed is not None and billed != (met.payments > 0):
@@ -211,7 +214,7 @@ def _text(end: object) -> str:
 
 def _left_behind(met: _Meeting, watch: Watch) -> Iterator[str]:
     if met.way.own:  # what another library leaves is its own
-        if watch.files > 0:
+        if watch.files > 0:  # fewer are open where an earlier one was closed since
             yield f"{watch.files} sockets are open"
         yield from (f"left behind: {each}" for each in (*watch.warnings, *met.tasks))
     if any(KEY in line for line in watch.log):
@@ -233,8 +236,9 @@ def _kept(row: Row, way: Way, ended: Generation | SegmindError) -> bool:
     readings = [arriving, *_decoded(arriving)]
     if isinstance(ended, Generation):
         return all(any(_holds(reading, image.data) for reading in readings) for image in ended.images)
-    if answer.delivery is not None and (answer.delivery.then == "drip" or not way.own):
-        # How much of it came before it broke off is known of our own connections alone.
+    if row.on_the_wire and not way.own:  # what the other library made of it, and how far it got, is not known
+        return any(reading.startswith(body) for reading in readings)
+    if answer.delivery is not None and answer.delivery.then == "drip":
         return answer.body.startswith(body)
     return body in readings
 

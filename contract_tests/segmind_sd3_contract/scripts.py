@@ -27,11 +27,12 @@ CONNECT_PATIENCE: Final = 0.5
 # -- Proxies ----------------------------------------------------------------------------------------------
 
 
-def proxying(credentials: str | None = None) -> Script:
+def proxying(credentials: str | None = None, *, buffer: int) -> Script:
     """Be an honest proxy: open tunnels, and carry requests over plain http to where they are to go.
 
     `credentials` are `name:password`; without them, or with others, a request is answered with a 407.
-    Where the origin resets its connection, so does the proxy.
+    `buffer` is the size in bytes of what the system takes in on the way to the origin. Where the origin
+    resets its connection, so does the proxy.
     """
     wanted = credentials and "Basic " + base64.b64encode(credentials.encode()).decode()
 
@@ -51,6 +52,7 @@ def proxying(credentials: str | None = None) -> Script:
         with onward:
             onward.settimeout(None)
             onward.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            onward.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
             back = threading.Thread(target=_carry_back, args=(onward, connection))
             if head.method == "CONNECT":
                 connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -73,9 +75,10 @@ def _carry_back(onward: socket.socket, connection: Connection) -> None:
             connection.send(data)
     except OSError:
         connection.reset()
-    # After a reset nothing more is carried: the script ends, and with it the client's connection.
-    with suppress(OSError):
-        connection.socket.shutdown(socket.SHUT_RD if connection.is_reset else socket.SHUT_WR)
+    # Nothing more is carried the other way: the script ends, and with it the client's connection.
+    for end, how in ((connection.socket, socket.SHUT_RD), (onward, socket.SHUT_RDWR)):
+        with suppress(OSError):
+            end.shutdown(how)
 
 
 def _carry(connection: Connection, onward: socket.socket) -> None:
@@ -98,7 +101,7 @@ def _carry_requests(head: Request | None, connection: Connection, onward: socket
 
 
 def answering_early(answer: bytes, *, then_read: bool) -> Script:
-    """Answer once the head of a request is there; then read the rest of it until the client hangs up, or close.
+    """Answer once the head of a request is there; then read on until the client hangs up, or close.
 
     To close with a part of the request unread resets the connection.
     """
@@ -128,7 +131,7 @@ def stalling_in_the_body(connection: Connection) -> None:
 
 @contextmanager
 def reset_before_the_first_byte(answer: bytes, tls: ssl.SSLContext | None = None) -> Generator[Peer]:
-    """Serve connections, the first of which is reset between the client's last look at it and its second request.
+    """Reset the first connection between the client's last look at it and its second request.
 
     Without help the reset would come a little earlier or later. So the first byte that the client sends after
     the first answer waits until the system has seen the reset. All other requests get the answer.

@@ -38,7 +38,7 @@ class Watch:
 
 
 @contextmanager
-def watching(*, logs: bool = True) -> Generator[Watch]:
+def watching(*, logs: bool = True, files: bool = True) -> Generator[Watch]:
     """Watch what happens in a context. Not for use from several threads at once."""
     watch = Watch()
     before = open_files()
@@ -53,7 +53,7 @@ def watching(*, logs: bool = True) -> Generator[Watch]:
     finally:
         gc.unfreeze()
     watch.warnings = [f"{each.category.__name__}: {each.message}" for each in warned]
-    watch.files = files_over(before)
+    watch.files = files_over(before) if files else 0
 
 
 @contextmanager

@@ -8,7 +8,6 @@ with Place() as place, WAYS["trio-tunnel"].opened(place) as options:
 
 from __future__ import annotations
 
-import ssl
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +21,7 @@ from segmind_sd3_contract.scripts import proxying
 from segmind_sd3_contract.sockets import certified, refusing, serving, trusting
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Generator, Iterator, Mapping
     from types import TracebackType
     from typing import Self
@@ -36,7 +36,7 @@ ROUTES: Final[tuple[Route, ...]] = ("direct", "tls", "proxy", "tunnel", "in-proc
 CREDENTIALS: Final = "somebody:secret"
 
 BUFFER: Final = 64 * 1024
-"""Bytes that a proxy's system takes in for it. By default that is megabytes, and a body is sent before it is read."""
+"""Bytes that the system takes in for a proxy. By default they are megabytes, and a body is sent unread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,9 @@ class Place:
     @cached_property
     def _proxies(self) -> Mapping[str | None, str]:
         return {
-            credentials: self._stack.enter_context(serving(proxying(credentials), buffer=BUFFER)).url
+            credentials: self._stack.enter_context(
+                serving(proxying(credentials, buffer=BUFFER), buffer=BUFFER)
+            ).url
             for credentials in (None, CREDENTIALS)
         }
 

@@ -1,20 +1,17 @@
 """The two clients: what a user calls. One method for each endpoint, the same on both, but for `await`."""
 
-import json
 import ssl
 import warnings
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import Any, Final, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar
 
 import anyio.to_thread
 import httpx
-from segmind_sd3_api.calls import CALLS
 from segmind_sd3_api.parameters import Operation
 
 from ._connections import Deadline
 from ._endpoints import AsyncEndpoints, Endpoints
-from ._errors import InvalidRequest
 from ._events import Event
 from ._exchange import Arrival, Step, exchange
 from ._image_input import fetch, fetch_async
@@ -22,20 +19,15 @@ from ._options import read_key, read_secrets
 from ._prepared import Prepared
 from ._public import public
 from ._reply import interpret, interpret_credits
+from ._request import credits_request, prepare, request_of, seed_of
 from ._result import Credits, Generation
 from ._retry import Retry
 from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncNetwork, Network, drive, drive_async
-from ._url import URL, InvalidURL
 from ._validation import build_body, find_operation, image_urls
-from ._version import USER_AGENT
 from ._wire import Request
 
 N = TypeVar("N", Network, AsyncNetwork)
-
-
-SENT_HEADERS: Final = [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
-"""What every call sends. Pictures gain nothing by compression: none is asked for."""
 
 
 def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
@@ -46,74 +38,6 @@ def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
             DeprecationWarning,
             stacklevel=frames + 2,
         )
-
-
-def prepare(settings: Settings, operation: str, body: dict[str, Any]) -> tuple[Prepared, Request]:
-    """Return a call that is complete, and the request that sends it."""
-    generated = CALLS[operation].request(body)
-    content = json.dumps(
-        generated["json"], ensure_ascii=False, allow_nan=False, separators=(",", ":")
-    ).encode()
-    prepared = Prepared(operation, settings.base_url + generated["url"], content)
-    return prepared, _request(prepared, generated)
-
-
-def request_of(settings: Settings, prepared: Prepared) -> Request:
-    """Return the request that sends a prepared call, which may have been made by hand.
-
-    Raises:
-        InvalidRequest: it can't be sent as it stands.
-    """
-    scheme, _, rest = settings.base_url.partition("://")
-    start = f"{scheme}://{rest.partition('/')[0]}/"
-    if not _is_sent_unchanged(prepared.url, start):
-        raise InvalidRequest(
-            f"the prepared call's url can't be sent as it stands: allowed is one that begins with {start}, "
-            "percent-encoded, without dot segments or a fragment"
-        )
-    operation = find_operation(prepared.operation).operation_id
-    try:
-        content: Any = prepared.content
-        body: Any = prepared.body
-        if not isinstance(content, bytes) or not isinstance(body, dict):
-            raise TypeError(f"a {type(body).__name__} in {type(content).__name__}")
-        generated = CALLS[operation].request(cast("dict[str, Any]", body))
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
-        raise InvalidRequest(
-            f"the prepared call's content is no JSON object, in bytes, with what {operation} requires "
-            f"({type(wrong).__name__}: {wrong}): make it with client.prepare()"
-        ) from None
-    return _request(prepared, generated)
-
-
-def _is_sent_unchanged(url: Any, start: str) -> bool:
-    """Return whether a URL leads to an origin, and httpx, by which it may be sent, would not change it."""
-    try:
-        return isinstance(url, str) and url.startswith(start) and "#" not in url and str(URL(url)) == url
-    except InvalidURL:
-        return False
-
-
-def _request(prepared: Prepared, generated: dict[str, Any]) -> Request:
-    headers = [(name.lower().encode(), value.encode()) for name, value in generated["headers"].items()]
-    headers += [*SENT_HEADERS, (b"content-length", str(len(prepared.content)).encode())]
-    method = generated["method"].upper().encode()
-    return Request(method, _target(prepared.url), headers, prepared.content)
-
-
-def credits_request(settings: Settings) -> tuple[str, Request]:
-    """Return the request for the account's balance (evidence: vendor), and its address."""
-    url = f"{settings.base_url}/v1/get-user-credits"
-    return url, Request(b"GET", _target(url), SENT_HEADERS)
-
-
-def _target(url: str) -> bytes:
-    return b"/" + url.split("/", 3)[3].encode()
-
-
-def seed_of(body: dict[str, Any]) -> int | None:
-    seed = body.get("seed")
-    return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
 
 
 class _Base(Generic[N]):
@@ -233,7 +157,9 @@ class Client(Endpoints, _Base[Network]):
             ConnectionFailed: an image URL can't be fetched.
         """
         warn_if_deprecated(find_operation(operation), frames=1)
-        return prepare(self._settings, operation, self._body(operation, params, self._settings.deadline()))[0]
+        return prepare(
+            self._settings.base_url, operation, self._body(operation, params, self._settings.deadline())
+        )[0]
 
     def send(self, prepared: Prepared) -> Generation:
         """Send a prepared call. To send it twice draws and pays twice.
@@ -241,14 +167,14 @@ class Client(Endpoints, _Base[Network]):
         Raises:
             InvalidRequest: the call was made by hand, and can't be sent as it stands.
         """
-        request = request_of(self._settings, prepared)
+        request = request_of(self._settings.base_url, prepared)
         return self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = self._body(operation, params, deadline)
-        return self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
+        return self._send(*prepare(self._settings.base_url, operation, body), seed_of(body), deadline)
 
     def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
         body = build_body(find_operation(operation), params)
@@ -267,7 +193,9 @@ class Client(Endpoints, _Base[Network]):
             SegmindError: the balance can't be had.
         """
         deadline = self._settings.deadline()
-        send = partial(self._network.send, *credits_request(self._settings), self._settings.key, deadline)
+        send = partial(
+            self._network.send, *credits_request(self._settings.base_url), self._settings.key, deadline
+        )
         return drive(self._asking(deadline), send, self._settings.closed.wait)
 
     def close(self) -> None:
@@ -336,7 +264,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         """
         warn_if_deprecated(find_operation(operation), frames=1)
         body = await self._body(operation, params, self._settings.deadline())
-        return prepare(self._settings, operation, body)[0]
+        return prepare(self._settings.base_url, operation, body)[0]
 
     async def send(self, prepared: Prepared) -> Generation:
         """Send a prepared call. To send it twice draws and pays twice.
@@ -344,14 +272,14 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         Raises:
             InvalidRequest: the call was made by hand, and can't be sent as it stands.
         """
-        request = request_of(self._settings, prepared)
+        request = request_of(self._settings.base_url, prepared)
         return await self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = await self._body(operation, params, deadline)
-        return await self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
+        return await self._send(*prepare(self._settings.base_url, operation, body), seed_of(body), deadline)
 
     async def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
         known = find_operation(operation)
@@ -377,7 +305,9 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             SegmindError: the balance can't be had.
         """
         deadline = self._settings.deadline()
-        send = partial(self._network.send, *credits_request(self._settings), self._settings.key, deadline)
+        send = partial(
+            self._network.send, *credits_request(self._settings.base_url), self._settings.key, deadline
+        )
         return await drive_async(self._asking(deadline), send)
 
     async def aclose(self) -> None:

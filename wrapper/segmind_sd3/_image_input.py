@@ -27,8 +27,7 @@ from ._reply import decode_base64
 from ._routing import AddressRefused, route_of_image
 from ._transport import send_once, send_once_async
 from ._url import URL, InvalidURL
-from ._version import USER_AGENT
-from ._wire import Failure, Incoming, Reply, Request, clip
+from ._wire import SENT_HEADERS, Failure, Incoming, Reply, Request, clip
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -143,7 +142,6 @@ def _require_picture(data: bytes) -> bytes:
 
 # -- Fetching ---------------------------------------------------------------------------------------------
 
-_HEADERS: Final = [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
@@ -200,7 +198,7 @@ def _hops(
         incoming = Incoming.unsent(_size_limit)
         try:
             route = route_of_image(url, **options)
-            event = yield Hop(str(url), route, Request(b"GET", url.raw_path, _HEADERS), incoming)
+            event = yield Hop(str(url), route, Request(b"GET", url.raw_path, SENT_HEADERS), incoming)
         except AddressRefused as refused:
             event = refused
         if isinstance(event, AddressRefused):

@@ -14,11 +14,15 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from ._limits import MAX_DECODED_FLOOR, MAX_DECODED_RATIO, MAX_TEXT, MIB
+from ._version import USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Headers = list[tuple[bytes, bytes]]
+
+SENT_HEADERS: Final = [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
+"""What every request sends. Pictures gain nothing by compression: none is asked for."""
 
 _SECRET: Final = 12
 """Characters from which on a word of a gateway's header is taken for a secret, and redacted."""

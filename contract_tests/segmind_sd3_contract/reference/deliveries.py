@@ -176,6 +176,13 @@ def zeros() -> Iterator[bytes]:
     return itertools.chain([first], itertools.repeat(further))
 
 
+def endless() -> Iterator[bytes]:
+    """Give the same without an end, in pieces of a quarter of a mebibyte: a client may read 256 of them."""
+    pieces = zeros()
+    yield next(pieces)
+    yield from itertools.repeat(256 * next(pieces))
+
+
 @cache
 def _bomb() -> bytes:
     mebibytes, checksum = BOMB_BYTES // 1024**2, 0
@@ -190,7 +197,7 @@ def _bomb_in_gzips() -> bytes:
     return gzipped(gzipped(_bomb()))
 
 
-for _name, _claim, _body, _encoding in (
+_ENCODED: Final[tuple[tuple[str, str, Callable[[bytes], bytes], str], ...]] = (
     ("gzip:unasked", "The body is gzip, though nobody asked for it.", gzipped, "gzip"),
     ("gzip:upper-case", "The body is gzip, and its header says so in capitals.", gzipped, "GZIP"),
     ("gzip:twice", "The body is a gzip of a gzip.", lambda had: gzipped(gzipped(had)), "gzip, gzip"),
@@ -229,5 +236,6 @@ for _name, _claim, _body, _encoding in (
         bytes,
         "x-none",
     ),
-):
+)
+for _name, _claim, _body, _encoding in _ENCODED:
     _encoded(_name, _claim, _body, _encoding)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from segmind_sd3_contract.reference.deliveries import DROP_EVERY, parted, zeros
+from segmind_sd3_contract.reference.deliveries import DROP_EVERY, endless, parted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ async def _misdelivered(answer: Answer, front: Front) -> None:
                     transport.write(bytes([drop]))
                     await asyncio.sleep(DROP_EVERY)
         case "endless":
-            for piece in zeros():
+            for piece in endless():
                 if transport.is_closing():
                     break
                 transport.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")

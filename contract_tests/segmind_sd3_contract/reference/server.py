@@ -1,7 +1,8 @@
 """The server itself: a request in, an answer out. Everything else only carries these two.
 
 `answer` is a plain function without I/O, safe to call from several threads. A 200 is billed, and nothing
-else but an error that was provoked as billed. Every answer tells the balance, and that it comes from a reference server.
+else but an error that was provoked as billed. Every answer tells the balance, and that it comes from a
+reference server.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import httpx
 
-from segmind_sd3_contract.reference.deliveries import headers_of, zeros
+from segmind_sd3_contract.reference.deliveries import endless, headers_of
 from segmind_sd3_contract.reference.exchange import Answer, Request
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
         if delivery is None:
             return
         arriving = [delivery.arriving(answer.body)]
-        self._pieces = itertools.chain(arriving, zeros()) if delivery.then == "endless" else iter(arriving)
+        self._pieces = itertools.chain(arriving, endless()) if delivery.then == "endless" else iter(arriving)
         if delivery.then in _FAULTS and not delivery.ends:
             kind, words = _FAULTS[delivery.then]
             self._fault = kind(words)
