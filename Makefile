@@ -38,7 +38,7 @@ test: $(READY)  ## run the tests, all but the slow ones, and print what they rea
 test-slow: $(READY)  ## run the slow tests: whole conformance runs, clients made in copies, samples of planted faults and mutants
 	$(BIN)/python -m pytest -n 3 --dist loadfile -q $(SLOW)
 
-check: $(READY)  ## lint, types, floors, generated files, README: writes nothing
+check: $(READY)  ## lint, types, floors, generated files, README, code lines: writes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
@@ -48,6 +48,7 @@ check: $(READY)  ## lint, types, floors, generated files, README: writes nothing
 	$(BIN)/lint-imports
 	$(BIN)/python openapi/generate.py --check
 	$(BIN)/python -m segmind_sd3_contract.readme --check
+	$(BIN)/python -m segmind_sd3_contract.code_lines
 
 format: $(READY)  ## format and mend what ruff can
 	$(BIN)/ruff check --fix .

@@ -206,7 +206,7 @@ def test_what_was_provoked_shows_beside_an_honest_answer_to_the_same_call(operat
     assert unseen == []
 
 
-@pytest.mark.parametrize("name", [row.name for row in QUIRKS.values() if row.kind in ("repair", "reading")])
+@pytest.mark.parametrize("name", [row.name for row in QUIRKS.values() if row.kind in ("repair", "diagnosis")])
 def test_the_code_of_a_row_finds_it_on_a_cassette_and_in_no_plain_call(name: str):
     found = [each.case for each in ALL.values() if shows(QUIRKS[name], each)]
 

@@ -198,17 +198,37 @@ NUMBER = f"allowed is a number from {GUIDANCE.minimum} to {GUIDANCE.maximum}"
         ),
         ("seed", 1.5, "seed: got 1.5; allowed is a whole number"),
         ("base64", 1, "base64: got 1; allowed is True or False"),
-        ("extra", 3, "extra: got 3; allowed is a mapping of names to what JSON can say"),
-        ("extra", "steps=4", "extra: got 'steps=4'; allowed is a mapping of names to what JSON can say"),
-        ("extra", {4: 1}, "extra: got {4: 1}; allowed is a mapping of names to what JSON can say"),
+        ("extra", 3, "extra: got 3; allowed is a mapping of names to JSON values"),
+        (
+            "extra",
+            "steps=4",
+            "extra: got 'steps=4'; allowed is a mapping of names to JSON values",
+        ),
+        (
+            "extra",
+            {4: 1},
+            "extra: got {4: 1}; allowed is a mapping of names to JSON values",
+        ),
         (
             "extra",
             {"a": math.nan},
-            "extra: got {'a': nan}; allowed is a mapping of names to what JSON can say",
+            "extra: got {'a': nan}; allowed is a mapping of names to JSON values",
         ),
-        ("extra", {"a": {1}}, "extra: got {'a': {1}}; allowed is a mapping of names to what JSON can say"),
-        ("extra", {"a": "\ud800"}, "extra: got {'a': '\\ud800'}; allowed is a mapping of names to what JSON"),
-        ("extra", {"a": b""}, "extra: got {'a': b''}; allowed is a mapping of names to what JSON can say"),
+        (
+            "extra",
+            {"a": {1}},
+            "extra: got {'a': {1}}; allowed is a mapping of names to JSON values",
+        ),
+        (
+            "extra",
+            {"a": "\ud800"},
+            "extra: got {'a': '\\ud800'}; allowed is a mapping of names to JSON values",
+        ),
+        (
+            "extra",
+            {"a": b""},
+            "extra: got {'a': b''}; allowed is a mapping of names to JSON values",
+        ),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_with_what_is_allowed(

@@ -1,7 +1,8 @@
-"""The command line: what it takes, what it refuses before anything is paid, and what it tells."""
+"""The command line: what it takes, what it refuses before anything is paid, and what it prints."""
 
 import base64
 import json
+import logging
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ import pytest
 from click.testing import CliRunner, Result
 from segmind_sd3 import Client, __version__
 from segmind_sd3._cli import commands
-from segmind_sd3._cli_run import command_of, in_options
+from segmind_sd3._cli_run import command_name, for_command_line, log_to_stderr
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_contract.reference import Answer, ReferenceServer, Request
 
@@ -109,7 +110,7 @@ def size_of(file: Path) -> tuple[int, int]:
 
 def test_the_help_names_every_endpoint_and_every_command_of_other_packages(offline: Run):
     said = offline("--help").stdout
-    assert {*map(command_of, OPERATIONS.values()), "serve"} <= set(
+    assert {*map(command_name, OPERATIONS.values()), "credits", "serve"} <= set(
         re.findall(r"^  ([\w-]+)  ", said, re.MULTILINE)
     )
 
@@ -118,7 +119,7 @@ def test_the_help_names_every_endpoint_and_every_command_of_other_packages(offli
 def test_each_parameter_is_an_option_with_its_documentation_and_no_hidden_one_is(
     offline: Run, operation: Any
 ):
-    said = offline(command_of(operation), "--help", terminal_width=1000, max_content_width=1000).stdout
+    said = offline(command_name(operation), "--help", terminal_width=1000, max_content_width=1000).stdout
     parameters = said[said.index("Parameters:") : said.index("Options:")]
     _, *parts = re.split(r"^  (--[\w-]+)", parameters, flags=re.MULTILINE)
     listed = {option: " ".join(text.split()) for option, text in zip(parts[::2], parts[1::2], strict=True)}
@@ -129,7 +130,7 @@ def test_each_parameter_is_an_option_with_its_documentation_and_no_hidden_one_is
     }
     assert [*listed] == [*public]
     for option, known in public.items():
-        assert in_options(known.doc) in listed[option]
+        assert for_command_line(known.doc) in listed[option]
         assert ("[required]" in listed[option]) is known.required
 
 
@@ -150,7 +151,7 @@ def test_a_parameter_that_the_table_gains_is_an_option_and_is_sent(
     )
 
 
-def test_a_parameter_named_like_an_option_of_ours_goes_by_extra(
+def test_a_parameter_named_like_another_option_goes_by_extra(
     run: Run, server: ReferenceServer, monkeypatch: pytest.MonkeyPatch
 ):
     table: Any = OPERATIONS["sd35_turbo_txt2img"].parameters
@@ -159,7 +160,7 @@ def test_a_parameter_named_like_an_option_of_ours_goes_by_extra(
     assert server.ledger[-1].body["timeout"] == 7
 
 
-@pytest.mark.parametrize("command", ["", *map(command_of, OPERATIONS.values())])
+@pytest.mark.parametrize("command", ["", "credits", *map(command_name, OPERATIONS.values())])
 def test_every_help_page_fits_80_columns(offline: Run, command: str):
     lines = offline(*command.split(), "--help", terminal_width=80).stdout.splitlines()
     assert [line for line in lines if len(line) > 80 and "https://" not in line] == []
@@ -183,7 +184,7 @@ def test_completion_offers_the_known_values(offline: Run):
     assert offered == [value for value in known if value.startswith("DPM++")]
 
 
-def test_the_version_is_told(offline: Run):
+def test_the_version_is_printed(offline: Run):
     assert offline("--version").stdout == f"segmind-sd3, version {__version__}\n"
 
 
@@ -214,8 +215,8 @@ def test_options_are_sent_as_what_they_mean(run: Run, server: ReferenceServer):
     ids=lambda each: str(each)[:12],
 )
 def test_extra_is_read_as_json_where_it_is_json(offline: Run, pair: str, sent: object):
-    told = json.loads(offline(*TURBO, "--dry-run", "--json", "--extra", pair, "--extra", "more=1").stdout)
-    assert (told["body"]["steps"], told["body"]["more"]) == (sent, 1)
+    printed = json.loads(offline(*TURBO, "--dry-run", "--json", "--extra", pair, "--extra", "more=1").stdout)
+    assert (printed["body"]["steps"], printed["body"]["more"]) == (sent, 1)
 
 
 def test_extra_sends_what_the_bounds_refuse(run: Run, server: ReferenceServer):
@@ -233,8 +234,8 @@ def test_an_image_is_taken_in_every_form(offline: Run, photo: Path, picture: byt
         "standard input": "-",
     }[form]
     words = ("sd3-large-img2img", "--prompt", "x", "--image", given, "--dry-run", "--json")
-    told = json.loads(offline(*words, input=picture).stdout)
-    assert told["body"]["image"] == text
+    printed = json.loads(offline(*words, input=picture).stdout)
+    assert printed["body"]["image"] == text
 
 
 def test_an_image_url_is_fetched_but_not_from_a_private_address(offline: Run, url: str):
@@ -258,8 +259,8 @@ def test_a_dry_run_prints_the_curl_and_sends_nothing(offline: Run, url: str, ser
 
 @pytest.mark.parametrize("base_url", ["https://api.segmind.com", "https://api.segmind.com/v1/"])
 def test_the_live_service_is_called_live(offline: Run, base_url: str):
-    told = json.loads(offline(*TURBO, "--dry-run", "--json", "--base-url", base_url).stdout)
-    assert told["target"] == "live"
+    printed = json.loads(offline(*TURBO, "--dry-run", "--json", "--base-url", base_url).stdout)
+    assert printed["target"] == "live"
 
 
 # -- What is refused, with nothing sent -------------------------------------------------------------------
@@ -293,12 +294,12 @@ def test_advice_speaks_of_options(run: Run):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["--out", "taken.jpg"], "taken.jpg is there already"),
-        (["--out", "taken"], "taken.jpg is there already"),
-        (["--out", "many.jpg", "--batch-size", "2"], "many-2.jpg is there already"),
-        (["--seed", "7"], "sd35-turbo-txt2img-7.jpg is there already"),
-        (["--out", "nowhere/panda.jpg"], "the folder nowhere is not there"),
-        (["--out", "nowhere/"], "the folder nowhere is not there"),
+        (["--out", "taken.jpg"], "taken.jpg exists already"),
+        (["--out", "taken"], "taken.jpg exists already"),
+        (["--out", "many.jpg", "--batch-size", "2"], "many-2.jpg exists already"),
+        (["--seed", "7"], "sd35-turbo-txt2img-7.jpg exists already"),
+        (["--out", "nowhere/panda.jpg"], "the folder nowhere does not exist"),
+        (["--out", "nowhere/"], "the folder nowhere does not exist"),
     ],
     ids=" ".join,
 )
@@ -347,10 +348,12 @@ def test_options_that_make_no_sense_are_refused(
     assert server.ledger == ()
 
 
-# -- What is written, and told ----------------------------------------------------------------------------
+# -- What is written, and printed ----------------------------------------------------------------------------
 
 
-def test_a_picture_is_written_and_told_in_one_line(run: Run, server: ReferenceServer, url: str, folder: Path):
+def test_a_picture_is_written_and_shown_in_one_line(
+    run: Run, server: ReferenceServer, url: str, folder: Path
+):
     said = run(*TURBO, "--out", "panda.jpg", "--seed", "5")
     price = server.ledger[-1].cost
     assert said.exit_code == 0
@@ -391,12 +394,12 @@ def test_overwrite_replaces_a_file(run: Run, folder: Path):
     assert size_of(folder / "panda.jpg") == (64, 64)
 
 
-def test_json_tells_of_a_picture_in_one_object(run: Run, server: ReferenceServer, url: str):
+def test_json_is_one_object_about_the_picture(run: Run, server: ReferenceServer, url: str):
     said = run(*TURBO, "--out", "panda.jpg", "--seed", "5", "--json")
     entry = server.ledger[-1]
-    told = json.loads(said.stdout)
-    assert told.pop("generation_time") > 0
-    assert told == {
+    printed = json.loads(said.stdout)
+    assert printed.pop("generation_time") > 0
+    assert printed == {
         "operation": "sd35_turbo_txt2img",
         "files": ["panda.jpg"],
         "media_type": "image/jpeg",
@@ -417,7 +420,7 @@ def test_local_draws_without_key_or_target_and_says_that_it_is_not_live(offline:
     assert size_of(folder / "panda.jpg") == (64, 64)
 
 
-def test_local_is_told_in_json(offline: Run):
+def test_local_is_named_in_json(offline: Run):
     assert json.loads(offline(*TURBO, "--local", "--json").stdout)["target"] == "local"
 
 
@@ -435,30 +438,30 @@ def test_local_without_the_contract_package_says_what_to_install(
 
 @dataclass(frozen=True)
 class Case:
-    """A provocation, and what is told of it; `kept` is whether a reply is written to panda.jpg.reply."""
+    """A provocation, and what the command says of it; `kept` are the files that the reply is written to."""
 
     provocation: str
     error: str
     status: int
     billed: bool | None
-    fate: str
+    note: str
 
     @property
     def kept(self) -> list[str]:
-        return re.findall(r"panda\.jpg\.reply", self.fate)
+        return re.findall(r"panda\.jpg\.reply", self.note)
 
 
 KEPT = "what came is saved in panda.jpg.reply"
-LOOK = "look at your credits before you try again"
+LOOK = "see `segmind-sd3 credits` before you try again"
 CASES = [
-    Case("status:401", "AuthenticationError", 401, billed=False, fate="Not billed."),
-    Case("406-not-only-credits:credits", "InsufficientCredits", 406, billed=False, fate="Not billed."),
-    Case("server-error:plain", "ServerError", 500, billed=False, fate="Not billed."),
-    Case("error-in-200", "UnusableReply", 200, billed=True, fate=f"Billed: {KEPT}."),
-    Case("truncated-picture", "UnusableReply", 200, billed=True, fate=f"Billed: {KEPT}."),
-    Case("empty-200", "UnusableReply", 200, billed=True, fate="Billed: nothing of it could be saved."),
+    Case("status:401", "AuthenticationError", 401, billed=False, note="Not billed."),
+    Case("406-not-only-credits:credits", "InsufficientCredits", 406, billed=False, note="Not billed."),
+    Case("server-error:plain", "ServerError", 500, billed=False, note="Not billed."),
+    Case("error-in-200", "UnusableReply", 200, billed=True, note=f"Billed: {KEPT}."),
+    Case("truncated-picture", "UnusableReply", 200, billed=True, note=f"Billed: {KEPT}."),
+    Case("empty-200", "UnusableReply", 200, billed=True, note="Billed: nothing of it could be saved."),
     Case(
-        "gateway-html:504", "OutcomeUnknown", 504, billed=None, fate=f"May have been billed: {KEPT}; {LOOK}."
+        "gateway-html:504", "OutcomeUnknown", 504, billed=None, note=f"May have been billed: {KEPT}; {LOOK}."
     ),
 ]
 
@@ -470,19 +473,19 @@ def test_an_error_says_whether_it_was_billed_and_what_came_is_kept(
     server.provoke(case.provocation)
     said = run(*TURBO, "--out", "panda.jpg")
     first, *_, last = said.stderr.splitlines()
-    assert (said.exit_code, said.stdout, last) == (1, "", case.fate)
+    assert (said.exit_code, said.stdout, last) == (1, "", case.note)
     assert first.startswith(f"Error: HTTP {case.status}")
     assert files_in(folder) == case.kept
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.provocation)
-def test_json_tells_of_an_error_in_one_object(run: Run, server: ReferenceServer, case: Case):
+def test_json_is_one_object_about_the_error(run: Run, server: ReferenceServer, case: Case):
     server.provoke(case.provocation)
     said = run(*TURBO, "--out", "panda.jpg", "--json")
-    told = json.loads(said.stdout)
+    printed = json.loads(said.stdout)
     assert (said.exit_code, said.stderr) == (1, "")
-    assert told.pop("message").startswith(f"HTTP {case.status}")
-    assert told == {
+    assert printed.pop("message").startswith(f"HTTP {case.status}")
+    assert printed == {
         "operation": "sd35_turbo_txt2img",
         "error": case.error,
         "billed": case.billed,
@@ -495,11 +498,11 @@ def test_json_tells_of_an_error_in_one_object(run: Run, server: ReferenceServer,
 
 def test_json_names_every_problem(run: Run):
     said = run(TURBO[0], "--steps", "400", "--json")
-    told = json.loads(said.stdout)
+    printed = json.loads(said.stdout)
     assert said.exit_code == 2
     assert said.stderr == ""
-    assert (told["error"], told["billed"], told["status"]) == ("InvalidRequest", False, None)
-    assert [(problem["parameter"], problem["given"]) for problem in told["problems"]] == [
+    assert (printed["error"], printed["billed"], printed["status"]) == ("InvalidRequest", False, None)
+    assert [(problem["parameter"], problem["given"]) for problem in printed["problems"]] == [
         ("prompt", "missing"),
         ("steps", "got 400"),
     ]
@@ -589,6 +592,196 @@ def test_the_key_is_in_no_output(run: Run, server: ReferenceServer, folder: Path
     assert [path for path in folder.iterdir() if KEY.encode() in path.read_bytes()] == []
 
 
+class Refusing(ReferenceServer):
+    """A server that draws, names the cost, and answers with the status of a refusal all the same."""
+
+    def answer(self, request: Request) -> Answer:
+        return replace(super().answer(request), status=400)
+
+
+def test_a_picture_that_was_billed_under_the_status_of_a_refusal_is_kept(offline: Run, folder: Path):
+    with Refusing().listening() as url:
+        env = {"SEGMIND_API_KEY": KEY, "SEGMIND_BASE_URL": url}
+        said = offline(*TURBO, "--out", "panda.jpg", env=env)
+    assert (said.exit_code, said.stderr.splitlines()[-1]) == (1, f"Billed: {KEPT}.")
+    assert size_of(folder / "panda.jpg.reply") == (64, 64)
+
+
+# -- The balance ------------------------------------------------------------------------------------------
+
+
+def test_credits_shows_the_balance_and_costs_nothing(run: Run, server: ReferenceServer, url: str):
+    said = run("credits")
+    assert (said.exit_code, said.stderr) == (0, "")
+    assert said.stdout == (
+        f"${server.credits} left: ${server.credits} paid, $0.0 free\n"
+        f"The balance at {url}, not at the live service.\n"
+    )
+    assert server.credits == 10.0
+
+
+def test_credits_is_one_object_in_json(run: Run, server: ReferenceServer, url: str):
+    assert json.loads(run("credits", "--json").stdout) == {
+        "operation": "credits",
+        "credits": server.credits,
+        "free_credits": 0.0,
+        "total": server.credits,
+        "target": url,
+    }
+
+
+def test_credits_of_the_local_server_are_called_made_up(offline: Run):
+    said = offline("credits", "--local")
+    assert said.exit_code == 0
+    assert "The balance of the REFERENCE server, not live: made-up credits." in said.stdout
+    assert json.loads(offline("credits", "--local", "--json").stdout)["target"] == "local"
+
+
+def test_credits_takes_its_server_from_an_option_too(offline: Run, url: str):
+    said = offline("credits", "--base-url", url, env={"SEGMIND_API_KEY": KEY})
+    assert (said.exit_code, url in said.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--base-url", ""], "--base-url is empty"),
+        (["--timeout", "0"], "timeout was 0"),
+        (["--timeout", "soon"], "'soon' is not a valid float"),
+        (["--local", "--base-url", "http://localhost"], "use it without --base-url"),
+        (["--out", "panda.jpg"], "No such option"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_credits_refuses_options_that_make_no_sense(
+    run: Run, words: list[str], reason: str, *, as_json: bool
+):
+    said = run("credits", *words, *(["--json"] if as_json else []))
+    assert said.exit_code == 2
+    assert reason in (json.loads(said.stdout)["message"] if as_json else said.stderr)
+
+
+def test_credits_without_a_key_says_what_to_do(offline: Run):
+    said = offline("credits")
+    assert (said.exit_code, said.stderr.count("\n")) == (2, 1)
+    assert "set SEGMIND_API_KEY, or add --local" in said.stderr
+
+
+class Unauthorized(ReferenceServer):
+    """A server that lets nobody in."""
+
+    def __init__(self) -> None:
+        super().__init__(keys=["SG_0000000000000001"])
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_an_error_of_credits_has_the_form_of_every_error(offline: Run, folder: Path, *, as_json: bool):
+    with Unauthorized().listening() as url:
+        env = {"SEGMIND_API_KEY": KEY, "SEGMIND_BASE_URL": url}
+        said = offline("credits", *(["--json"] if as_json else []), env=env)
+    assert said.exit_code == 1
+    if as_json:
+        printed = json.loads(said.stdout)
+        assert [printed[name] for name in ("operation", "error", "billed", "status", "saved")] == [
+            *("credits", "AuthenticationError", False, 401, None)
+        ]
+    else:
+        assert said.stderr.startswith("Error: HTTP 401")
+        assert said.stderr.endswith("\nNot billed.\n")
+    assert files_in(folder) == []
+
+
+class NoBalance(ReferenceServer):
+    """A server whose balance is no balance."""
+
+    def answer(self, request: Request) -> Answer:
+        return super().answer(request).with_json({"balance": "a lot"})
+
+
+def test_a_balance_that_can_not_be_read_is_no_file(offline: Run, folder: Path):
+    with NoBalance().listening() as url:
+        said = offline("credits", env={"SEGMIND_API_KEY": KEY, "SEGMIND_BASE_URL": url})
+    assert (said.exit_code, said.stderr.splitlines()[-1]) == (1, "Not billed.")
+    assert files_in(folder) == []
+
+
+def test_credits_obeys_the_timeout(run: Run, stalled: tuple[str, Callable[[], socket.socket]]):
+    url, _ = stalled
+    said = run("credits", "--base-url", url, "--timeout", "0.2", "--no-retry")
+    assert said.exit_code == 1
+    assert "the deadline of 0.2 s is over" in said.stderr
+
+
+# -- The log ----------------------------------------------------------------------------------------------
+
+
+def log_of(said: Result) -> list[tuple[str, str]]:
+    """Level and text of each line on stderr; every line is of the log."""
+    lines = [re.fullmatch(r"\d\d:\d\d:\d\d (\w+) (.+)", line) for line in said.stderr.splitlines()]
+    assert None not in lines, said.stderr
+    return [(line[1], line[2]) for line in lines if line]
+
+
+@pytest.mark.parametrize("option", ["--verbose", "-v"])
+@pytest.mark.parametrize(
+    ("words", "name"), [(TURBO, "sd35_turbo_txt2img"), (("credits",), "credits")], ids=["draw", "credits"]
+)
+def test_verbose_prints_the_log_on_stderr_and_leaves_stdout_alone(
+    run: Run, words: tuple[str, ...], name: str, option: str
+):
+    said = run(*words, option, "--json")
+    (first, *_, (level, last)) = log_of(said)
+    assert json.loads(said.stdout)["operation"] == name
+    assert first == ("DEBUG", f"{name}: try 1")
+    assert (level, re.match(rf"{name}: ok, status 200, \d+\.\d\d s, 1 try", last) is not None) == (
+        "INFO",
+        True,
+    )
+
+
+def test_verbose_prints_each_try_and_each_wait(run: Run, server: ReferenceServer):
+    server.provoke("no-retry-after:absent")
+    lines = [text.removeprefix("sd35_turbo_txt2img: ") for _, text in log_of(run(*TURBO, "--verbose"))]
+    assert [line.partition(",")[0] for line in lines] == ["try 1", "try 1 failed", "try 2", "ok"]
+
+
+def test_the_log_ends_with_the_command(run: Run):
+    assert run(*TURBO, "--verbose").stderr
+    assert run(*TURBO, "--seed", "5").stderr == ""
+
+
+class Steering(ReferenceServer):
+    """A server whose first reply is an error that breaks lines, steers a terminal, and contains the key."""
+
+    steered = False
+
+    def answer(self, request: Request) -> Answer:
+        if self.steered:
+            return super().answer(request)
+        self.steered = True
+        text = f"slow down\n12:00:00 INFO all is well\x1b[2J\u202e {request.headers['x-api-key']}"
+        return replace(Answer(200, {}, b"").with_json({"error": text}), status=429)
+
+
+def test_whatever_is_logged_is_one_line_in_which_nothing_steers(capsys: pytest.CaptureFixture[str]):
+    with log_to_stderr():
+        logging.getLogger("segmind_sd3").debug("one\ntwo\x1b[2J\u202e %s", "three\r\n")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d DEBUG one\\ntwo\\x1b\[2J\\u202e three\\n\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("words", [TURBO, ("credits",)], ids=["draw", "credits"])
+def test_a_line_of_the_log_is_one_printable_line_without_the_key(offline: Run, words: tuple[str, ...]):
+    with Steering().listening() as url:
+        env = {"SEGMIND_API_KEY": KEY, "SEGMIND_BASE_URL": url}
+        said = offline(*words, "--verbose", "--json", env=env)
+    texts = [text for _, text in log_of(said)]
+    (failed,) = [text for text in texts if "slow down" in text]
+    assert "all is well" in failed
+    assert all(text.isprintable() for text in texts)
+    assert KEY not in said.stderr + said.stdout
+
+
 # -- Commands of other packages ---------------------------------------------------------------------------
 
 
@@ -658,8 +851,7 @@ def test_ctrl_c_says_that_the_call_may_have_been_paid_for(
         asked()
         drawing.send_signal(signal.SIGINT)
         said = drawing.communicate(timeout=20)
-    fate = "May have been billed: look at your credits before you try again."
-    assert (drawing.returncode, *said) == (130, "", f"Interrupted.\n{fate}\n")
+    assert (drawing.returncode, *said) == (130, "", f"Interrupted.\nMay have been billed: {LOOK}.\n")
 
 
 def test_the_deadline_is_the_calls(run: Run, stalled: tuple[str, Callable[[], socket.socket]]):
@@ -693,12 +885,21 @@ def test_a_terminal_sees_the_seconds_pass_while_it_draws(
     assert drawing.returncode == 1
 
 
-def test_a_picture_is_kept_when_nobody_reads_what_is_told(url: str, tmp_path: Path):
+def test_a_picture_is_kept_when_nobody_reads_the_output(url: str, tmp_path: Path):
     with process(*TURBO, "--out", "panda.jpg", target=url, cwd=tmp_path) as drawing:
         assert drawing.stdout
         assert drawing.stderr
         drawing.stdout.close()
         assert drawing.stderr.read().endswith("Billed: what came is saved in panda.jpg.\n")
+    assert size_of(tmp_path / "panda.jpg") == (64, 64)
+
+
+def test_a_picture_is_kept_when_nobody_reads_the_log(url: str, tmp_path: Path):
+    with process(*TURBO, "--out", "panda.jpg", "--verbose", target=url, cwd=tmp_path) as drawing:
+        assert drawing.stdout
+        assert drawing.stderr
+        drawing.stderr.close()
+        assert drawing.stdout.read().startswith("panda.jpg  64x64")
     assert size_of(tmp_path / "panda.jpg") == (64, 64)
 
 
@@ -727,7 +928,7 @@ def test_without_click_or_rich_the_script_says_what_to_install(missing: str):
 # -- The demo ---------------------------------------------------------------------------------------------
 
 
-def test_the_demo_draws_one_picture_from_each_endpoint_and_tells_of_it_in_80_columns(tmp_path: Path):
+def test_the_demo_draws_one_picture_from_each_endpoint_and_lists_them_in_80_columns(tmp_path: Path):
     words = [sys.executable, "-m", "segmind_sd3_contract.demo", "--out", "out"]
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "sd35-turbo-txt2img.jpg").write_text("of an earlier run")
@@ -735,9 +936,9 @@ def test_the_demo_draws_one_picture_from_each_endpoint_and_tells_of_it_in_80_col
     said = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
     assert "REFERENCE server, not by Segmind" in said.stdout.splitlines()[0]
     assert "…" not in said.stdout
-    assert files_in(tmp_path / "out") == sorted(f"{command_of(each)}.jpg" for each in OPERATIONS.values())
+    assert files_in(tmp_path / "out") == sorted(f"{command_name(each)}.jpg" for each in OPERATIONS.values())
     for operation in OPERATIONS.values():
-        assert size_of(tmp_path / "out" / f"{command_of(operation)}.jpg") == (768, 512)
+        assert size_of(tmp_path / "out" / f"{command_name(operation)}.jpg") == (768, 512)
         assert re.search(
-            rf"^{operation.operation_id} +{command_of(operation)}\.jpg +768x512", said.stdout, re.MULTILINE
+            rf"^{operation.operation_id} +{command_name(operation)}\.jpg +768x512", said.stdout, re.MULTILINE
         )

@@ -8,7 +8,7 @@ from segmind_sd3_contract import coverage_report
 from segmind_sd3_contract.coverage_report import SDK, Gap, Reason
 
 ROOT = Path(__file__).parents[1]
-FILE = "retry.py"
+FILE = "_retry.py"
 SOURCE = (ROOT / SDK / FILE).read_text("utf-8").splitlines()
 
 

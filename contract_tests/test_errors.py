@@ -282,3 +282,12 @@ def test_saving_replaces_no_file(kind: type[SegmindError], tmp_path: Path):
     with pytest.raises(FileExistsError):
         error.save(taken)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"mine"]
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [(301, "base URL"), (401, "SEGMIND_API_KEY"), (404, "base URL"), (410, r"retired.*segmind\.com/models")],
+)
+def test_an_error_says_what_to_do(status: int, advice: str):
+    with serving(answering(reply(status))) as peer, pytest.raises(SegmindError, match=advice):
+        draw("sync", peer.url, retry=ONCE)

@@ -10,23 +10,27 @@ from segmind_sd3_contract.forks import (
     CALLS,
     WORKERS,
     Forks,
+    How,
+    Start,
     fork_during_a_call,
     hang_up_beside_a_child,
     rounds,
 )
 
+WAYS: dict[str, tuple[Driver, How, Start, bool]] = {
+    "sync, http": ("sync", "os.fork", "at once", False),
+    "sync, https, multiprocessing": ("sync", "multiprocessing", "staggered", True),
+    "asyncio, https": ("asyncio", "os.fork", "at once", True),
+    "trio, https": ("trio", "os.fork", "staggered", True),
+}
 
-@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_forked_workers_get_their_own_pictures_and_the_parent_keeps_its_connection(driver: Driver, tls: bool):  # noqa: FBT001 - a parameter of the test
+
+@pytest.mark.parametrize(("driver", "how", "start", "tls"), WAYS.values(), ids=WAYS)
+def test_forked_workers_get_their_own_pictures_and_the_parent_keeps_its_connection(
+    driver: Driver, how: How, start: Start, *, tls: bool
+):
     forks = Forks()
-    rounds(2, driver, "os.fork", "at once", tls=tls, forks=forks)
-    assert forks.wrong == []
-
-
-def test_workers_of_multiprocessing_get_their_own_pictures():
-    forks = Forks()
-    rounds(2, "sync", "multiprocessing", "staggered", tls=True, forks=forks)
+    rounds(2, driver, how, start, tls=tls, forks=forks)
     assert forks.wrong == []
 
 
@@ -35,9 +39,9 @@ def test_a_call_under_way_during_a_fork_ends_well(driver: Driver):
     assert list(fork_during_a_call(driver, "os.fork", tls=True)) == []
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_a_parent_that_hangs_up_is_seen_to_while_its_child_lives(driver: Driver):
-    assert list(hang_up_beside_a_child(driver, "os.fork", tls=False, used=True)) == []
+@pytest.mark.parametrize("used", [True, False], ids=["used it", "did not use it"])
+def test_a_parent_that_hangs_up_is_seen_to_while_a_child_lives_that(*, used: bool):
+    assert list(hang_up_beside_a_child("sync", "os.fork", tls=False, used=used)) == []
 
 
 def test_a_swapped_picture_is_seen(monkeypatch: pytest.MonkeyPatch):

@@ -14,12 +14,12 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 from segmind_sd3 import AsyncClient, Client, InvalidRequest, OutcomeUnknown, UnusableReply
 from segmind_sd3._cli import commands
-from segmind_sd3._cli_run import command_of
-from segmind_sd3._imagefile import whole
-from segmind_sd3._quirks import images_under_one_name, size_beside_a_ratio
+from segmind_sd3._cli_run import command_name
+from segmind_sd3._imagefile import read_picture
+from segmind_sd3._quirks import refuse_ignored_size, rename_images
 from segmind_sd3._reply import decode_base64
-from segmind_sd3._text import shown
-from segmind_sd3._validation import range_of
+from segmind_sd3._text import short_repr
+from segmind_sd3._validation import describe_range
 from segmind_sd3._wire import Key, Reply
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_contract.reference import MADE_UP_KEY, Answer, ReferenceServer, Request
@@ -39,7 +39,7 @@ Least = Callable[..., dict[str, Any]]
     ],
 )
 def test_a_bound_that_a_page_sets_on_one_side_alone_is_told(bounds: dict[str, int], text: str):
-    assert range_of(Parameter("steps", "integer", "", **bounds)) == text  # pyright: ignore[reportArgumentType]
+    assert describe_range(Parameter("steps", "integer", "", **bounds)) == text  # pyright: ignore[reportArgumentType]
 
 
 def test_a_value_that_can_not_be_shown_is_told_all_the_same():
@@ -49,7 +49,7 @@ def test_a_value_that_can_not_be_shown_is_told_all_the_same():
     # reprlib goes by the name of the type.
     endless = type("list", (list,), {"__len__": lost})
 
-    assert shown(endless()) == "a value whose own repr fails"
+    assert short_repr(endless()) == "a value whose own repr fails"
 
 
 def test_a_path_that_the_system_can_not_look_up_is_refused(client: Client):
@@ -71,11 +71,11 @@ def test_a_key_is_not_pickled():
     ids=["no segment follows", "a segment is shorter than its own length"],
 )
 def test_a_jpeg_whose_segments_lead_nowhere_is_not_whole(segments: bytes):
-    assert whole(b"\xff\xd8" + segments) is None
+    assert read_picture(b"\xff\xd8" + segments) is None
 
 
 def test_a_webp_with_a_chunk_of_no_known_kind_is_not_whole():
-    assert whole(b"RIFF\x16\0\0\0WEBPVP8?\x0a\0\0\0" + bytes(10)) is None
+    assert read_picture(b"RIFF\x16\0\0\0WEBPVP8?\x0a\0\0\0" + bytes(10)) is None
 
 
 # -- The wire ---------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def completions(words: list[str], begun: str) -> list[tuple[str, str]]:
 def test_completion_offers_every_command():
     offered = {value for _, value in completions([], "")}
 
-    assert {*map(command_of, OPERATIONS.values()), "serve"} <= offered
+    assert {*map(command_name, OPERATIONS.values()), "serve"} <= offered
 
 
 def test_completion_of_an_image_is_of_files():
@@ -150,7 +150,7 @@ def test_completion_of_an_image_is_of_files():
 
 
 def test_the_help_has_no_part_for_other_packages_where_there_are_none(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("segmind_sd3._cli.brought", dict[str, Any])
+    monkeypatch.setattr("segmind_sd3._cli.plugin_commands", dict[str, Any])
 
     assert "Other commands" not in CliRunner().invoke(commands, ["--help"]).stdout
 
@@ -215,7 +215,7 @@ def test_a_terminal_for_standard_input_is_no_picture(
 def test_a_reply_that_only_names_images_is_left_as_it_is(body: bytes):
     reply = Reply(200, {}, body)
 
-    assert images_under_one_name(reply) is reply
+    assert rename_images(reply) is reply
 
 
 @pytest.mark.parametrize("prefix", ["", "data:image/jpeg;base64,"])
@@ -228,6 +228,6 @@ def test_a_picture_as_text_is_read_with_a_prefix_and_without(prefix: str):
 
 @pytest.mark.parametrize(("sides", "refused"), [({"width": 512}, ["width"]), ({"width": None}, [])])
 def test_a_side_counts_as_given_beside_a_ratio_where_it_is_a_value(sides: dict[str, Any], refused: list[str]):
-    problems = size_beside_a_ratio(OPERATIONS["sd35_turbo_txt2img"], {"aspect_ratio": "1:1", **sides})
+    problems = refuse_ignored_size(OPERATIONS["sd35_turbo_txt2img"], {"aspect_ratio": "1:1", **sides})
 
     assert [each.parameter for each in problems] == refused

@@ -7,9 +7,11 @@ from segmind_sd3 import Client, Generation
 from segmind_sd3_contract.interrupts import MOMENTS, After, Interrupts, interrupted
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-@pytest.mark.parametrize("after", MOMENTS)
-def test_an_interrupt_is_raised_soon_and_the_client_goes_on(after: After, tls: bool):  # noqa: FBT001 - a parameter of the test
+@pytest.mark.parametrize(
+    ("after", "tls"),
+    [*((after, False) for after in MOMENTS), ("the call began", True)],
+)
+def test_an_interrupt_is_raised_soon_and_the_client_goes_on(after: After, *, tls: bool):
     done = Interrupts()
     interrupted(30, after, tls=tls, done=done)
     assert done.wrong == []

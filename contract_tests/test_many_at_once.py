@@ -21,13 +21,13 @@ PATIENCE = 20.0
 
 
 class Crowd:
-    """Answers when as many calls are there as are let in; counts the connections open at once."""
+    """Answers from when as many calls are there as are let in; counts the connections open at once."""
 
     def __init__(self, picture: bytes) -> None:
         self.most = 0
         self.answering = threading.Event()
         self._answer = reply(200, picture, content_type="image/png")
-        self._all_there = threading.Barrier(LIMIT)
+        self._all_there = threading.Event()
         self._lock = threading.Lock()
         self._open = 0
 
@@ -35,6 +35,8 @@ class Crowd:
         with self._lock:
             self._open += 1
             self.most = max(self.most, self._open)
+            if self._open == LIMIT:
+                self._all_there.set()
         try:
             while connection.request() is not None:
                 if not self.answering.is_set():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.traceback import Traceback
 from segmind_sd3 import AsyncClient, Client, InvalidRequest, Retry
-from segmind_sd3._options import headers_of, key_of
+from segmind_sd3._options import check_headers, read_key
 from segmind_sd3._wire import Key
 from segmind_sd3_contract.drivers import DRIVERS, Driver, draw
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
@@ -295,14 +295,14 @@ def test_an_empty_argument_does_not_stand_for_the_environment_s_key(monkeypatch:
     )
 )
 def test_a_key_of_printable_ascii_is_taken(text: str):
-    read = key_of(f" SG_1-{text}\n")
+    read = read_key(f" SG_1-{text}\n")
     assert isinstance(read, Key)
     assert read.reveal() == f"SG_1-{text}"
 
 
 @given(st.text())
 def test_any_text_is_a_key_that_can_stand_in_a_header_or_is_refused(text: str):
-    read = key_of(text)
+    read = read_key(text)
     assert isinstance(read, InvalidRequest) or (read.reveal().isascii() and " " not in read.reveal())
 
 
@@ -384,7 +384,7 @@ def test_no_other_wrong_option_shows_a_header(client: type[Client | AsyncClient]
     )
 )
 def test_what_http_allows_in_a_header_is_taken_as_it_is(headers: dict[str, str]):
-    read = headers_of({name: value for name, value in headers.items() if name != "x-api-key"})
+    read = check_headers({name: value for name, value in headers.items() if name != "x-api-key"})
     assert not isinstance(read, InvalidRequest)
     assert dict(read) == {name: value for name, value in headers.items() if name != "x-api-key"}
 

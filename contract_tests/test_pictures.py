@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from segmind_sd3._imagefile import PNG_SIGNATURE, SUFFIXES, Picture, sniff, whole
+from segmind_sd3._imagefile import PNG_SIGNATURE, SUFFIXES, Picture, read_picture, sniff
 
 NOISE = PIL.Image.effect_noise((37, 23), 99)
 RGB = PIL.Image.merge("RGB", (NOISE, NOISE.rotate(90).resize(NOISE.size), NOISE.rotate(180)))  # pyright: ignore[reportUnknownMemberType]  # numpy
@@ -68,19 +68,19 @@ def test_format_and_size_are_what_pillow_says(name: str):
         assert image.format is not None
         assert (PIL.Image.MIME[image.format], *image.size) == (media_type, 37, 23)
     assert sniff(data) == media_type
-    assert whole(data) == Picture(media_type, 37, 23)
+    assert read_picture(data) == Picture(media_type, 37, 23)
 
 
 def test_a_gif_with_a_block_of_no_known_kind_is_not_whole():
     without_a_table = b"GIF89a" + bytes([37, 0, 23, 0, 0, 0, 0])
-    assert whole(without_a_table + b"\x3b") == Picture("image/gif", 37, 23)
-    assert whole(without_a_table + b"\x2d\x3b") is None
+    assert read_picture(without_a_table + b"\x3b") == Picture("image/gif", 37, 23)
+    assert read_picture(without_a_table + b"\x2d\x3b") is None
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "WEBP"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (4000, 2), (2048, 2048)], ids=str)
 def test_every_size_is_read(file_format: str, size: tuple[int, int]):
-    picture = whole(saved(file_format, PIL.Image.new("RGB", size)))
+    picture = read_picture(saved(file_format, PIL.Image.new("RGB", size)))
     assert picture is not None
     assert (picture.width, picture.height) == size
 
@@ -88,25 +88,25 @@ def test_every_size_is_read(file_format: str, size: tuple[int, int]):
 @given(name=NAMES, share=st.floats(0, 1, exclude_max=True))
 def test_no_part_of_a_picture_is_whole(name: str, share: float):
     _, data = FILES[name]
-    assert whole(data[: int(len(data) * share)]) is None
+    assert read_picture(data[: int(len(data) * share)]) is None
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_picture_that_lacks_a_few_bytes_is_not_whole(name: str):
     _, data = FILES[name]
-    assert [cut for cut in range(1, 60) if whole(data[:-cut]) is not None] == []
+    assert [cut for cut in range(1, 60) if read_picture(data[:-cut]) is not None] == []
 
 
 @given(name=NAMES, more=st.binary(max_size=99))
 def test_bytes_after_a_picture_are_no_matter(name: str, more: bytes):
     media_type, data = FILES[name]
-    assert whole(data + more) == Picture(media_type, 37, 23)
+    assert read_picture(data + more) == Picture(media_type, 37, 23)
 
 
 @given(name=NAMES, at=st.integers(0, 400), put=st.binary(min_size=1, max_size=8))
 def test_no_damage_makes_it_fail(name: str, at: int, put: bytes):
     _, data = FILES[name]
-    whole(data[:at] + put + data[at + len(put) :])
+    read_picture(data[:at] + put + data[at + len(put) :])
 
 
 BEGINNINGS = [
@@ -122,7 +122,7 @@ BEGINNINGS = [
 
 @given(beginning=st.sampled_from(BEGINNINGS), rest=st.binary(max_size=200))
 def test_no_bytes_at_all_make_it_fail(beginning: bytes, rest: bytes):
-    picture = whole(beginning + rest)
+    picture = read_picture(beginning + rest)
     assert picture is None or (picture.width > 0 and picture.height > 0)
 
 
@@ -141,7 +141,7 @@ def test_no_bytes_at_all_make_it_fail(beginning: bytes, rest: bytes):
     ids=repr,
 )
 def test_what_is_none_of_the_four_formats_is_no_picture(data: bytes):
-    assert (sniff(data), whole(data)) == (None, None)
+    assert (sniff(data), read_picture(data)) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_what_is_none_of_the_four_formats_is_no_picture(data: bytes):
     ids=["fill bytes", "empty chunks", "empty extensions", "empty segments"],
 )
 def test_megabytes_of_nothing_are_walked_in_passing(make: Callable[[], bytes]):
-    assert whole(make()) is None
+    assert read_picture(make()) is None
 
 
 def test_every_format_has_its_suffixes():

@@ -1,4 +1,4 @@
-"""The quirk table's rows about replies: what is mended, and which error is told from which."""
+"""The quirk table's rows about replies: what is repaired, and which errors are distinguished."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from segmind_sd3 import (
     UnusableReply,
 )
 from segmind_sd3._errors import Fault, rule_for
-from segmind_sd3._quirks import QUIRKS, repaired
+from segmind_sd3._quirks import QUIRKS, repair_reply
 from segmind_sd3._wire import Reply
 from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract.reference import (
@@ -138,9 +138,9 @@ any_reply = st.builds(Reply, st.sampled_from([200, 201, 299]), headers, bodies)
 @each_repair
 @given(reply=any_reply)
 def test_a_repair_has_nothing_left_to_mend_in_what_it_gave_back(row: str, reply: Reply):
-    mended = function_of(row)(reply)
+    repaired = function_of(row)(reply)
 
-    assert function_of(row)(mended) is mended
+    assert function_of(row)(repaired) is repaired
 
 
 @each_repair
@@ -153,14 +153,14 @@ def test_a_repair_leaves_a_reply_alone_that_begins_as_neither_picture_nor_object
 
 @given(reply=any_reply)
 def test_no_repair_changes_more_than_the_name_of_the_body_or_of_its_pictures(reply: Reply):
-    mended = repaired(reply)
+    repaired = repair_reply(reply)
 
-    assert mended.status == reply.status
-    assert mended.headers.keys() - {"content-type"} == reply.headers.keys() - {"content-type"}
-    assert mended.body == reply.body or b'"images"' in reply.body
+    assert repaired.status == reply.status
+    assert repaired.headers.keys() - {"content-type"} == reply.headers.keys() - {"content-type"}
+    assert repaired.body == reply.body or b'"images"' in reply.body
 
 
-# --- Readings ---------------------------------------------------------------------------------------------
+# --- Diagnoses --------------------------------------------------------------------------------------------
 
 OWN_BUSINESS: dict[str, Callable[[Reply, Fault], bool]] = {
     "406-not-only-credits": lambda reply, _: reply.status == 406,
@@ -171,27 +171,27 @@ OWN_BUSINESS: dict[str, Callable[[Reply, Fault], bool]] = {
 }
 
 
-def test_every_row_of_a_reading_is_tried_here():
-    assert OWN_BUSINESS.keys() == rows("reading")
+def test_every_diagnosis_is_tried_here():
+    assert OWN_BUSINESS.keys() == rows("diagnosis")
 
 
 @pytest.mark.parametrize("row", OWN_BUSINESS)
 @given(reply=any_reply, status=st.sampled_from([200, 400, 401, 405, 406, 429, 500, 502, 504]))
-def test_a_reading_gives_any_other_fault_back_as_it_found_it(row: str, reply: Reply, status: int):
+def test_a_diagnosis_returns_any_other_fault_unchanged(row: str, reply: Reply, status: int):
     reply = replace(reply, status=status)
-    fault = Fault(rule_for(status).error, "told", billed=None)
+    fault = Fault(rule_for(status).error, "a text", billed=None)
     assume(not OWN_BUSINESS[row](reply, fault))
 
     assert function_of(row)(reply, fault) is fault
 
 
-def fault_406(told: str) -> Fault:
+def fault_406(text: str) -> Fault:
     reply = Reply(406, {"content-type": "application/json"}, b"")
-    return function_of("406-not-only-credits")(reply, Fault(rule_for(406).error, told, billed=False))
+    return function_of("406-not-only-credits")(reply, Fault(rule_for(406).error, text, billed=False))
 
 
 @pytest.mark.parametrize(
-    ("told", "error", "advice"),
+    ("text", "error", "advice"),
     [
         ("Not enough credits", InsufficientCredits, ""),
         ("insufficient CREDIT", InsufficientCredits, ""),
@@ -204,16 +204,16 @@ def fault_406(told: str) -> Fault:
         ("", RequestRefused, "a parameter's value"),
     ],
 )
-def test_the_text_of_a_406_says_what_it_means(told: str, error: type[SegmindError], advice: str):
-    fault = fault_406(told)
+def test_the_text_of_a_406_says_what_it_means(text: str, error: type[SegmindError], advice: str):
+    fault = fault_406(text)
 
     assert fault.error is error
     assert advice in fault.advice
-    assert fault.told == told
+    assert fault.text == text
 
 
 @pytest.mark.parametrize(
-    ("page", "told"),
+    ("page", "title"),
     [
         ("<html><head><title>504 Gateway Time-out</title></head></html>", "504 Gateway Time-out"),
         ("\n <!DOCTYPE html>\n<TITLE lang='en'>\n Bad &amp; gone\n</TITLE >", "Bad & gone"),
@@ -223,10 +223,10 @@ def test_the_text_of_a_406_says_what_it_means(told: str, error: type[SegmindErro
     ],
 )
 @pytest.mark.parametrize(("row", "status"), [("405-html", 405), ("gateway-html", 504)])
-def test_a_page_of_html_is_told_by_its_title(row: str, status: int, page: str, told: str):
+def test_an_html_page_is_read_as_its_title(row: str, status: int, page: str, title: str):
     fault = Fault(rule_for(status).error, page, billed=None)
 
-    assert function_of(row)(Reply(status, {}, page.encode()), fault) == replace(fault, told=told)
+    assert function_of(row)(Reply(status, {}, page.encode()), fault) == replace(fault, text=title)
 
 
 # --- As the reference server provokes them ----------------------------------------------------------------
@@ -266,7 +266,7 @@ def once(server: ReferenceServer) -> Client:
 
 
 def test_the_server_can_provoke_every_row_that_shows_on_the_wire():
-    shown = {*DRAWN, *rows("repair"), *rows("reading")}
+    shown = {*DRAWN, *rows("repair"), *rows("diagnosis")}
 
     assert {name.partition(":")[0] for name in of_rows(*QUIRKS)} == shown
     assert {*of_rows(*DRAWN), *NOT_DRAWN, *(f"no-retry-after:{each}" for each in RESETS)} == {
@@ -297,15 +297,15 @@ def test_a_reply_with_a_quirk_is_drawn(
 
 
 @pytest.mark.parametrize("provocation", NOT_DRAWN)
-def test_an_error_with_a_quirk_is_told_apart(provocation: str, least: Least, server: ReferenceServer):
-    error, told = NOT_DRAWN[provocation]
+def test_an_error_with_a_quirk_is_distinguished(provocation: str, least: Least, server: ReferenceServer):
+    error, text = NOT_DRAWN[provocation]
     server.provoke(provocation)
 
     with once(server) as client, pytest.raises(error) as caught:
         client.sd35_turbo_txt2img(**least("sd35_turbo_txt2img"))
 
     assert type(caught.value) is error
-    assert told in str(caught.value)
+    assert text in str(caught.value)
 
 
 @pytest.mark.parametrize("telling", RESETS)

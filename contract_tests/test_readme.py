@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import segmind_sd3
+from segmind_sd3_contract.readme import error_table
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ COMMANDS = [
     for kind, block in BLOCKS
     if kind == "sh"
     for line in block.splitlines()
-    if line.startswith("segmind-sd3 sd3")
+    if line.startswith(("segmind-sd3 sd3", "segmind-sd3 credits"))
 ]
 
 
@@ -102,3 +104,12 @@ def test_every_make_target_that_it_names_exists():
     named = {target for _, code in BLOCKS for target in re.findall(r"^make ([a-z-]+)", code, re.MULTILINE)}
     assert named
     assert named <= targets
+
+
+def test_the_table_of_errors_has_every_public_error_that_is_raised():
+    public = {getattr(segmind_sd3, name) for name in segmind_sd3.__all__}
+    errors = {
+        kind for kind in public if isinstance(kind, type) and issubclass(kind, segmind_sd3.SegmindError)
+    }
+    raised = {kind.__name__ for kind in errors - {segmind_sd3.SegmindError, segmind_sd3.APIError}}
+    assert set(re.findall(r"^\| `(\w+)`", error_table(), re.MULTILINE)) == raised

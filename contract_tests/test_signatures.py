@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Required, get_args, get_origin
 
 import pytest
-import segmind_sd3
 import segmind_sd3_api.parameters as generated
 from segmind_sd3 import AsyncClient, Client, Generation
 from segmind_sd3._endpoints import Endpoints
@@ -159,11 +158,3 @@ def test_every_method_of_a_client_is_documented(kind: type):
     assert [
         name for name in dir(kind) if not name.startswith("_") and not inspect.getdoc(getattr(kind, name))
     ] == []
-
-
-@pytest.mark.parametrize("name", [name for name in segmind_sd3.__all__ if name != "__version__"])
-def test_everything_exported_is_documented(name: str):
-    exported: type = getattr(segmind_sd3, name)
-
-    # A dataclass without a docstring has its signature for one.
-    assert not (exported.__doc__ or f"{name}(").startswith(f"{name}(")

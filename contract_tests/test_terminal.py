@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 from segmind_sd3 import Prepared
-from segmind_sd3._text import printable, shown
+from segmind_sd3._text import printable, short_repr
 from segmind_sd3_contract import terminal
 from segmind_sd3_contract.conformance import report
 from segmind_sd3_contract.conformance.results import Exchange, Outcome, Run
@@ -105,8 +105,8 @@ def test_a_clipped_text_keeps_its_beginning(text: str, limit: int):
 
 @given(st.one_of(st.text(), st.lists(st.text()), st.dictionaries(st.text(), st.binary())))
 def test_a_value_in_an_error_is_short_and_on_one_line(value: object):
-    assert shown(value).isprintable()
-    assert len(shown(value)) <= 80 * 10
+    assert short_repr(value).isprintable()
+    assert len(short_repr(value)) <= 80 * 10
 
 
 def printed(*things: Any) -> str:

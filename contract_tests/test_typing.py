@@ -1,4 +1,4 @@
-"""What a type checker makes of the SDK: a good call passes, a bad one is an error on its line."""
+"""What type checkers make of the SDK: a good call passes, a bad one is an error on its line."""
 
 import json
 import os
@@ -14,32 +14,52 @@ IGNORED = re.compile(r"  # pyright: ignore\[(.*)\]")
 Broken = set[tuple[int, str]]
 
 
-def pyright(*arguments: str, folder: Path) -> Any:
-    """Run pyright beside this interpreter, whose packages it then sees, and give its report."""
+def marked() -> Broken:
+    """Return the lines that are marked as bad, counted from 1, each with a rule that it breaks."""
+    lines = CASES.read_text(encoding="utf-8").splitlines()
+    return {
+        (number, rule)
+        for number, line in enumerate(lines, start=1)
+        if (ignored := IGNORED.search(line))
+        for rule in ignored[1].split(", ")
+    }
+
+
+def write_cases(folder: Path) -> None:
+    """Write the cases without the marks, so that each bad line is reported."""
+    (folder / "cases.py").write_text(IGNORED.sub("", CASES.read_text("utf-8")), encoding="utf-8")
+
+
+def run(*command: str | Path, folder: Path) -> str:
+    """Run a type checker beside this interpreter, whose packages it then sees, and return its report."""
     beside = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}"}
-    run = subprocess.run(
-        [beside / "pyright", "--outputjson", *arguments],
+    done = subprocess.run(
+        [beside / command[0], *command[1:]],
         cwd=folder,
         env=environment,
         capture_output=True,
         check=False,
         encoding="utf-8",
     )
-    assert run.stdout, run.stderr
-    return json.loads(run.stdout)
+    assert done.stdout, done.stderr
+    return done.stdout
 
 
-def test_every_bad_call_is_an_error_on_its_line_and_no_good_one_is(tmp_path: Path):
-    named: Broken = set()
-    lines = CASES.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines):
-        if ignored := IGNORED.search(line):
-            named |= {(number, rule) for rule in ignored[1].split(", ")}
-    (tmp_path / "cases.py").write_text("\n".join(IGNORED.sub("", line) for line in lines), encoding="utf-8")
+def test_in_pyright_every_bad_call_is_an_error_on_its_line_and_no_good_one_is(tmp_path: Path):
+    write_cases(tmp_path)
 
-    report = pyright("cases.py", folder=tmp_path)
+    report: Any = json.loads(run("pyright", "--outputjson", "cases.py", folder=tmp_path))
 
-    broken = {(each["range"]["start"]["line"], each["rule"]) for each in report["generalDiagnostics"]}
-    assert broken == named
-    assert named
+    broken = {(each["range"]["start"]["line"] + 1, each["rule"]) for each in report["generalDiagnostics"]}
+    assert broken == marked()
+    assert broken
+
+
+def test_in_mypy_every_bad_call_is_an_error_on_its_line_and_no_good_one_is(tmp_path: Path):
+    write_cases(tmp_path)
+
+    report = run("mypy", "--strict", "--output=json", "cases.py", folder=tmp_path)
+
+    found = [json.loads(line) for line in report.splitlines() if line.startswith("{")]
+    assert {each["line"] for each in found if each["severity"] == "error"} == {line for line, _ in marked()}

@@ -1,9 +1,9 @@
 # pyright: strict, reportUnnecessaryTypeIgnoreComment=true
 # ruff: noqa: INP001, TC002 - test files are no package, and this one is never run
-"""Calls as an editor sees them. `test_typing.py` has pyright read this file; nothing runs it.
+"""Calls as an editor sees them. `test_typing.py` has pyright and mypy read this file; nothing runs it.
 
 A line is right, or it names the rule of pyright's that it breaks. A rule that is named and not broken is an
-error as well.
+error as well. mypy must refuse the same lines.
 """
 
 from io import BytesIO

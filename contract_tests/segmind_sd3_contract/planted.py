@@ -55,7 +55,7 @@ SWITCHED_OFF: Final[Mapping[str, Callable[[Any, Any], Any] | Callable[[Any], Any
     "default": lambda _operation, body: body,
     "refusal": lambda _operation, _given: iter(()),
     "repair": lambda reply: reply,
-    "reading": lambda _reply, fault: fault,
+    "diagnosis": lambda _reply, fault: fault,
 }
 """By the kind of a row, the function that does nothing."""
 
@@ -88,7 +88,7 @@ def faults(rows: Iterable[tuple[str, str, tuple[str, ...], bool]]) -> Iterator[F
     """Give every fault: first the rows, which are the harder to notice, then the bounds."""
     undone = undone_by_action()
     for row, kind, actions, has_code in rows:
-        if kind in ("repair", "reading"):
+        if kind in ("repair", "diagnosis"):
             likely = (("test_quirk_replies.py", "-k", row), ("test_quirk_replies.py",))
         else:
             signatures = ("test_signatures.py", "-k", "hidden")

@@ -43,9 +43,7 @@ def error_table() -> str:
     found = [
         kind
         for kind in vars(errors).values()
-        if isinstance(kind, type)
-        and issubclass(kind, errors.SegmindError)
-        and kind.__module__ == errors.__name__
+        if isinstance(kind, type) and issubclass(kind, errors.SegmindError)
     ]
     listed = [kind for kind in found if kind not in (errors.SegmindError, errors.APIError)]
     rows = (row for kind in listed for row in error_rows(kind))

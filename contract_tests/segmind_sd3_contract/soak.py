@@ -123,6 +123,19 @@ async def _ended(client: AsyncClient, params: Params, seconds: float | None = No
     return CANCELLED
 
 
+async def _call_later(client: AsyncClient, soak: Soak) -> None:
+    """Make honest calls after all others, all at once: each must be answered."""
+
+    async def call(seed: int) -> None:
+        end = await _ended(client, {**ONE, "seed": seed})
+        if not isinstance(end, Generation):
+            soak.wrong.append(f"a later call ended as {_name(end)}: {end}")
+
+    async with anyio.create_task_group() as calls:
+        for n in range(LATER):
+            calls.start_soon(call, SEEDS + n)
+
+
 def _name(end: object) -> str:
     if end is CANCELLED:
         return CANCELLED
@@ -132,7 +145,6 @@ def _name(end: object) -> str:
 async def _soaked(soak: Soak, server: ReferenceServer, url: str, each: Callable[[], object]) -> None:
     books, random = _Books(server, soak), Random(soak.calls)  # noqa: S311 - a test, not a secret
     numbers = iter(range(soak.calls))
-    cancelled = set(random.sample(range(soak.calls), soak.to_cancel))
     before = {task.id for task in anyio.get_running_tasks()}
 
     async def worker(client: AsyncClient) -> None:
@@ -143,16 +155,15 @@ async def _soaked(soak: Soak, server: ReferenceServer, url: str, each: Callable[
             books.open(params["seed"])
             if number % 2:
                 server.provoke(random.choice(FAULTS))
-            seconds = random.random() * random.choice(CANCELLED_WITHIN) if number in cancelled else None
+            seconds = None
+            # About every other call ends before it is cancelled.
+            missing = soak.to_cancel - soak.ended[CANCELLED]
+            if random.random() < 2 * missing / (soak.calls - number):
+                seconds = random.random() * random.choice(CANCELLED_WITHIN)
             end = await _ended(client, params, seconds)
             books.close(params["seed"], end)
             soak.ended[_name(end)] += 1
             each()
-
-    async def later(client: AsyncClient, seed: int) -> None:
-        end = await _ended(client.with_options(timeout=PATIENCE), {**ONE, "seed": seed})
-        if not isinstance(end, Generation):
-            soak.wrong.append(f"a later call ended as {_name(end)}: {end}")
 
     # Each call ends by its deadline; so does the whole.
     with anyio.fail_after(60 + soak.calls * DEADLINE / soak.at_once):
@@ -164,9 +175,7 @@ async def _soaked(soak: Soak, server: ReferenceServer, url: str, each: Callable[
                     workers.start_soon(worker, client)
             soak.memory_at_the_end = resident_bytes()
             server.calm()
-            async with anyio.create_task_group() as calls:
-                for n in range(LATER):
-                    calls.start_soon(later, client, SEEDS + n)
+            await _call_later(client.with_options(timeout=PATIENCE), soak)
     for seed in range(SEEDS):
         books.open(seed)
     left = [task.name for task in anyio.get_running_tasks() if task.id not in before]

@@ -737,7 +737,7 @@ class Sd3MediumImg2ImgParams(TypedDict, total=False):
             to 1.
         sampler: The sampling method.
         scheduler: The noise schedule.
-        extra: Sent as it is, unchecked; wins over every parameter.
+        extra: More values for the body, not checked; they replace parameters of the same name.
     """
 
     prompt: Required[str]
@@ -801,7 +801,7 @@ class Sd3MediumImg2ImgParams(TypedDict, total=False):
     """The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`,
     `exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."""
     extra: Mapping[str, Any] | None
-    """Sent as it is, unchecked; wins over every parameter."""
+    """More values for the body, not checked; they replace parameters of the same name."""
 
 
 class Sd3MediumTileParams(TypedDict, total=False):
@@ -822,7 +822,7 @@ class Sd3MediumTileParams(TypedDict, total=False):
             adjustments). 0 to 1.
         sampler: The sampling method.
         scheduler: The noise schedule.
-        extra: Sent as it is, unchecked; wins over every parameter.
+        extra: More values for the body, not checked; they replace parameters of the same name.
     """
 
     prompt: Required[str]
@@ -889,7 +889,7 @@ class Sd3MediumTileParams(TypedDict, total=False):
     """The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`,
     `exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."""
     extra: Mapping[str, Any] | None
-    """Sent as it is, unchecked; wins over every parameter."""
+    """More values for the body, not checked; they replace parameters of the same name."""
 
 
 class Sd3LargeImg2ImgParams(TypedDict, total=False):
@@ -902,7 +902,7 @@ class Sd3LargeImg2ImgParams(TypedDict, total=False):
         strength: How far the picture moves away from `image`. The page sets no limits.
         output_format: File format of the picture.
         negative_prompt: What the picture should not show.
-        extra: Sent as it is, unchecked; wins over every parameter.
+        extra: More values for the body, not checked; they replace parameters of the same name.
     """
 
     mode: Literal["image-to-image"] | str | None
@@ -921,7 +921,7 @@ class Sd3LargeImg2ImgParams(TypedDict, total=False):
     negative_prompt: str | None
     """What the picture should not show. The page says 1, which is no text; an empty text is sent."""
     extra: Mapping[str, Any] | None
-    """Sent as it is, unchecked; wins over every parameter."""
+    """More values for the body, not checked; they replace parameters of the same name."""
 
 
 class Sd3MediumTxt2ImgParams(TypedDict, total=False):
@@ -947,7 +947,7 @@ class Sd3MediumTxt2ImgParams(TypedDict, total=False):
             as a share of it (1 is its end). 0.1 to 1.
         conditioningsettimesteprange_stop: Where in the denoising the prompts cease to count, as
             a share of it (1 is its end). 0.1 to 1.
-        extra: Sent as it is, unchecked; wins over every parameter.
+        extra: More values for the body, not checked; they replace parameters of the same name.
     """
 
     prompt: Required[str]
@@ -985,7 +985,7 @@ class Sd3MediumTxt2ImgParams(TypedDict, total=False):
     """Where in the denoising the prompts cease to count, as a share of it (1 is its end). 0.1 to 1.
     Default 1. Affects the price."""
     extra: Mapping[str, Any] | None
-    """Sent as it is, unchecked; wins over every parameter."""
+    """More values for the body, not checked; they replace parameters of the same name."""
 
 
 class Sd35TurboTxt2ImgParams(TypedDict, total=False):
@@ -1009,7 +1009,7 @@ class Sd35TurboTxt2ImgParams(TypedDict, total=False):
         image_format: File format of the picture.
         image_quality: Quality at which the picture is compressed; higher keeps more detail. 10
             to 100.
-        extra: Sent as it is, unchecked; wins over every parameter.
+        extra: More values for the body, not checked; they replace parameters of the same name.
     """
 
     prompt: Required[str]
@@ -1049,4 +1049,4 @@ class Sd35TurboTxt2ImgParams(TypedDict, total=False):
     image_quality: int | None
     """Quality at which the picture is compressed; higher keeps more detail. 10 to 100. Default 95."""
     extra: Mapping[str, Any] | None
-    """Sent as it is, unchecked; wins over every parameter."""
+    """More values for the body, not checked; they replace parameters of the same name."""

@@ -1,7 +1,7 @@
-"""Which addresses are on the public internet, which are this machine, and which hosts of URLs are addresses.
+"""Decide which addresses are public, which are this machine's, and which hosts of URLs are IP addresses.
 
-The tables are our own, from the IANA special-purpose address registries of IPv4 and IPv6: what Python calls
-`is_global` differs between its patch releases, and it takes some metadata services of clouds for public.
+The tables follow the IANA special-purpose address registries of IPv4 and IPv6. Python's own `is_global`
+differs between its patch releases, and calls the metadata services of some clouds public.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _NOT_PUBLIC_4: Final = tuple(
 
 # All that IANA has allocated for global unicast (RFC 4291). Outside it are loopback, link-local (fe80::/10),
 # site-local (fec0::/10), unique local (fc00::/7, with the metadata of Amazon, fd00:ec2::254, and Google,
-# fd20:ce::254), multicast, segment routing (5f00::/16), and what carries an IPv4 address: compatible (::/96),
-# translated (::ffff:0:0:0/96), and NAT64 of one's own network (64:ff9b:1::/48).
+# fd20:ce::254), multicast, segment routing (5f00::/16), and what contains an IPv4 address: compatible
+# (::/96), translated (::ffff:0:0:0/96), and NAT64 within one network (64:ff9b:1::/48).
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 
 _NOT_PUBLIC_6: Final = tuple(
@@ -50,49 +50,49 @@ _NOT_PUBLIC_6: Final = tuple(
     )
 )
 
-# An IPv4 address in these is reached as such, whatever it is: mapped (RFC 4291), and NAT64 (RFC 6052), by
+# An address in these networks reaches the IPv4 address in it: mapped (RFC 4291), and NAT64 (RFC 6052), by
 # which a network without IPv4 reaches every host that has no IPv6 address.
-_CARRIES_IPV4: Final = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
+_CONTAINS_IPV4: Final = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
 
 _ISATAP: Final = 0x0000_5EFE
-"""The upper half of an interface's name that carries an IPv4 address (RFC 5214), but for one bit."""
+"""The upper half of an interface identifier that contains an IPv4 address (RFC 5214), without one bit."""
 
 
 def is_public(address: str) -> bool:
-    """Say whether an IP address is one of a host on the public internet.
+    """Return whether an IP address belongs to the public internet.
 
-    An address with a scope (`fe80::1%eth0`) is not. An address that carries an IPv4 one is public where it is
-    mapped or NAT64's and the IPv4 address is public; 6to4, Teredo, ISATAP and the other ways are obsolete.
+    An address with a scope (`fe80::1%eth0`) does not. An IPv6 address that contains an IPv4 one does where it
+    is mapped or NAT64's and the IPv4 one does; 6to4, Teredo, ISATAP and the other ways are obsolete.
 
     Raises:
         ValueError: it is no IP address.
     """
-    read = ip_address(address)
-    if isinstance(read, IPv6Address):
-        if read.scope_id or (int(read) >> 32) & 0xFDFF_FFFF == _ISATAP:
+    parsed = ip_address(address)
+    if isinstance(parsed, IPv6Address):
+        if parsed.scope_id or (int(parsed) >> 32) & 0xFDFF_FFFF == _ISATAP:
             return False
-        if not any(read in network for network in _CARRIES_IPV4):
-            return read in _GLOBAL_UNICAST and not any(read in network for network in _NOT_PUBLIC_6)
-        read = IPv4Address(int(read) & 0xFFFF_FFFF)
-    return not any(read in network for network in _NOT_PUBLIC_4)
+        if not any(parsed in network for network in _CONTAINS_IPV4):
+            return parsed in _GLOBAL_UNICAST and not any(parsed in network for network in _NOT_PUBLIC_6)
+        parsed = IPv4Address(int(parsed) & 0xFFFF_FFFF)
+    return not any(parsed in network for network in _NOT_PUBLIC_4)
 
 
 def is_loopback(address: str) -> bool:
-    """Say whether an IP address is this machine's own, mapped ones (`::ffff:127.0.0.1`) included.
+    """Return whether an IP address is a loopback address, mapped ones (`::ffff:127.0.0.1`) included.
 
     Raises:
         ValueError: it is no IP address.
     """
-    read = ip_address(address)
-    mapped = read.ipv4_mapped if isinstance(read, IPv6Address) else None
-    return (mapped or read).is_loopback
+    parsed = ip_address(address)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return (mapped or parsed).is_loopback
 
 
 def literal_address(host: str) -> str | None:
-    """Give the IP address that the host of a URL spells, or None where it is a name to look up.
+    """Return the IP address that the host of a URL is, or None where it is a name to look up.
 
-    Every spelling counts that a resolver takes: `127.1`, `0x7f.1`, `017700000001`, `2130706433`, `[::1]`,
-    a dot at the end, percent-encoded, in full-width digits.
+    Every spelling counts that a resolver accepts: `127.1`, `0x7f.1`, `017700000001`, `2130706433`, `[::1]`,
+    with a dot at the end, percent-encoded, in full-width digits.
     """
     # In the IPv6 address of a URL, what comes after % is a scope.
     text = host.partition("%")[0] if ":" in host else unquote(host)
@@ -102,7 +102,7 @@ def literal_address(host: str) -> str | None:
     except ValueError:
         pass
     try:
-        # What the C library takes for IPv4; it would also take what comes after a blank.
+        # What the C library accepts as IPv4. It ignores what follows a blank, which is no address here.
         return None if len(text.split()) != 1 else socket.inet_ntoa(socket.inet_aton(text))
     except (OSError, ValueError):
         return None
@@ -115,9 +115,9 @@ _TO_ASCII: Final = {
 
 
 def is_this_machine(host: str) -> bool:
-    """Say whether the host of a URL is this machine: a loopback address in any spelling, or `localhost`.
+    """Return whether the host of a URL is this machine: a loopback address in any spelling, or `localhost`.
 
-    A name is judged by the name alone (RFC 6761); a resolver may know another address for it.
+    A name counts by the name alone (RFC 6761), whatever address a resolver returns for it.
     """
     if address := literal_address(host):
         return is_loopback(address)

@@ -1,7 +1,7 @@
 """The command line: one command for each endpoint, with an option for each parameter of the generated table.
 
-Law: no bound is checked here. What an option can't read goes on as text, so that the SDK names everything
-that is wrong at once. `drawing.py` does the call; nothing that loads httpx is imported before it.
+No bound is checked here. What can't be read as a number is passed on as text, so that the SDK names
+everything that is wrong at once. `_cli_run.py` makes the call. Nothing that loads httpx is imported before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 from segmind_sd3_api.parameters import OPERATIONS
 
-from ._cli_run import Asked, Drawing, command_of, in_options, option_of
+from ._cli_run import CreditsCall, DrawCall, Options, command_name, for_command_line, option_name
 from ._text import printable
 from ._version import __version__
 
@@ -24,83 +24,108 @@ if TYPE_CHECKING:
 
     from segmind_sd3_api.parameters import Operation, Parameter
 
-READERS: Final[dict[str, tuple[Callable[[str], object], ...]]] = {"integer": (int,), "number": (int, float)}
+NUMBER_PARSERS: Final[dict[str, tuple[Callable[[str], object], ...]]] = {
+    "integer": (int,),
+    "number": (int, float),
+}
 METAVARS: Final = {"integer": "INTEGER", "number": "FLOAT", "string": "TEXT", "image": "IMAGE"}
 
 
-class EndpointCommand(click.Command):
-    """A command whose help lists the endpoint's parameters apart, and whose errors obey `--json` too."""
+class CallCommand(click.Command):
+    """A command that calls the service. A mistake in its options is JSON too with `--json`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        as_json = "--json" in args  # before click consumes the list
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if not as_json:
+                raise
+            name = (self.name or "").replace("-", "_")
+            result = {"operation": name, "error": "UsageError", "message": error.format_message()}
+            click.echo(json.dumps({**result, "billed": False, "status": None, "problems": []}, indent=2))
+            sys.exit(error.exit_code)
+
+
+class EndpointCommand(CallCommand):
+    """The command of an endpoint. Its help lists the endpoint's parameters apart from the other options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        parameters = [option for option in self.params if option not in ASKED]
+        parameters = [option for option in self.params if option not in DRAW_OPTIONS]
         others = [option for option in self.get_params(ctx) if option not in parameters]
         for title, options in (("Parameters", parameters), ("Options", others)):
             with formatter.section(title):
                 formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        as_json = "--json" in args  # read before click takes the list apart
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as wrong:
-            if not as_json:
-                raise
-            operation_id = (self.name or "").replace("-", "_")
-            told = {"operation": operation_id, "error": "UsageError", "message": wrong.format_message()}
-            click.echo(json.dumps({**told, "billed": False, "status": None, "problems": []}, indent=2))
-            sys.exit(wrong.exit_code)
-
 
 def endpoint_command(operation: Operation) -> click.Command:
-    """Make the command of an endpoint. A parameter with the name of an option of ours goes by `--extra`."""
-    ours = {option.name for option in ASKED}
+    """Return the command of an endpoint. `--extra` sends a parameter that has the name of another option."""
+    reserved = {option.name for option in DRAW_OPTIONS}
     parameters = [known for known in operation.parameters.values() if not known.hidden]
 
     def draw(**values: Any) -> None:
-        asked = Asked(**{name: values.pop(name) for name in list(values) if name in ours})
-        sys.exit(Drawing(operation, values, asked).run())
+        options = Options(**{name: values.pop(name) for name in list(values) if name in reserved})
+        call = DrawCall(name=operation.operation_id, options=options, operation=operation, parameters=values)
+        sys.exit(call.run())
 
     return EndpointCommand(
-        command_of(operation),
+        command_name(operation),
         callback=draw,
-        params=[*(parameter_option(known) for known in parameters if known.name not in ours), *ASKED],
+        params=[
+            *(parameter_option(known) for known in parameters if known.name not in reserved),
+            *DRAW_OPTIONS,
+        ],
         help=f"{operation.summary}\n\n{operation.doc}\n\n\b\nSource: {operation.page}",
         short_help=operation.summary,
         deprecated=operation.deprecated,
     )
 
 
-def parameter_option(known: Parameter) -> click.Option:
-    def typed(text: str) -> object:
-        return read(known, text)
+def credits_command() -> click.Command:
+    def ask(**values: Any) -> None:
+        sys.exit(CreditsCall(options=Options(**values)).run())
 
-    def completed(_context: click.Context, _option: click.Parameter, begun: str) -> list[CompletionItem]:
-        if known.kind == "image":
+    return CallCommand(
+        "credits",
+        callback=ask,
+        params=[*CALL_OPTIONS],
+        help="Show what the account has left. It costs nothing.",
+    )
+
+
+def parameter_option(parameter: Parameter) -> click.Option:
+    def parse(text: str) -> object:
+        return parse_number(parameter, text)
+
+    def complete(_context: click.Context, _option: click.Parameter, begun: str) -> list[CompletionItem]:
+        if parameter.kind == "image":
             return [CompletionItem(begun, type="file")]
-        return [CompletionItem(value) for value in known.known_values if value.startswith(begun)]
+        return [CompletionItem(value) for value in parameter.known_values if value.startswith(begun)]
 
-    flag = option_of(known.name)
-    text = in_options(known.doc) + (" `-` is standard input." if known.kind == "image" else "")
-    text += "  [required]" if known.required else ""
-    if known.kind == "boolean":
-        return click.Option([f"{flag}/--no-{flag[2:]}", known.name], default=None, help=text)
-    bounded = known.minimum is not None or known.maximum is not None
-    metavar = METAVARS[known.kind] + (" RANGE" if bounded else "")
-    return click.Option([flag, known.name], type=typed, metavar=metavar, help=text, shell_complete=completed)
+    flag = option_name(parameter.name)
+    text = for_command_line(parameter.doc) + (" `-` is standard input." if parameter.kind == "image" else "")
+    text += "  [required]" if parameter.required else ""
+    if parameter.kind == "boolean":
+        return click.Option([f"{flag}/--no-{flag[2:]}", parameter.name], default=None, help=text)
+    bounded = parameter.minimum is not None or parameter.maximum is not None
+    metavar = METAVARS[parameter.kind] + (" RANGE" if bounded else "")
+    return click.Option(
+        [flag, parameter.name], type=parse, metavar=metavar, help=text, shell_complete=complete
+    )
 
 
-def read(known: Parameter, text: str) -> object:
-    """Read a number where it is one; anything else is the SDK's to judge."""
-    for reader in READERS.get(known.kind, ()):
+def parse_number(parameter: Parameter, text: str) -> object:
+    """Return the number that the text is, for a parameter that is one; any other text as it is."""
+    for parser in NUMBER_PARSERS.get(parameter.kind, ()):
         try:
-            return reader(text)
+            return parser(text)
         except ValueError:
             continue
     return text
 
 
-def extra_of(_context: object, _option: object, pairs: tuple[str, ...]) -> dict[str, object]:
-    """Read `NAME=VALUE` pairs, each value as JSON where it is JSON."""
+def parse_extra(_context: object, _option: object, pairs: tuple[str, ...]) -> dict[str, object]:
+    """Parse `NAME=VALUE` pairs, each value as JSON where it is JSON."""
     extra: dict[str, object] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -113,13 +138,36 @@ def extra_of(_context: object, _option: object, pairs: tuple[str, ...]) -> dict[
     return extra
 
 
-ASKED: Final = (
+CALL_OPTIONS: Final = (
+    click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object on stdout, errors too."),
+    click.Option(
+        ["--timeout"], type=float, metavar="SECONDS", help="Deadline of the call, retries included."
+    ),
+    click.Option(
+        ["--base-url"],
+        metavar="URL",
+        help="The server to call; else SEGMIND_BASE_URL, else the live service.",
+    ),
+    click.Option(
+        ["--local"], is_flag=True, help="Call the reference server, in this process: free, not live."
+    ),
+    click.Option(
+        ["--no-retry"], is_flag=True, help="Try once, even where another try can't be billed twice."
+    ),
+    click.Option(
+        ["--verbose", "-v"], is_flag=True, help="Print each try, wait and outcome on stderr, without the key."
+    ),
+    click.Option(["--traceback"], is_flag=True, help="Show the traceback of an error."),
+)
+"""The options of every command that calls the service. Their names are fields of `Options`."""
+
+DRAW_OPTIONS: Final = (
     click.Option(
         ["--extra"],
         multiple=True,
         metavar="NAME=VALUE",
-        callback=extra_of,
-        help="Sent unchecked, and wins over every parameter; the value is JSON, else text. May be repeated.",
+        callback=parse_extra,
+        help="Sent unchecked, also in place of a parameter. The value is JSON, else text. May be repeated.",
     ),
     click.Option(
         ["--out"],
@@ -128,55 +176,48 @@ ASKED: Final = (
         metavar="FILE",
         help="Where the picture goes; several are numbered. Else a name made of endpoint and seed.",
     ),
-    click.Option(
-        ["--overwrite"], is_flag=True, help="Replace a file that is there; else it is refused unpaid."
-    ),
+    click.Option(["--overwrite"], is_flag=True, help="Replace an existing file; else it is refused, unpaid."),
     click.Option(["--dry-run"], is_flag=True, help="Print the call as curl and send nothing. Needs no key."),
-    click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object on stdout, errors too."),
-    click.Option(
-        ["--timeout"], type=float, metavar="SECONDS", help="Deadline of the call, retries included."
-    ),
-    click.Option(["--base-url"], metavar="URL", help="Where to draw; else SEGMIND_BASE_URL, else live."),
-    click.Option(
-        ["--local"], is_flag=True, help="Draw with the reference server, in-process: free, not live."
-    ),
-    click.Option(["--no-retry"], is_flag=True, help="Try once, also where trying again can't pay twice."),
-    click.Option(["--traceback"], is_flag=True, help="Show the traceback of an error."),
+    *CALL_OPTIONS,
 )
-"""The options that every endpoint's command has. Their names are the fields of `Asked`."""
+"""The options of every endpoint's command, besides its parameters."""
 
 
-class Commands(click.Group):
-    """The endpoints, and the commands that packages bring through entry points."""
+class CommandGroup(click.Group):
+    """The endpoints, `credits`, and the commands that other packages provide through entry points."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
-        return [*map(command_of, OPERATIONS.values()), *sorted(brought())]
+        return [*map(command_name, OPERATIONS.values()), "credits", *sorted(plugin_commands())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's own signature
         if operation := OPERATIONS.get(cmd_name.replace("-", "_")):
             return endpoint_command(operation)
-        point = brought().get(cmd_name)
-        return point and Brought(point)
+        if cmd_name == "credits":
+            return credits_command()
+        point = plugin_commands().get(cmd_name)
+        return point and PluginCommand(point)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            # A command of any package may name a file, or say what a server said.
+            # A command of any package may show the name of a file, or text from a server.
             message = printable(error.format_message())
             error.format_message = lambda: message
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own signature
         with formatter.section("Endpoints"):
-            formatter.write_dl([(command_of(each), each.summary) for each in OPERATIONS.values()])
-        if others := sorted(brought()):
+            formatter.write_dl([(command_name(each), each.summary) for each in OPERATIONS.values()])
+        with formatter.section("Account"):
+            formatter.write_dl([("credits", "Show what the account has left.")])
+        if others := sorted(plugin_commands()):
             with formatter.section("Other commands"):
                 formatter.write_dl([(name, f"See segmind-sd3 {name} --help.") for name in others])
 
 
-class Brought(click.Command):
-    """A command from an entry point. It is loaded when it is called: a slow or broken one harms no other."""
+class PluginCommand(click.Command):
+    """A command from an entry point, loaded when it is called: a slow or broken one affects no other."""
 
     def __init__(self, point: EntryPoint) -> None:
         super().__init__(point.name)
@@ -185,9 +226,9 @@ class Brought(click.Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        return self._loaded().make_context(info_name, args, parent, **extra)
+        return self._load().make_context(info_name, args, parent, **extra)
 
-    def _loaded(self) -> click.Command:
+    def _load(self) -> click.Command:
         try:
             command = self._point.load()
         except Exception as error:
@@ -199,12 +240,12 @@ class Brought(click.Command):
         return command
 
 
-def brought() -> dict[str, EntryPoint]:
+def plugin_commands() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group="segmind_sd3.commands")}
 
 
 @click.group(
-    cls=Commands,
+    cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nTo try it without a key:\n  segmind-sd3 sd35-turbo-txt2img --prompt 'a panda' --local",
 )
@@ -212,6 +253,6 @@ def brought() -> dict[str, EntryPoint]:
 def commands() -> None:
     """Draw pictures with Segmind's five Stable Diffusion 3 endpoints.
 
-    The key is taken from SEGMIND_API_KEY alone: as an option it would stand in the process list and in the
+    The key is taken from SEGMIND_API_KEY alone: an option would be visible in the process list and in the
     shell's history. SEGMIND_BASE_URL names another server than the live one.
     """

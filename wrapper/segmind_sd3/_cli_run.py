@@ -1,19 +1,21 @@
-"""One call from the terminal: a name that is free before anything is paid, the call, and what is told of it.
+"""Run one command from the terminal: draw pictures, or ask for the balance.
 
-Law: what may have been paid for is written somewhere, and every way out says whether it was billed. Exit
-codes: 0 drawn, 1 failed, 2 refused here with nothing sent, 130 interrupted.
+What may have been paid for is always written to a file, and every error says whether the call was billed.
+Exit codes: 0 success, 1 failure, 2 refused before anything was sent, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
 import tempfile
 import time
 import traceback
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import entry_points
 from itertools import product
@@ -22,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._errors import InvalidRequest, OutcomeUnknown, SegmindError, UnusableReply
+from ._errors import APIError, InvalidRequest, OutcomeUnknown, SegmindError
 from ._imagefile import SUFFIXES
-from ._result import target_of
+from ._result import target_path
 from ._text import printable
 
 if TYPE_CHECKING:
@@ -36,180 +38,98 @@ if TYPE_CHECKING:
     from ._prepared import Prepared
     from ._result import Generation
 
-Fault = OSError | KeyboardInterrupt | None
+PLACEHOLDER_KEY: Final = "SG_" + "0" * 16
+"""The key where none is needed: nothing is sent, or nothing leaves this process."""
 
-NO_KEY: Final = "SG_" + "0" * 16
-"""Stands in where no key is needed: nothing is sent, or nothing leaves this process."""
-
-MOST_NAMES_CHECKED: Final = 1000
-"""How many numbered names are looked for before the call: some endpoints set no bound on the pictures."""
+MAX_CHECKED_NAMES: Final = 1000
+"""How many numbered names are checked before the call: some endpoints draw any number of pictures."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the options that every endpoint has were given."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of a command that calls the service. Those with a default are only for drawing."""
 
-    extra: Mapping[str, object]
-    out: str
-    overwrite: bool
-    dry_run: bool
     as_json: bool
     timeout: float | None
     base_url: str | None
     local: bool
     no_retry: bool
+    verbose: bool
     traceback: bool
+    extra: Mapping[str, object] = field(default_factory=dict[str, object])
+    out: str = ""
+    overwrite: bool = False
+    dry_run: bool = False
 
 
-def command_of(operation: Operation) -> str:
+def command_name(operation: Operation) -> str:
     return operation.operation_id.replace("_", "-")
 
 
-def option_of(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def option_name(parameter: str) -> str:
+    return "--" + parameter.replace("_", "-")
 
 
-@dataclass(slots=True)
-class Drawing:
-    """One call. `billed` is what is known so far, `out` where its picture goes, `saved` where it went."""
+@dataclass(slots=True, kw_only=True)
+class Call(ABC):
+    """A command that calls the service.
 
-    operation: Operation
-    given: Mapping[str, Any]
-    asked: Asked
+    Attributes:
+        name: the endpoint's name, or `credits`.
+        options: what its options were given.
+        billed: what is known so far about whether the call was billed.
+        target: `live`, `local`, or the base URL of another server.
+        out: the path that a picture goes to, without number and suffix.
+        saved: the file that the call's result, or what came of it, was written to.
+    """
+
+    name: str
+    options: Options
     billed: bool | None = False
+    target: str = "live"
     out: Path = field(default_factory=Path)
     saved: Path | None = None
 
     def run(self) -> int:
-        """Do the call, tell what came of it, and give the exit code."""
+        """Make the call, print the outcome, and return the exit code."""
         try:
-            return self._drawn()
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a terminal is told, not shown a stack
-            if self.asked.traceback:
+            with log_to_stderr() if self.options.verbose else nullcontext():
+                return self._call()
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - people get a sentence, not a traceback
+            if self.options.traceback:
                 echo("".join(traceback.format_exception(error)), err=True)
-            return self._failed(error)
+            return self._report_error(error)
 
-    def _drawn(self) -> int:
-        with self._client() as client:
-            parameters = {name: self._value(name) for name in self.given}
-            with waiting("Preparing"):
-                prepared = client.prepare(self.operation.operation_id, **parameters, extra=self.asked.extra)
-            if self.asked.dry_run:
-                return self._show(prepared)
-            self.out = self._free_name(prepared.body)
-            self.billed = False if self.asked.local else None
-            with waiting(f"Drawing with {command_of(self.operation)}"):
-                drawn = client.send(prepared)
-                # Before anything else, even the end of the spinner, can go wrong.
-                self.billed = not self.asked.local
-                files, fault = kept(lambda path: drawn.save(path, overwrite=self.asked.overwrite), self.out)
-                self.saved = files[0]
-        return self._tell(prepared, drawn, files, fault)
+    @abstractmethod
+    def _call(self) -> int: ...
 
     def _client(self) -> Client:
-        from ._client import Client  # noqa: PLC0415 - loads httpx, which `--help` does without
-        from ._options import key_of  # noqa: PLC0415 - as above
+        from ._client import Client  # noqa: PLC0415 - loads httpx, which `--help` does not need
+        from ._options import BASE_URL, read_key  # noqa: PLC0415 - as above
         from ._retry import Retry  # noqa: PLC0415 - as above
 
-        asked = self.asked
-        options: dict[str, Any] = {"retry": Retry(attempts=1)} if asked.no_retry else {}
-        if asked.timeout is not None:
-            options["timeout"] = asked.timeout
-        if asked.local:
-            if asked.base_url or asked.dry_run:
-                raise InvalidRequest("--local has no address: use it without --base-url and --dry-run")
-            return Client(NO_KEY, base_url="http://localhost", transport=local_transport(), **options)
-        if asked.base_url == "":
+        options = self.options
+        others: dict[str, Any] = {"retry": Retry(attempts=1)} if options.no_retry else {}
+        if options.timeout is not None:
+            others["timeout"] = options.timeout
+        if options.local:
+            if options.base_url or options.dry_run:
+                conflict = "--base-url" if options.base_url else "--dry-run"
+                raise InvalidRequest(f"--local has no address: use it without {conflict}")
+            self.target = "local"
+            return Client(PLACEHOLDER_KEY, base_url="http://localhost", transport=local_transport(), **others)
+        if options.base_url == "":
             raise InvalidRequest("--base-url is empty: give an address, or leave it out")
-        if asked.dry_run:
-            return Client(NO_KEY, base_url=asked.base_url, **options)
-        if isinstance(wrong := key_of(None), InvalidRequest):
-            problem = str(wrong).removesuffix(", or pass api_key=")
-            raise InvalidRequest(
-                f"{problem}, or add --local to draw with the reference server, which needs none"
-            )
-        return Client(base_url=asked.base_url, **options)
+        key = PLACEHOLDER_KEY if options.dry_run else None
+        if key is None and isinstance(error := read_key(None), InvalidRequest):
+            problem = str(error).removesuffix(", or pass api_key=")
+            raise InvalidRequest(f"{problem}, or add --local to call the reference server, which needs none")
+        client = Client(key, base_url=options.base_url, **others)
+        base_url = client._settings.base_url  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - our own
+        self.target = "live" if base_url == BASE_URL else base_url
+        return client
 
-    def _value(self, name: str) -> object:
-        value = self.given[name]
-        if value != "-" or self.operation.parameters[name].kind != "image":
-            return value
-        if sys.stdin.isatty():
-            raise InvalidRequest(f"{option_of(name)} - reads standard input: send a picture into it")
-        return sys.stdin.buffer.read()
-
-    def _free_name(self, body: Mapping[str, Any]) -> Path:
-        """Give the path to save to, once no picture can meet a file that is there.
-
-        The format is the reply's to choose, so the name is looked for with the suffix of each.
-        """
-        said, out = self.asked.out, Path(self.asked.out)
-        if out.is_dir():
-            seed = body.get("seed")
-            known = isinstance(seed, int) and seed >= 0
-            out /= f"{command_of(self.operation)}-{seed if known else time.strftime('%Y%m%d-%H%M%S')}"
-        folder = Path(said) if said.endswith("/") else out.parent
-        if not folder.is_dir():
-            raise InvalidRequest(f"the folder {folder} is not there: make it first, or choose another --out")
-        if not os.access(folder, os.W_OK):
-            raise InvalidRequest(f"the folder {folder} can't be written to: choose another --out")
-        names = (target_of(out, kind, number) for number, kind in product(self._numbers(body), SUFFIXES))
-        taken = next(filter(os.path.lexists, names), None)
-        if taken and not self.asked.overwrite:
-            raise InvalidRequest(f"{taken} is there already: choose another --out, or add --overwrite")
-        return out
-
-    def _numbers(self, body: Mapping[str, Any]) -> list[int] | list[None]:
-        """Give the numbers that the pictures' names will carry, as far as the body tells."""
-        said = (body.get(name) for name, known in self.operation.parameters.items() if known.counts_images)
-        count = max((number for number in said if isinstance(number, int)), default=1)
-        return list(range(1, min(count, MOST_NAMES_CHECKED) + 1)) if count > 1 else [None]
-
-    # -- What is told -------------------------------------------------------------------------------------
-
-    def _target(self, prepared: Prepared) -> str:
-        from ._options import BASE_URL  # noqa: PLC0415 - loads httpx, as above
-
-        origin = prepared.url.removesuffix(self.operation.path)
-        return "local" if self.asked.local else "live" if origin == BASE_URL else origin
-
-    def _show(self, prepared: Prepared) -> int:
-        curl = prepared.as_curl()
-        if self.asked.as_json:
-            self._json(target=self._target(prepared), url=prepared.url, body=prepared.body, curl=curl)
-        else:
-            echo(curl)
-        return 0
-
-    def _tell(self, prepared: Prepared, drawn: Generation, files: list[Path], fault: Fault) -> int:
-        first, target = drawn.images[0], self._target(prepared)
-        names = [click.format_filename(file) for file in files]
-        reason = f"{self.out} could not be written ({type(fault).__name__}: {fault})"
-        moved = f"{reason}; what was drawn is in {names[0]}" if fault else ""
-        if self.asked.as_json:
-            reply = ("seed", "cost", "credits_remaining", "generation_time", "request_id")
-            self._json(
-                files=names,
-                media_type=first.media_type,
-                width=first.width,
-                height=first.height,
-                **{name: getattr(drawn, name) for name in reply},
-                target=target,
-                **({"error": type(fault).__name__, "message": moved} if fault else {}),
-            )
-            return 1 if fault else 0
-        if fault:
-            warn(moved)
-        facts = (("seed {}", drawn.seed), ("cost ${}", drawn.cost), ("${} left", drawn.credits_remaining))
-        told = [form.format(fact) for form, fact in facts if fact is not None]
-        echo("  ".join([", ".join(names), f"{first.width}x{first.height}", *told]))
-        if target == "local":
-            click.echo("Drawn by the REFERENCE server, not live: no model, and no money.")
-        elif target != "live":
-            echo(f"Drawn by {target}, not by the live service.")
-        return 1 if fault else 0
-
-    def _failed(self, error: BaseException) -> int:
+    def _report_error(self, error: BaseException) -> int:
         match error:
             case KeyboardInterrupt():
                 code, message, billed = 130, "interrupted", self.billed
@@ -220,12 +140,12 @@ class Drawing:
             case _:
                 message = f"{type(error).__name__}: {error} (--traceback shows where)"
                 code, billed = 1, self.billed
-        if isinstance(error, (UnusableReply, OutcomeUnknown)) and error.body:
+        if isinstance(error, (APIError, OutcomeUnknown)) and error.body and billed is not False:
             reply = error
             beside = self.out.with_name(f"{self.out.name}.reply")
-            [self.saved], _ = kept(lambda path: [reply.save(path)], beside)
-        if self.asked.as_json:
-            self._json(
+            [self.saved], _ = save_or_fallback(lambda path: [reply.save(path)], beside)
+        if self.options.as_json:
+            self._print_json(
                 error=type(error).__name__,
                 message=message,
                 billed=billed,
@@ -237,73 +157,177 @@ class Drawing:
             return code
         click.echo("Interrupted.", err=True) if code == 130 else warn(message)
         if code != 2:
-            echo(fate(billed, self.saved), err=True)
+            echo(billing_note(billed, self.saved), err=True)
         return code
 
     def _advice(self, error: InvalidRequest) -> str:
         lines = [
-            f"\n  {option_of(problem.parameter)}: {problem.given}{problem.given and '; '}"
-            f"{in_options(problem.advice)}"
+            f"\n  {option_name(problem.parameter)}: {problem.given}{problem.given and '; '}"
+            f"{for_command_line(problem.advice)}"
             for problem in error.problems
         ]
-        return f"{command_of(self.operation)} was not sent:{''.join(lines)}" if lines else str(error)
+        command = self.name.replace("_", "-")
+        return f"{command} was not sent:{''.join(lines)}" if lines else str(error)
 
-    def _json(self, **told: object) -> None:
-        click.echo(json.dumps({"operation": self.operation.operation_id, **told}, indent=2))
-
-
-def fate(billed: bool | None, saved: Path | None) -> str:  # noqa: FBT001 - an error's answer, not a switch
-    """Say whether a call was paid for, and where what came of it is."""
-    where = f"what came is saved in {click.format_filename(saved)}" if saved else ""
-    if billed is None:
-        return f"May have been billed: {where and where + '; '}look at your credits before you try again."
-    return f"Billed: {where or 'nothing of it could be saved'}." if billed else "Not billed."
+    def _print_json(self, **result: object) -> None:
+        click.echo(json.dumps({"operation": self.name, **result}, indent=2))
 
 
-def in_options(advice: str) -> str:
-    """Say in options what the SDK and the table say in Python."""
-    advice = re.sub(r'extra=\{["\'](\w+)["\']: ([^}]*)\}', r"--extra \1=\2", advice)
-    advice = re.sub(r'\b(\w+)="([^"]*)"', lambda found: f"{option_of(found[1])} {found[2]}", advice)
-    advice = re.sub(r" bytes, an open (?:binary )?file, a (?:PIL image|Pillow picture),", "", advice)
-    advice = advice.removesuffix(", or allow_private_image_urls=True to the client")
-    return re.sub(r"\ba str\b", "a text", advice)
+@dataclass(slots=True, kw_only=True)
+class CreditsCall(Call):
+    """The command `credits`."""
+
+    name: str = "credits"
+
+    def _call(self) -> int:
+        with self._client() as client, spinner("Asking for the balance", hidden=self.options.verbose):
+            balance = client.credits()
+        if self.options.as_json:
+            self._print_json(**asdict(balance), total=balance.total, target=self.target)
+            return 0
+        echo(f"${balance.total} left: ${balance.credits} paid, ${balance.free_credits} free")
+        if self.target == "local":
+            click.echo("The balance of the REFERENCE server, not live: made-up credits.")
+        elif self.target != "live":
+            echo(f"The balance at {self.target}, not at the live service.")
+        return 0
 
 
-def echo(text: str, *, err: bool = False) -> None:
-    """Print a text that may hold what a server, a proxy or a file's name says."""
-    click.echo(printable(text), err=err)
+@dataclass(slots=True, kw_only=True)
+class DrawCall(Call):
+    """The command of an endpoint. A free file name is found before the call is paid for.
+
+    Attributes:
+        operation: the endpoint.
+        parameters: the endpoint's parameters that were given.
+    """
+
+    operation: Operation
+    parameters: Mapping[str, Any]
+
+    def _call(self) -> int:
+        with self._client() as client:
+            parameters = {name: self._value(name) for name in self.parameters}
+            with spinner("Preparing", hidden=self.options.verbose):
+                prepared = client.prepare(self.name, **parameters, extra=self.options.extra)
+            if self.options.dry_run:
+                return self._print_curl(prepared)
+            self.out = self._free_path(prepared.body)
+            self.billed = False if self.options.local else None
+            with spinner(f"Drawing with {command_name(self.operation)}", hidden=self.options.verbose):
+                drawn = client.send(prepared)
+                # First of all: what follows may fail, even the end of the spinner.
+                self.billed = not self.options.local
+                files, failure = save_or_fallback(
+                    lambda path: drawn.save(path, overwrite=self.options.overwrite), self.out
+                )
+                self.saved = files[0]
+        return self._print_result(drawn, files, failure)
+
+    def _value(self, name: str) -> object:
+        value = self.parameters[name]
+        if value != "-" or self.operation.parameters[name].kind != "image":
+            return value
+        if sys.stdin.isatty():
+            raise InvalidRequest(f"{option_name(name)} - reads standard input: send a picture into it")
+        return sys.stdin.buffer.read()
+
+    def _free_path(self, body: Mapping[str, Any]) -> Path:
+        """Return the path to save to, after a check that no picture will meet an existing file.
+
+        The reply decides the format, so the name is checked with the suffix of each.
+        """
+        given, out = self.options.out, Path(self.options.out)
+        if out.is_dir():
+            seed = body.get("seed")
+            known = isinstance(seed, int) and seed >= 0
+            out /= f"{command_name(self.operation)}-{seed if known else time.strftime('%Y%m%d-%H%M%S')}"
+        folder = Path(given) if given.endswith("/") else out.parent
+        if not folder.is_dir():
+            raise InvalidRequest(
+                f"the folder {folder} does not exist: make it first, or choose another --out"
+            )
+        if not os.access(folder, os.W_OK):
+            raise InvalidRequest(f"the folder {folder} can't be written to: choose another --out")
+        names = (target_path(out, kind, number) for number, kind in product(self._numbers(body), SUFFIXES))
+        taken = next(filter(os.path.lexists, names), None)
+        if taken and not self.options.overwrite:
+            raise InvalidRequest(f"{taken} exists already: choose another --out, or add --overwrite")
+        return out
+
+    def _numbers(self, body: Mapping[str, Any]) -> list[int] | list[None]:
+        """Return the numbers in the pictures' names, as far as the body shows how many there will be."""
+        counts = (body.get(name) for name, known in self.operation.parameters.items() if known.counts_images)
+        count = max((number for number in counts if isinstance(number, int)), default=1)
+        return list(range(1, min(count, MAX_CHECKED_NAMES) + 1)) if count > 1 else [None]
+
+    def _print_curl(self, prepared: Prepared) -> int:
+        curl = prepared.as_curl()
+        if self.options.as_json:
+            self._print_json(target=self.target, url=prepared.url, body=prepared.body, curl=curl)
+        else:
+            echo(curl)
+        return 0
+
+    def _print_result(self, drawn: Generation, files: list[Path], failure: SaveFailure) -> int:
+        first = drawn.images[0]
+        names = [click.format_filename(file) for file in files]
+        reason = f"{self.out} could not be written ({type(failure).__name__}: {failure})"
+        moved = f"{reason}; the picture is saved in {names[0]}" if failure else ""
+        if self.options.as_json:
+            reply = ("seed", "cost", "credits_remaining", "generation_time", "request_id")
+            self._print_json(
+                files=names,
+                media_type=first.media_type,
+                width=first.width,
+                height=first.height,
+                **{name: getattr(drawn, name) for name in reply},
+                target=self.target,
+                **({"error": type(failure).__name__, "message": moved} if failure else {}),
+            )
+            return 1 if failure else 0
+        if failure:
+            warn(moved)
+        facts = (("seed {}", drawn.seed), ("cost ${}", drawn.cost), ("${} left", drawn.credits_remaining))
+        known = [form.format(fact) for form, fact in facts if fact is not None]
+        echo("  ".join([", ".join(names), f"{first.width}x{first.height}", *known]))
+        if self.target == "local":
+            click.echo("Drawn by the REFERENCE server, not live: no model, and no money.")
+        elif self.target != "live":
+            echo(f"Drawn by {self.target}, not by the live service.")
+        return 1 if failure else 0
 
 
-def warn(message: str) -> None:
-    click.echo(f"{click.style('Error:', fg='red')} {printable(message)}", err=True)
+# -- Files ------------------------------------------------------------------------------------------------
+
+SaveFailure = OSError | KeyboardInterrupt | None
 
 
-def kept(save: Callable[[Path], list[Path]], path: Path) -> tuple[list[Path], Fault]:
-    """Save, into a new temporary folder where the path can't be had, and give what stood in the way."""
+def save_or_fallback(save: Callable[[Path], list[Path]], path: Path) -> tuple[list[Path], SaveFailure]:
+    """Save to a path, or to a new temporary folder where that fails; return the failure too."""
     try:
         return save(path), None
-    except (OSError, KeyboardInterrupt) as fault:
-        # A name that was too long is not tried again.
-        return save(Path(tempfile.mkdtemp(prefix="segmind-sd3-")) / path.name[-40:]), fault
+    except (OSError, KeyboardInterrupt) as failure:
+        # The name may have been too long: its end is enough.
+        return save(Path(tempfile.mkdtemp(prefix="segmind-sd3-")) / path.name[-40:]), failure
 
 
 def local_transport() -> Any:
-    """Make a transport to the embedded reference server, which another package brings."""
+    """Return a transport to the embedded reference server, which another package provides."""
     found = entry_points(group="segmind_sd3.targets", name="local")
     try:
         target: Any = next(iter(found)).load()
     except (StopIteration, ImportError) as missing:
         raise InvalidRequest(
-            "--local draws with the reference server, which is not installed: "
-            "pip install 'segmind-sd3[contract]'"
+            "--local needs the reference server, which is not installed: pip install 'segmind-sd3[contract]'"
         ) from missing
     return target().transport()
 
 
 @contextmanager
-def waiting(task: str) -> Generator[None]:
+def spinner(task: str, *, hidden: bool) -> Generator[None]:
     """Show a spinner and the seconds on stderr, where that is a terminal."""
-    if not sys.stderr.isatty():
+    if hidden or not sys.stderr.isatty():
         yield
         return
     from rich.console import Console  # noqa: PLC0415 - takes 50 ms, and only a terminal needs it
@@ -314,3 +338,56 @@ def waiting(task: str) -> Generator[None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         progress.add_task(task, total=None)
         yield
+
+
+# -- Text -------------------------------------------------------------------------------------------------
+
+
+def billing_note(billed: bool | None, saved: Path | None) -> str:  # noqa: FBT001 - an error's answer, not a switch
+    """Return a sentence on whether a call was billed, and where what came of it is."""
+    where = f"what came is saved in {click.format_filename(saved)}" if saved else ""
+    if billed is None:
+        advice = "see `segmind-sd3 credits` before you try again"
+        return f"May have been billed: {where and where + '; '}{advice}."
+    return f"Billed: {where or 'nothing of it could be saved'}." if billed else "Not billed."
+
+
+def for_command_line(text: str) -> str:
+    """Return text about Python arguments as text about options."""
+    text = re.sub(r'extra=\{["\'](\w+)["\']: ([^}]*)\}', r"--extra \1=\2", text)
+    text = re.sub(r'\b(\w+)="([^"]*)"', lambda found: f"{option_name(found[1])} {found[2]}", text)
+    text = re.sub(r" bytes, an open (?:binary )?file, a (?:PIL image|Pillow picture),", "", text)
+    text = text.removesuffix(", or allow_private_image_urls=True to the client")
+    return re.sub(r"\ba str\b", "a text", text)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print text that may contain what a server, a proxy or a file's name says."""
+    click.echo(printable(text), err=err)
+
+
+def warn(message: str) -> None:
+    click.echo(f"{click.style('Error:', fg='red')} {printable(message)}", err=True)
+
+
+class _OneLineHandler(logging.Handler):
+    """Prints each record on stderr in one line. A closed stderr must not end a call that is paid for."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError, ValueError):
+            click.echo(printable(self.format(record)).replace("\n", "\\n"), err=True)
+
+
+@contextmanager
+def log_to_stderr() -> Generator[None]:
+    """Print the log of the SDK on stderr."""
+    logger, handler = logging.getLogger("segmind_sd3"), _OneLineHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -1,40 +1,33 @@
 """The two clients: what a user calls. One method for each endpoint, the same on both, but for `await`."""
 
-import json
 import ssl
 import warnings
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import anyio.to_thread
 import httpx
-from segmind_sd3_api.calls import CALLS
 from segmind_sd3_api.parameters import Operation
 
 from ._connections import Deadline
 from ._endpoints import AsyncEndpoints, Endpoints
-from ._errors import InvalidRequest
 from ._events import Event
 from ._exchange import Arrival, Step, exchange
 from ._image_input import fetch, fetch_async
-from ._options import key_of, secrets_of
+from ._options import read_key, read_secrets
 from ._prepared import Prepared
 from ._public import public
 from ._reply import interpret, interpret_credits
+from ._request import credits_request, prepare, request_of, seed_of
 from ._result import Credits, Generation
 from ._retry import Retry
 from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncNetwork, Network, drive, drive_async
-from ._validation import checked, operation_of, pending
-from ._version import USER_AGENT
+from ._validation import build_body, find_operation, image_urls
 from ._wire import Request
 
 N = TypeVar("N", Network, AsyncNetwork)
-
-
-SENT_HEADERS: Final = [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
-"""What every call sends. Pictures gain nothing by compression: none is asked for."""
 
 
 def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
@@ -45,64 +38,6 @@ def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
             DeprecationWarning,
             stacklevel=frames + 2,
         )
-
-
-def prepare(settings: Settings, operation: str, body: dict[str, Any]) -> tuple[Prepared, Request]:
-    """Return a call that is complete, and the request that sends it."""
-    generated = CALLS[operation].request(body)
-    content = json.dumps(
-        generated["json"], ensure_ascii=False, allow_nan=False, separators=(",", ":")
-    ).encode()
-    prepared = Prepared(operation, settings.base_url + generated["url"], content)
-    return prepared, _request(prepared, generated)
-
-
-def request_of(settings: Settings, prepared: Prepared) -> Request:
-    """Return the request that sends a prepared call, which may have been made by hand.
-
-    Raises:
-        InvalidRequest: it can't be sent as it stands.
-    """
-    origin = settings.base_url.partition("://")[2].partition("/")[0]
-    start = f"{settings.base_url.partition('://')[0]}://{origin}/"
-    url: Any = prepared.url
-    if not (isinstance(url, str) and url.startswith(start) and _is_target(url)):
-        raise InvalidRequest(f"the prepared call's url does not lead to the client's own origin, {start}")
-    operation = operation_of(prepared.operation).operation_id
-    try:
-        generated = CALLS[operation].request(prepared.body)
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
-        raise InvalidRequest(
-            f"the prepared call's content is no JSON object with what {operation} requires "
-            f"({type(wrong).__name__}: {wrong}): make it with client.prepare()"
-        ) from None
-    return _request(prepared, generated)
-
-
-def _is_target(url: str) -> bool:
-    return url.isascii() and url.isprintable() and not any(c in url for c in " #")
-
-
-def _request(prepared: Prepared, generated: dict[str, Any]) -> Request:
-    headers = [(name.lower().encode(), value.encode()) for name, value in generated["headers"].items()]
-    headers += [*SENT_HEADERS, (b"content-length", str(len(prepared.content)).encode())]
-    method = generated["method"].upper().encode()
-    return Request(method, _target(prepared.url), headers, prepared.content)
-
-
-def credits_request(settings: Settings) -> tuple[str, Request]:
-    """Return the request for the account's balance (evidence: vendor), and its address."""
-    url = f"{settings.base_url}/v1/get-user-credits"
-    return url, Request(b"GET", _target(url), SENT_HEADERS)
-
-
-def _target(url: str) -> bytes:
-    return b"/" + url.split("/", 3)[3].encode()
-
-
-def seed_of(body: dict[str, Any]) -> int | None:
-    seed = body.get("seed")
-    return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
 
 
 class _Base(Generic[N]):
@@ -116,7 +51,7 @@ class _Base(Generic[N]):
         self, *, api_key: str | None = None, timeout: float | None = None, retry: Retry | None = None
     ) -> Self:
         """Copy the client with other options. The copy shares its connections, and does not close them."""
-        key = self._settings.key if api_key is None else key_of(api_key)
+        key = self._settings.key if api_key is None else read_key(api_key)
         del api_key  # as in __init__
         copy = object.__new__(type(self))
         copy._settings = changed(self._settings, key, timeout, retry)
@@ -195,7 +130,7 @@ class Client(Endpoints, _Base[Network]):
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        key = secrets_of(api_key, headers)
+        key = read_secrets(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
         del api_key, headers
         self._settings = settings(
@@ -221,8 +156,10 @@ class Client(Endpoints, _Base[Network]):
             InvalidRequest: a parameter is wrong.
             ConnectionFailed: an image URL can't be fetched.
         """
-        warn_if_deprecated(operation_of(operation), frames=1)
-        return prepare(self._settings, operation, self._body(operation, params, self._settings.deadline()))[0]
+        warn_if_deprecated(find_operation(operation), frames=1)
+        return prepare(
+            self._settings.base_url, operation, self._body(operation, params, self._settings.deadline())
+        )[0]
 
     def send(self, prepared: Prepared) -> Generation:
         """Send a prepared call. To send it twice draws and pays twice.
@@ -230,18 +167,18 @@ class Client(Endpoints, _Base[Network]):
         Raises:
             InvalidRequest: the call was made by hand, and can't be sent as it stands.
         """
-        request = request_of(self._settings, prepared)
+        request = request_of(self._settings.base_url, prepared)
         return self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     def _draw(self, operation: str, params: Any) -> Generation:
-        warn_if_deprecated(operation_of(operation), frames=2)
+        warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = self._body(operation, params, deadline)
-        return self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
+        return self._send(*prepare(self._settings.base_url, operation, body), seed_of(body), deadline)
 
     def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
-        body = checked(operation_of(operation), params)
-        for name, url in pending(body):
+        body = build_body(find_operation(operation), params)
+        for name, url in image_urls(body):
             body[name] = fetch(name, url, deadline, **self._settings.fetching())
         return body
 
@@ -256,7 +193,9 @@ class Client(Endpoints, _Base[Network]):
             SegmindError: the balance can't be had.
         """
         deadline = self._settings.deadline()
-        send = partial(self._network.send, *credits_request(self._settings), self._settings.key, deadline)
+        send = partial(
+            self._network.send, *credits_request(self._settings.base_url), self._settings.key, deadline
+        )
         return drive(self._asking(deadline), send, self._settings.closed.wait)
 
     def close(self) -> None:
@@ -297,7 +236,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        key = secrets_of(api_key, headers)
+        key = read_secrets(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
         del api_key, headers
         self._settings = settings(
@@ -323,9 +262,9 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             InvalidRequest: a parameter is wrong.
             ConnectionFailed: an image URL can't be fetched.
         """
-        warn_if_deprecated(operation_of(operation), frames=1)
+        warn_if_deprecated(find_operation(operation), frames=1)
         body = await self._body(operation, params, self._settings.deadline())
-        return prepare(self._settings, operation, body)[0]
+        return prepare(self._settings.base_url, operation, body)[0]
 
     async def send(self, prepared: Prepared) -> Generation:
         """Send a prepared call. To send it twice draws and pays twice.
@@ -333,23 +272,23 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         Raises:
             InvalidRequest: the call was made by hand, and can't be sent as it stands.
         """
-        request = request_of(self._settings, prepared)
+        request = request_of(self._settings.base_url, prepared)
         return await self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
-        warn_if_deprecated(operation_of(operation), frames=2)
+        warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = await self._body(operation, params, deadline)
-        return await self._send(*prepare(self._settings, operation, body), seed_of(body), deadline)
+        return await self._send(*prepare(self._settings.base_url, operation, body), seed_of(body), deadline)
 
     async def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
-        known = operation_of(operation)
+        known = find_operation(operation)
         if any(parameter.kind == "image" for parameter in known.parameters.values()):
             # To read and encode a file would hold up every other task of the loop.
-            body = await anyio.to_thread.run_sync(partial(checked, known, params))
+            body = await anyio.to_thread.run_sync(partial(build_body, known, params))
         else:
-            body = checked(known, params)
-        for name, url in pending(body):
+            body = build_body(known, params)
+        for name, url in image_urls(body):
             body[name] = await fetch_async(name, url, deadline, **self._settings.fetching())
         return body
 
@@ -366,7 +305,9 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             SegmindError: the balance can't be had.
         """
         deadline = self._settings.deadline()
-        send = partial(self._network.send, *credits_request(self._settings), self._settings.key, deadline)
+        send = partial(
+            self._network.send, *credits_request(self._settings.base_url), self._settings.key, deadline
+        )
         return await drive_async(self._asking(deadline), send)
 
     async def aclose(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
@@ -65,24 +65,38 @@ _all_pools: Final[WeakSet[Pool]] = WeakSet()
 class Pool:
     """The connections to one origin: the idle ones, last in, first out, and a limit on those in use."""
 
-    def __init__(self, route: Route, limit: int) -> None:
-        self.route = route
+    def __init__(self, make_route: Callable[[], Route], limit: int) -> None:
+        self._make_route = make_route
+        self._route: Route | None = None
         self._limit = limit
+        self._closed = False
         self.start_anew()
         _all_pools.add(self)
+
+    @property
+    def route(self) -> Route:
+        """The way to the origin, made when it is first asked for: to load certificates takes a while."""
+        if self._route is None:
+            self._route = self._make_route()
+        return self._route
 
     def start_anew(self) -> None:
         """Forget every connection, without closing it."""
         self._lock = threading.Lock()
-        self._closed = False
         self._idle: list[Connection] = []
         # A connection that an interruption takes from its caller frees its place when it is collected.
         self._busy: WeakSet[Connection] = WeakSet()
-        self._freed: SimpleQueue[None] = SimpleQueue()
+        self._waiting: deque[threading.Lock] = deque()
 
     def take(self) -> Connection | None:
-        """Return a connection, opened or new; None where as many as may be are in use."""
+        """Return a connection, opened or new; None where as many as may be are in use.
+
+        Raises:
+            ClientClosed: the client was closed.
+        """
         with self._lock:
+            if self._closed:
+                raise ClientClosed("the client was closed")
             while self._idle:
                 connection = self._idle.pop()
                 if time.monotonic() - connection.idle_since < EXPIRY and connection.is_quiet():
@@ -97,8 +111,14 @@ class Pool:
 
     def wait_for_one(self, seconds: float) -> None:
         """Wait until a connection was given back, or so long."""
-        with suppress(Empty):
-            self._freed.get(timeout=seconds)
+        # A lock for each waiter. The timed wait of SimpleQueue may never end (CPython 3.11), and Condition's
+        # own code may be interrupted while it holds its lock.
+        given_back = threading.Lock()
+        given_back.acquire()
+        self._waiting.append(given_back)
+        given_back.acquire(timeout=seconds)
+        with suppress(ValueError):
+            self._waiting.remove(given_back)
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection for the next call where it can be used again, and close it otherwise."""
@@ -111,9 +131,9 @@ class Pool:
                     self._idle.pop(0).close()
             else:
                 connection.close()
-            if len(self._busy) >= self._limit:
-                self._freed.put(None)
             self._busy.discard(connection)
+        with suppress(IndexError):
+            self._waiting.popleft().release()
 
     def close(self) -> None:
         """Close the idle connections. Those in use are closed by their calls."""

@@ -1,4 +1,4 @@
-"""The methods of both clients: one for each endpoint, with what its page says of every parameter.
+"""The methods of both clients: one for each endpoint, with what its page says about every parameter.
 
 Made by openapi/generate.py out of openapi/*.yaml: edit those.
 """
@@ -91,14 +91,14 @@ class Endpoints:
             scheduler: The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`,
                 `normal`, `karras`, `exponential`, `simple`, `ddim_uniform`, `beta`; any other is
                 sent as it is.
-            extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page
-                knows.
+            extra: More values for the body, by name. They are not checked, and replace parameters of the
+                same name.
 
         Returns:
-            The pictures, and what the reply said of them.
+            The pictures, and what the reply said about them.
 
         Raises:
-            InvalidRequest: A parameter is wrong. Nothing was sent, and every wrong one is named.
+            InvalidRequest: A parameter is wrong, and nothing was sent. The message names every wrong one.
             SegmindError: The call failed. The error's `billed` says whether it was paid for.
 
         Source: https://www.segmind.com/models/sd3-med-img2img/api
@@ -185,14 +185,14 @@ class Endpoints:
             scheduler: The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`,
                 `normal`, `karras`, `exponential`, `simple`, `ddim_uniform`, `beta`; any other is
                 sent as it is.
-            extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page
-                knows.
+            extra: More values for the body, by name. They are not checked, and replace parameters of the
+                same name.
 
         Returns:
-            The pictures, and what the reply said of them.
+            The pictures, and what the reply said about them.
 
         Raises:
-            InvalidRequest: A parameter is wrong. Nothing was sent, and every wrong one is named.
+            InvalidRequest: A parameter is wrong, and nothing was sent. The message names every wrong one.
             SegmindError: The call failed. The error's `billed` says whether it was paid for.
 
         Source: https://www.segmind.com/models/sd3-med-tile/api
@@ -229,14 +229,14 @@ class Endpoints:
                 `png`, `webp`; any other is sent as it is.
             negative_prompt: What the picture should not show. The page says 1, which is no
                 text; an empty text is sent.
-            extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page
-                knows.
+            extra: More values for the body, by name. They are not checked, and replace parameters of the
+                same name.
 
         Returns:
-            The pictures, and what the reply said of them.
+            The pictures, and what the reply said about them.
 
         Raises:
-            InvalidRequest: A parameter is wrong. Nothing was sent, and every wrong one is named.
+            InvalidRequest: A parameter is wrong, and nothing was sent. The message names every wrong one.
             SegmindError: The call failed. The error's `billed` says whether it was paid for.
 
         Source: https://www.segmind.com/models/stable-diffusion-3-large-img2img/api
@@ -295,14 +295,14 @@ class Endpoints:
                 count, as a share of it (1 is its end). 0.1 to 1. Default 0.1. Affects the price.
             conditioningsettimesteprange_stop: Where in the denoising the prompts cease to
                 count, as a share of it (1 is its end). 0.1 to 1. Default 1. Affects the price.
-            extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page
-                knows.
+            extra: More values for the body, by name. They are not checked, and replace parameters of the
+                same name.
 
         Returns:
-            The pictures, and what the reply said of them.
+            The pictures, and what the reply said about them.
 
         Raises:
-            InvalidRequest: A parameter is wrong. Nothing was sent, and every wrong one is named.
+            InvalidRequest: A parameter is wrong, and nothing was sent. The message names every wrong one.
             SegmindError: The call failed. The error's `billed` says whether it was paid for.
 
         Source: https://www.segmind.com/models/stable-diffusion-3-medium-txt2img/api
@@ -362,14 +362,14 @@ class Endpoints:
                 `png`, `webp`; any other is sent as it is.
             image_quality: Quality at which the picture is compressed; higher keeps more detail.
                 10 to 100. Default 95.
-            extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page
-                knows.
+            extra: More values for the body, by name. They are not checked, and replace parameters of the
+                same name.
 
         Returns:
-            The pictures, and what the reply said of them.
+            The pictures, and what the reply said about them.
 
         Raises:
-            InvalidRequest: A parameter is wrong. Nothing was sent, and every wrong one is named.
+            InvalidRequest: A parameter is wrong, and nothing was sent. The message names every wrong one.
             SegmindError: The call failed. The error's `billed` says whether it was paid for.
 
         Source: https://www.segmind.com/models/stable-diffusion-3.5-turbo-txt2img/api
@@ -456,14 +456,14 @@ class AsyncEndpoints:
             scheduler: The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`,
                 `normal`, `karras`, `exponential`, `simple`, `ddim_uniform`, `beta`; any other is
                 sent as it is.
-            extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page
-                knows.
+            extra: More values for the body, by name. They are not checked, and replace parameters of the
+                same name.
 
         Returns:
-            The pictures, and what the reply said of them.
+            The pictures, and what the reply said about them.
 
         Raises:
-            InvalidRequest: A parameter is wrong. Nothing was sent, and every wrong one is named.
+            InvalidRequest: A parameter is wrong, and nothing was sent. The message names every wrong one.
             SegmindError: The call failed. The error's `billed` says whether it was paid for.
 
         Source: https://www.segmind.com/models/sd3-med-img2img/api
@@ -550,14 +550,14 @@ class AsyncEndpoints:
             scheduler: The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`,
                 `normal`, `karras`, `exponential`, `simple`, `ddim_uniform`, `beta`; any other is
                 sent as it is.
-            extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page
-                knows.
+            extra: More values for the body, by name. They are not checked, and replace parameters of the
+                same name.
 
         Returns:
-            The pictures, and what the reply said of them.
+            The pictures, and what the reply said about them.
 
         Raises:
-            InvalidRequest: A parameter is wrong. Nothing was sent, and every wrong one is named.
+            InvalidRequest: A parameter is wrong, and nothing was sent. The message names every wrong one.
             SegmindError: The call failed. The error's `billed` says whether it was paid for.
 
         Source: https://www.segmind.com/models/sd3-med-tile/api
@@ -594,14 +594,14 @@ class AsyncEndpoints:
                 `png`, `webp`; any other is sent as it is.
             negative_prompt: What the picture should not show. The page says 1, which is no
                 text; an empty text is sent.
-            extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page
-                knows.
+            extra: More values for the body, by name. They are not checked, and replace parameters of the
+                same name.
 
         Returns:
-            The pictures, and what the reply said of them.
+            The pictures, and what the reply said about them.
 
         Raises:
-            InvalidRequest: A parameter is wrong. Nothing was sent, and every wrong one is named.
+            InvalidRequest: A parameter is wrong, and nothing was sent. The message names every wrong one.
             SegmindError: The call failed. The error's `billed` says whether it was paid for.
 
         Source: https://www.segmind.com/models/stable-diffusion-3-large-img2img/api
@@ -660,14 +660,14 @@ class AsyncEndpoints:
                 count, as a share of it (1 is its end). 0.1 to 1. Default 0.1. Affects the price.
             conditioningsettimesteprange_stop: Where in the denoising the prompts cease to
                 count, as a share of it (1 is its end). 0.1 to 1. Default 1. Affects the price.
-            extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page
-                knows.
+            extra: More values for the body, by name. They are not checked, and replace parameters of the
+                same name.
 
         Returns:
-            The pictures, and what the reply said of them.
+            The pictures, and what the reply said about them.
 
         Raises:
-            InvalidRequest: A parameter is wrong. Nothing was sent, and every wrong one is named.
+            InvalidRequest: A parameter is wrong, and nothing was sent. The message names every wrong one.
             SegmindError: The call failed. The error's `billed` says whether it was paid for.
 
         Source: https://www.segmind.com/models/stable-diffusion-3-medium-txt2img/api
@@ -727,14 +727,14 @@ class AsyncEndpoints:
                 `png`, `webp`; any other is sent as it is.
             image_quality: Quality at which the picture is compressed; higher keeps more detail.
                 10 to 100. Default 95.
-            extra: Sent as it is, unchecked, and wins over every parameter: the way to send what no page
-                knows.
+            extra: More values for the body, by name. They are not checked, and replace parameters of the
+                same name.
 
         Returns:
-            The pictures, and what the reply said of them.
+            The pictures, and what the reply said about them.
 
         Raises:
-            InvalidRequest: A parameter is wrong. Nothing was sent, and every wrong one is named.
+            InvalidRequest: A parameter is wrong, and nothing was sent. The message names every wrong one.
             SegmindError: The call failed. The error's `billed` says whether it was paid for.
 
         Source: https://www.segmind.com/models/stable-diffusion-3.5-turbo-txt2img/api

@@ -261,10 +261,10 @@ def rule_for(status: int) -> Rule:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is made of a reply that is no picture, before it is an error; `told` is the service's text."""
+    """What is made of a reply that is no picture, before it is an error; `text` is the service's text."""
 
     error: type[APIError | OutcomeUnknown]
-    told: str
+    text: str
     billed: bool | None
     advice: str = ""
     reset_at: datetime | None = None

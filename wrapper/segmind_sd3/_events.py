@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ._errors import SegmindError
 from ._public import public
+from ._wire import clip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +116,6 @@ def _line(attempts: int, seconds: float, outcome: object) -> str:
         f"{seconds:.2f} s",
         f"{attempts} {'try' if attempts == 1 else 'tries'}",
         f"cost {cost}" if (cost := getattr(outcome, "cost", None)) is not None else "",
-        f"request {request}" if (request := getattr(outcome, "request_id", None)) else "",
+        f"request {clip(request, 100)}" if (request := getattr(outcome, "request_id", None)) else "",
     ]
     return ", ".join(part for part in parts if part)

@@ -1,12 +1,12 @@
-"""What may be given for an image, and how it becomes the base64 text that the API takes.
+"""What users may pass as an image, and how it becomes the base64 text that the API takes.
 
-A string is tried in this order: a `data:` URI, an http(s) URL, base64 that decodes to a picture, a path
-(last, since base64 of a JPEG begins with `/9j/`). Whatever it is, what does not begin as PNG, JPEG, GIF or
-WebP is never sent: a free string must not upload any file that happens to have that name.
+A string is read as the first of these that fits: a `data:` URI, an http(s) URL, base64 that decodes to a
+picture, a path. The path is last, since the base64 text of a JPEG begins with `/9j/`. Only bytes that begin
+as PNG, JPEG, GIF or WebP are sent: a string from outside must not upload any file that has that name.
 
-A URL is fetched here, without the key, with limits on size, time and redirects, and from a public address
-alone unless that is allowed: a URL may come from somebody who wants to see what your network answers.
-Through a proxy the peer is the proxy, so there the address is the proxy's to judge.
+A URL is fetched here, without the key, with limits on size, time and redirects. Its address must be public
+unless the client allows others: a URL may come from somebody who wants to see what your network answers.
+Through a proxy, the proxy connects to the address, and is responsible for it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from ._reply import decode_base64
 from ._routing import AddressRefused, route_of_image
 from ._transport import send_once, send_once_async
 from ._url import URL, InvalidURL
-from ._version import USER_AGENT
-from ._wire import Failure, Incoming, Reply, Request, clip
+from ._wire import SENT_HEADERS, Failure, Incoming, Reply, Request, clip
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -43,33 +42,33 @@ ALLOWED: Final = (
 
 
 class NotAnImage(ValueError):
-    """The value can't be sent as an image. The message says what it is, `advice` what to give instead."""
+    """The value can't be sent as an image. The message says what it is, `advice` what to pass instead."""
 
     def __init__(self, given: str, advice: str = f"pass {ALLOWED}") -> None:
         super().__init__(given)
         self.advice = advice
 
 
-def encoded(value: object) -> str | URL:
-    """Give the base64 text of an image, or the URL that it must be fetched from first.
+def encode_image(value: object) -> str | URL:
+    """Return the base64 text of an image, or the URL that it has to be fetched from.
 
     Raises:
-        NotAnImage: the value is none of what may be given, or not a picture.
+        NotAnImage: the value is of no kind that may be passed, or it is no picture.
     """
     if isinstance(value, str):
-        value = _from_text(value)
+        value = _parse_string(value)
         if isinstance(value, URL):
             return value
-    return base64.b64encode(_checked(_bytes_of(value))).decode()
+    return base64.b64encode(_require_picture(_read_bytes(value))).decode()
 
 
-def _from_text(text: str) -> bytes | Path | URL:
+def _parse_string(text: str) -> bytes | Path | URL:
     if text[:5].lower() == "data:":
         header, _, body = text.partition(",")
         data = decode_base64(body) if header.endswith(";base64") else unquote_to_bytes(body)
         return data or b""
     if text[:8].lower().startswith(("http://", "https://")):
-        return _url(text)
+        return _parse_url(text)
     data = decode_base64(text)
     if data and sniff(data):
         return data
@@ -82,7 +81,7 @@ def _from_text(text: str) -> bytes | Path | URL:
     raise NotAnImage(f"{shown!r} is neither the base64 of a picture nor a file that exists")
 
 
-def _url(text: str) -> URL:
+def _parse_url(text: str) -> URL:
     try:
         url = URL(text.strip())
     except InvalidURL as wrong:
@@ -92,13 +91,13 @@ def _url(text: str) -> URL:
     return url
 
 
-def _bytes_of(value: Any) -> bytes:
+def _read_bytes(value: Any) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(cast("bytes", value))
     if isinstance(value, os.PathLike):
-        return _read(Path(cast("os.PathLike[str]", value)))
-    if _is_pil(value):
-        return _png(value)
+        return _read_file(Path(cast("os.PathLike[str]", value)))
+    if _is_pil_image(value):
+        return _encode_png(value)
     if callable(getattr(value, "read", None)):
         data = value.read()
         if not isinstance(data, bytes):
@@ -107,45 +106,42 @@ def _bytes_of(value: Any) -> bytes:
     raise NotAnImage(f"a value of type {type(value).__name__}")
 
 
-def _read(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         if not path.is_file():
             raise NotAnImage(f"{path} is no file", "pass the path of a file that exists")
         with path.open("rb") as file:
-            # The first bytes decide before the rest is read: a large file of another kind is not.
-            return _checked(file.read(16)) + file.read()
+            # A large file of another kind is refused by its first bytes, before the rest is read.
+            return _require_picture(file.read(16)) + file.read()
     except OSError as error:
         raise NotAnImage(f"{path} can't be read: {error.strerror}", "pass a file that can be read") from None
 
 
-def _is_pil(value: object) -> bool:
-    # Nobody has a PIL image without having imported Pillow; the SDK alone does without it.
+def _is_pil_image(value: object) -> bool:
+    # Whoever has a PIL image has imported Pillow. The SDK does not import it for this check.
     pil: Any = sys.modules.get("PIL.Image")
     return pil is not None and isinstance(value, pil.Image)
 
 
-def _png(image: Any) -> bytes:
-    def saved(image: Any) -> bytes:
-        buffer = BytesIO()
-        image.save(buffer, format="PNG")
-        return buffer.getvalue()
-
+def _encode_png(image: Any) -> bytes:
+    buffer = BytesIO()
     try:
-        return saved(image)
-    except OSError:  # a mode that PNG does not know, such as CMYK
-        return saved(image.convert("RGB"))
+        image.save(buffer, format="PNG")
+    except OSError:  # PNG does not support the mode, such as CMYK
+        buffer = BytesIO()
+        image.convert("RGB").save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
-def _checked(data: bytes) -> bytes:
+def _require_picture(data: bytes) -> bytes:
     if sniff(data) is None:
-        what = "no bytes at all" if not data else "bytes that begin as no PNG, JPEG, GIF or WebP"
+        what = "bytes that begin as no PNG, JPEG, GIF or WebP" if data else "no bytes at all"
         raise NotAnImage(what, "pass a picture in one of these formats")
     return data
 
 
 # -- Fetching ---------------------------------------------------------------------------------------------
 
-_HEADERS: Final = [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
@@ -165,60 +161,59 @@ def fetch(name: str, url: URL, deadline: Deadline, **options: Any) -> str:
     `options` are `private` (whether an address that is not public is allowed), `proxy` and `verify`.
 
     Raises:
-        InvalidRequest: the host's answer is no picture, too large, or its address not public.
+        InvalidRequest: the host's address is not public, or its answer is no picture or too large.
         ConnectionFailed: the host can't be reached, or not in time.
     """
-    steps = _hops(name, url, options)
-    hop = next(steps)
-    try:
-        while True:
-            try:
-                event = send_once(hop.url, hop.route, hop.request, hop.incoming, deadline)
-            except AddressRefused as refused:
-                hop = steps.throw(refused)
-            else:
-                hop = steps.send(event)
-    except StopIteration as done:
-        return done.value
+    hops = _hops(name, url, options)
+    hop = next(hops)
+    while isinstance(hop, Hop):
+        try:
+            event = send_once(hop.url, hop.route, hop.request, hop.incoming, deadline)
+        except AddressRefused as refused:
+            event = refused
+        hop = hops.send(event)
+    return hop
 
 
 async def fetch_async(name: str, url: URL, deadline: Deadline, **options: Any) -> str:
-    """Do as `fetch` does, with `await`."""
-    steps = _hops(name, url, options)
-    hop = next(steps)
-    try:
-        while True:
-            try:
-                event = await send_once_async(hop.url, hop.route, hop.request, hop.incoming, deadline)
-            except AddressRefused as refused:
-                hop = steps.throw(refused)
-            else:
-                hop = steps.send(event)
-    except StopIteration as done:
-        return done.value
+    """Fetch an image as `fetch` does, with `await`."""
+    hops = _hops(name, url, options)
+    hop = next(hops)
+    while isinstance(hop, Hop):
+        try:
+            event = await send_once_async(hop.url, hop.route, hop.request, hop.incoming, deadline)
+        except AddressRefused as refused:
+            event = refused
+        hop = hops.send(event)
+    return hop
 
 
-def _hops(name: str, url: URL, options: dict[str, Any]) -> Generator[Hop, Reply | Failure, str]:
-    """Yield each request on the way to an image, is sent what came of it, and return its base64 text."""
-    shown = _shown(url)
+def _hops(
+    name: str, url: URL, options: dict[str, Any]
+) -> Generator[Hop | str, Reply | Failure | AddressRefused]:
+    """Yield each request on the way to an image and receive its result. Yield the base64 text at the end."""
+    shown = _without_secrets(url)
     for _ in range(MAX_REDIRECTS + 1):
-        shown = _shown(url)
-        incoming = Incoming.unsent(_largest)
+        shown = _without_secrets(url)
+        incoming = Incoming.unsent(_size_limit)
         try:
             route = route_of_image(url, **options)
-            event = yield Hop(str(url), route, Request(b"GET", url.raw_path, _HEADERS), incoming)
+            event = yield Hop(str(url), route, Request(b"GET", url.raw_path, SENT_HEADERS), incoming)
         except AddressRefused as refused:
-            raise _invalid(name, f"{shown} leads to a private address", _PRIVATE) from refused
+            event = refused
+        if isinstance(event, AddressRefused):
+            raise _invalid_image(name, f"{shown} leads to a private address", _PRIVATE) from event
         if isinstance(event, Failure):
-            raise _failed(name, shown, incoming, event)
+            raise _error_from(name, shown, incoming, event)
         location = event.headers.get("location")
         if event.status not in _REDIRECTS or location is None:
-            return _text(name, shown, event)
+            yield _encode_reply(name, shown, event)
+            return
         url = _next_url(name, shown, url, location)
-    raise _invalid(name, f"{shown} is more than {MAX_REDIRECTS} redirects away", _PICTURE)
+    raise _invalid_image(name, f"{shown} is more than {MAX_REDIRECTS} redirects away", _PICTURE)
 
 
-def _shown(url: URL) -> str:
+def _without_secrets(url: URL) -> str:
     return str(url.copy_with(userinfo=b"", query=None, fragment=None))
 
 
@@ -226,24 +221,24 @@ _PRIVATE: Final = "pass the picture itself, or allow_private_image_urls=True to 
 _PICTURE: Final = "pass the URL of a picture, or the picture itself"
 
 
-def _largest(incoming: Incoming) -> int:
-    """Return how many bytes are read: of what does not begin as a picture, no more than tell that."""
+def _size_limit(incoming: Incoming) -> int:
+    """Return how many bytes of a reply are read: only the first 16 where they begin no picture."""
     if incoming.status == 200 and (incoming.size < 16 or sniff(incoming.start())):
         return MAX_IMAGE_BYTES
     return 16
 
 
-def _text(name: str, shown: str, reply: Reply) -> str:
+def _encode_reply(name: str, shown: str, reply: Reply) -> str:
     if reply.status != 200:
-        raise _invalid(name, f"{shown} can't be used: its host answered {reply.status}, not 200", _PICTURE)
-    if (encoding := reply.headers.get("content-encoding", "identity").strip().lower()) not in (
-        "",
-        "identity",
-    ):
+        raise _invalid_image(
+            name, f"{shown} can't be used: its host answered {reply.status}, not 200", _PICTURE
+        )
+    encoding = reply.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
         given = f"{shown} can't be used: its host sent it as {clip(encoding, 40)}, which was not asked for"
-        raise _invalid(name, given, _PICTURE)
+        raise _invalid_image(name, given, _PICTURE)
     if sniff(reply.body) is None:
-        raise _invalid(name, f"{shown} can't be used: it is no PNG, JPEG, GIF or WebP", _PICTURE)
+        raise _invalid_image(name, f"{shown} can't be used: it is no PNG, JPEG, GIF or WebP", _PICTURE)
     return base64.b64encode(reply.body).decode()
 
 
@@ -254,22 +249,24 @@ def _next_url(name: str, shown: str, url: URL, location: str) -> URL:
         following = None
     if following is None or following.scheme not in ("http", "https") or not following.host:
         given = f"{shown} can't be used: it redirects to {clip(location, 60)!r}, which is no http(s) URL"
-        raise _invalid(name, given, _PICTURE)
+        raise _invalid_image(name, given, _PICTURE)
     return following
 
 
-def _failed(name: str, shown: str, incoming: Incoming, failure: Failure) -> InvalidRequest | ConnectionFailed:
+def _error_from(
+    name: str, shown: str, incoming: Incoming, failure: Failure
+) -> InvalidRequest | ConnectionFailed:
     if failure.timed_out:
         return ConnectionTimedOut(f"Nothing was sent: {failure.reason} while {shown} was fetched.")
     if incoming.overflowed:
-        # The reply began as a picture, or not: the one is too large, and the other is no picture.
+        # A reply that does not begin as a picture has a much lower limit.
         if sniff(incoming.start()) is None:
-            return _invalid(name, f"{shown} can't be used: it is no PNG, JPEG, GIF or WebP", _PICTURE)
+            return _invalid_image(name, f"{shown} can't be used: it is no PNG, JPEG, GIF or WebP", _PICTURE)
         given = f"{shown} can't be used: it is larger than {MAX_IMAGE_BYTES // MIB} MiB"
-        return _invalid(name, given, _PICTURE)
+        return _invalid_image(name, given, _PICTURE)
     return ConnectionFailed(f"Nothing was sent: {shown} could not be fetched ({failure.reason}).")
 
 
-def _invalid(name: str, given: str, advice: str) -> InvalidRequest:
+def _invalid_image(name: str, given: str, advice: str) -> InvalidRequest:
     problem = Problem(name, given, advice)
     return InvalidRequest(str(problem), (problem,))

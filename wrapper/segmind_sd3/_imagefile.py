@@ -1,7 +1,7 @@
-"""Picture formats, read from their own bytes: which one, how large, and whether the file is whole.
+"""Read the format and size of a picture from its bytes, and whether they are complete.
 
-Law: a file is judged by walking its segments, never by its name, its content type or its last bytes.
-Pillow would decode every pixel to say the same, and is no dependency of the SDK.
+The bytes are read segment by segment. A name, a content type or the last bytes alone decide nothing. Pillow
+would decode every pixel to find out the same, and is no dependency of the SDK.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "image/webp": (".webp",),
     "image/gif": (".gif",),
 }
-"""File name endings of each format; the first is the one that `save` adds."""
+"""The file name suffixes of each format. `save` adds the first."""
 
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What the bytes say of themselves: media type, and width x height in pixels."""
+    """The media type of a picture, and its size in pixels."""
 
     media_type: str
     width: int
@@ -33,7 +33,7 @@ class Picture:
 
 
 def sniff(data: bytes) -> str | None:
-    """Give the media type that the first bytes name, or None when they begin no known picture."""
+    """Return the media type that the first bytes show, or None where they begin no known format."""
     if data.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if data.startswith(PNG_SIGNATURE):
@@ -45,20 +45,20 @@ def sniff(data: bytes) -> str | None:
     return None
 
 
-def whole(data: bytes) -> Picture | None:
-    """Give the picture that the bytes hold to its end, or None when they are cut short or no picture."""
+def read_picture(data: bytes) -> Picture | None:
+    """Return what the bytes of a complete picture say, or None where they are cut short or no picture."""
     media_type = sniff(data)
     if media_type is None:
         return None
     try:
-        size = _WALKS[media_type](data)
+        size = _SIZE_READERS[media_type](data)
     except IndexError:
         return None
     return Picture(media_type, *size) if size is not None and min(size) > 0 else None
 
 
-def _walk_jpeg(data: bytes) -> tuple[int, int] | None:
-    """Walk the segments to the scan, then look for an end marker; whatever follows it is no matter."""
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Read the segments up to the scan, then find an end marker. What follows the marker is ignored."""
     frames = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
     size: tuple[int, int] | None = None
     at = 2
@@ -71,7 +71,7 @@ def _walk_jpeg(data: bytes) -> tuple[int, int] | None:
         if marker in frames:
             size = (int.from_bytes(data[at + 7 : at + 9]), int.from_bytes(data[at + 5 : at + 7]))
         if marker == 0xDA:
-            # From the end, where a whole picture has it: a search through the scan costs more than all else.
+            # From the end, where a complete picture has it: to search through the scan would take longest.
             return size if data.rfind(b"\xff\xd9", after) != -1 else None
         if after < at + 4:
             return None
@@ -79,7 +79,7 @@ def _walk_jpeg(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _walk_png(data: bytes) -> tuple[int, int] | None:
+def _png_size(data: bytes) -> tuple[int, int] | None:
     size = (int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
     at = len(PNG_SIGNATURE)
     while at + 12 <= len(data):
@@ -90,7 +90,7 @@ def _walk_png(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _walk_gif(data: bytes) -> tuple[int, int] | None:
+def _gif_size(data: bytes) -> tuple[int, int] | None:
     size = (int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
 
     def after_table(packed: int, at: int) -> int:
@@ -110,7 +110,7 @@ def _walk_gif(data: bytes) -> tuple[int, int] | None:
     return size
 
 
-def _walk_webp(data: bytes) -> tuple[int, int] | None:
+def _webp_size(data: bytes) -> tuple[int, int] | None:
     if len(data) < 8 + int.from_bytes(data[4:8], "little"):
         return None
     chunk = data[12:16]
@@ -127,9 +127,9 @@ def _walk_webp(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-_WALKS: Final[Mapping[str, Callable[[bytes], tuple[int, int] | None]]] = {
-    "image/jpeg": _walk_jpeg,
-    "image/png": _walk_png,
-    "image/gif": _walk_gif,
-    "image/webp": _walk_webp,
+_SIZE_READERS: Final[Mapping[str, Callable[[bytes], tuple[int, int] | None]]] = {
+    "image/jpeg": _jpeg_size,
+    "image/png": _png_size,
+    "image/gif": _gif_size,
+    "image/webp": _webp_size,
 }

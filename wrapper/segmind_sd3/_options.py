@@ -1,4 +1,4 @@
-"""The options of a client, each checked: what is wrong with one, in words, and what is allowed instead."""
+"""Check the options of a client. An error says what was given and what is allowed instead."""
 
 from __future__ import annotations
 
@@ -13,59 +13,59 @@ from segmind_sd3_api.parameters import OPERATIONS
 from ._addresses import is_this_machine
 from ._errors import InvalidRequest
 from ._retry import Retry
-from ._text import shown
+from ._text import short_repr
 from ._url import URL, InvalidURL
 from ._wire import Key
 
 BASE_URL: Final = "https://api.segmind.com"
 
-LONGEST_TIMEOUT: Final = 2_147_483.0
+MAX_TIMEOUT: Final = 2_147_483.0
 """Seconds, some 24 days. Systems count the milliseconds of a wait in 31 bits, and some wrap around."""
 
 
-def wrong_option(option: str, value: object, allowed: str) -> InvalidRequest:
-    return InvalidRequest(f"{option} was {shown(value)}; allowed is {allowed}")
+def invalid_option(option: str, value: object, allowed: str) -> InvalidRequest:
+    return InvalidRequest(f"{option} was {short_repr(value)}; allowed is {allowed}")
 
 
-def seconds_of(timeout: float) -> float:
-    allowed = f"a number of seconds above 0, at most {LONGEST_TIMEOUT:.0f}"
-    # 10**400 is a number that no float holds, and NaN is neither above nor below anything.
+def check_timeout(timeout: float) -> float:
+    allowed = f"a number of seconds above 0, at most {MAX_TIMEOUT:.0f}"
+    # No float can represent 10**400, and every comparison with NaN is false.
     number = cast("object", timeout)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number <= LONGEST_TIMEOUT:
-        raise wrong_option("timeout", timeout, allowed)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number <= MAX_TIMEOUT:
+        raise invalid_option("timeout", timeout, allowed)
     return float(number)
 
 
-def retry_of(retry: Retry) -> Retry:
+def check_retry(retry: Retry) -> Retry:
     if isinstance(cast("object", retry), Retry):
         return retry
     given = cast("object", retry)
     is_count = type(given) is int and given > 0
     tries = given if is_count else 1 if given is None or given is False or given == 0 else 4
-    raise wrong_option(
+    raise invalid_option(
         "retry", given, f"a Retry, such as Retry(attempts={tries}): how often a call is tried in all"
     )
 
 
-def verify_of(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:  # noqa: FBT001 - httpx's own value
+def check_verify(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:  # noqa: FBT001 - httpx's own value
     allowed = "True, False or an ssl.SSLContext"
     if isinstance(verify, ssl.SSLContext):
         if verify.protocol == ssl.PROTOCOL_TLS_SERVER:
-            raise wrong_option("verify", verify, f"{allowed}, and this context is a server's")
+            raise invalid_option("verify", verify, f"{allowed}, and this context is a server's")
     elif not isinstance(cast("object", verify), bool):
         advice = "for a file of certificates, ssl.create_default_context(cafile=…)"
-        raise wrong_option("verify", verify, f"{allowed}: {advice}")
+        raise invalid_option("verify", verify, f"{allowed}: {advice}")
     return verify
 
 
 # -- The key ----------------------------------------------------------------------------------------------
 
 
-def key_of(text: str | None) -> Key | InvalidRequest:
-    """Give the key, from the environment where none is given, or what is wrong with it.
+def read_key(text: str | None) -> Key | InvalidRequest:
+    """Return the key, from the environment where none is given, or the error for what is wrong with it.
 
-    The error is given and not raised, and holds nothing of the text: whoever raises it must have let go of
-    the text, since tracebacks may show locals.
+    The error is returned, not raised, and contains nothing of the text. Tracebacks may show local variables,
+    so the caller deletes its own copy of the text before it raises the error.
     """
     source, given = "api_key", cast("object", text)
     if given is None:
@@ -73,7 +73,7 @@ def key_of(text: str | None) -> Key | InvalidRequest:
         if not given.strip():
             return InvalidRequest("there is no API key: set SEGMIND_API_KEY, or pass api_key=")
     if not isinstance(given, str):
-        return InvalidRequest(f"{source} is of type {type(given).__name__}; allowed is a text")
+        return InvalidRequest(f"{source} is of type {type(given).__name__}; allowed is a str")
     stripped = given.strip(" \t\r\n\v\f")
     wrong = next((why for why, pattern in _WRONG_KEYS.items() if re.search(pattern, stripped)), None)
     return InvalidRequest(f"{source} is no usable key: {wrong}") if wrong else Key(stripped)
@@ -95,12 +95,12 @@ _WRONG_KEYS: Final = {
     "there is a blank in it; give the key alone": r"\s",
     "there is a character in it that is no printable ASCII; copy it anew": r"[^\x21-\x7e]",
 }
-"""What may be wrong with a key, and how that is seen. The first that fits is given; none shows the key."""
+"""What may be wrong with a key, and the pattern that finds it. The first that matches is reported."""
 
 
-def secrets_of(api_key: str | None, headers: Mapping[str, str] | None) -> Key | InvalidRequest:
-    """Return the key with the headers of a gateway, or what is wrong with either, as `key_of` does."""
-    key, more = key_of(api_key), headers_of(headers)
+def read_secrets(api_key: str | None, headers: Mapping[str, str] | None) -> Key | InvalidRequest:
+    """Return the key with a gateway's headers, or the error for what is wrong with either."""
+    key, more = read_key(api_key), check_headers(headers)
     if isinstance(key, InvalidRequest):
         return key
     return more if isinstance(more, InvalidRequest) else key.with_headers(more)
@@ -109,37 +109,31 @@ def secrets_of(api_key: str | None, headers: Mapping[str, str] | None) -> Key | 
 # -- Headers ----------------------------------------------------------------------------------------------
 
 
-_OURS: Final = (
-    *(
-        "accept",
-        "accept-encoding",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "host",
-        "user-agent",
-    ),
+_RESERVED_HEADERS: Final = (
+    *("accept", "accept-encoding", "content-encoding", "content-length", "content-type", "host"),
     *("connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "x-api-key"),
-    *("proxy-authorization", "proxy-connection"),
+    *("proxy-authorization", "proxy-connection", "user-agent"),
 )
 """Headers that the SDK sets, that HTTP sets for each connection, or that belong to a proxy."""
 
 
-def headers_of(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...] | InvalidRequest:
-    """Give the headers for a gateway, or what is wrong with them. As with the key, no error holds a value."""
+def check_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...] | InvalidRequest:
+    """Return the headers for a gateway, or the error for what is wrong, which contains no value."""
     if headers is None:
         return ()
     given = cast("object", headers)
     if not isinstance(given, Mapping):
         return InvalidRequest(
-            f"headers is of type {type(given).__name__}; allowed is a mapping of names to texts"
+            f"headers is of type {type(given).__name__}; allowed is a mapping of str to str"
         )
     pairs: list[tuple[str, str]] = []
     seen: set[str] = set()
     for name, value in cast("Mapping[object, object]", given).items():
         if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            return InvalidRequest(f"headers has the name {shown(name)}; allowed are letters, digits and -")
-        if name.lower() in _OURS:
+            return InvalidRequest(
+                f"headers has the name {short_repr(name)}; allowed are letters, digits and -"
+            )
+        if name.lower() in _RESERVED_HEADERS:
             advice = "use api_key= for the key" if name.lower() == "x-api-key" else "leave it out"
             return InvalidRequest(f"headers has {name}, which the SDK sets itself: {advice}")
         if name.lower() in seen:
@@ -148,7 +142,7 @@ def headers_of(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]
             r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?", value
         ):
             return InvalidRequest(
-                f"headers has a value for {name} that can't be sent; allowed is a text of printable ASCII, "
+                f"headers has a value for {name} that can't be sent; allowed is printable ASCII, "
                 "without a line break, and without blanks around it"
             )
         seen.add(name.lower())
@@ -161,18 +155,18 @@ def headers_of(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~:@!$&'()*+,;=-]+)*")
 
 
-def base_url_of(base_url: str) -> str:
-    """Give the address that the contract's paths, which begin with /v1, are added to.
+def check_base_url(base_url: str) -> str:
+    """Return the base URL without a /v1 at its end, since the contract's paths begin with /v1.
 
-    It is an origin, or a gateway's address with a path. A /v1 at its end is taken off.
+    It is an origin, or a gateway's address with a path.
 
     Raises:
-        InvalidRequest: it is no http(s) URL, has more than an origin and a path, or would send the key in
-            the clear.
+        InvalidRequest: it is no http(s) URL, has more than an origin and a path, or would send the key
+            unencrypted.
     """
     example = f"an origin such as {BASE_URL}"
     if not isinstance(cast("object", base_url), str):
-        raise wrong_option("the base URL", base_url, example)
+        raise invalid_option("the base URL", base_url, example)
     try:
         url = URL(base_url.strip())
         host = url.host
@@ -185,7 +179,7 @@ def base_url_of(base_url: str) -> str:
 
     if url.scheme not in ("http", "https") or not host:
         raise wrong(f"allowed is {example}")
-    # As it was written: httpx has resolved the dots.
+    # From the text that was given: in `url`, dot segments are resolved.
     _, _, rest = base_url.strip().partition("://")
     path = re.sub(r"\A[^/?#]*", "", rest).rstrip("/")
     segments = path.split("/")
@@ -206,11 +200,11 @@ def base_url_of(base_url: str) -> str:
 # -- A proxy ------------------------------------------------------------------------------------------------
 
 
-def proxy_url_of(proxy: str, source: str) -> URL:
-    """Read the URL of a proxy. Its user and password are in no error.
+def parse_proxy_url(proxy: str, source: str) -> URL:
+    """Parse the URL of a proxy. No error contains its user or password.
 
     Raises:
-        InvalidRequest: it is none; `source` says where it was given.
+        InvalidRequest: it is not the URL of a proxy. `source` says where it was given.
     """
     allowed = "allowed is the URL of a proxy, such as http://proxy.example:3128"
     if not isinstance(cast("object", proxy), str):

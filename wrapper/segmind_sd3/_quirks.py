@@ -1,12 +1,13 @@
-"""Every difference between what the docs pages say and what is sensible or seen: one row each, or nowhere.
+"""Every difference between what the docs pages say and what is sensible or was observed: one row each.
 
-A row is one of four kinds, and its kind says what its function may do:
+A difference that has no row here is handled nowhere else. A row has one of four kinds, which says what its
+function may do:
 
-default  a value that is sent when the caller names none. Most are only data: an action of
-         `openapi/sdk.overlay.yaml`. A function completes a body.
-refusal  nothing is sent: the function yields what is wrong with the parameters.
-repair   a reply is mended; the function gives any other reply back as it found it.
-reading  an error is told apart, or a wait is found; the function gives any other fault back as it found it.
+default    sets a value that is sent when the caller gives none. Most rows are only data: an action of
+           `openapi/sdk.overlay.yaml`. A function completes a body.
+refusal    yields what is wrong with the parameters, so that nothing is sent.
+repair     corrects a reply. It returns any other reply unchanged.
+diagnosis  says more about an error, or finds how long to wait. It returns any other fault unchanged.
 
 A row says what the page documents, what was observed, and how surely: `vendor`, `client`, `reported` or
 `inferred`, as in the overlay. The README prints this table.
@@ -29,18 +30,20 @@ from ._wire import Reply, json_of, moment
 if TYPE_CHECKING:
     from segmind_sd3_api.parameters import Operation
 
-Given = Mapping[str, Any]
-Completion = Callable[["Operation", dict[str, Any]], dict[str, Any]]
-Refusal = Callable[["Operation", Given], Iterator[Problem]]
-Repair = Callable[[Reply], Reply]
-Reading = Callable[[Reply, Fault], Fault]
-Kind = Literal["default", "refusal", "repair", "reading"]
+Body = dict[str, Any]
+Parameters = Mapping[str, Any]
+Kind = Literal["default", "refusal", "repair", "diagnosis"]
 F = TypeVar("F", bound=Callable[..., Any])
 
+QUIRKS: dict[str, Quirk] = {}
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Quirk:
-    """One row. `actions` are the overlay actions that hold its data, `function` is its code, if any."""
+    """One row. It enters `QUIRKS` when it is made. As a decorator, it takes a function as its code.
+
+    `actions` are the overlay actions that contain its data.
+    """
 
     name: str
     kind: Kind
@@ -52,50 +55,36 @@ class Quirk:
     actions: tuple[str, ...] = ()
     function: Callable[..., Any] | None = None
 
+    def __post_init__(self) -> None:
+        QUIRKS[self.name] = self
 
-QUIRKS: dict[str, Quirk] = {}
-
-
-def row(
-    name: str,
-    kind: Kind,
-    *,
-    documented: str,
-    observed: str,
-    grade: str,
-    evidence: str,
-    does: str,
-    actions: tuple[str, ...] = (),
-) -> Callable[[F], F]:
-    """Enter a row; used as a decorator, it enters the function below it as the row's code."""
-    QUIRKS[name] = Quirk(name, kind, documented, observed, grade, evidence, does, actions)
-
-    def enter(function: F) -> F:
-        QUIRKS[name] = replace(QUIRKS[name], function=function)
+    def __call__(self, function: F) -> F:
+        self.function = function
         return function
 
-    return enter
 
-
-def completed(operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+def complete_body(operation: Operation, body: Body) -> Body:
+    """Return the body with those defaults that depend on its other values."""
     for function in _functions("default"):
         body = function(operation, body)
     return body
 
 
-def refusals(operation: Operation, given: Given) -> Iterator[Problem]:
+def find_problems(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
+    """Yield what the refusals find wrong with the parameters."""
     for function in _functions("refusal"):
-        yield from function(operation, given)
+        yield from function(operation, parameters)
 
 
-def repaired(reply: Reply) -> Reply:
+def repair_reply(reply: Reply) -> Reply:
     for function in _functions("repair"):
         reply = function(reply)
     return reply
 
 
-def read(reply: Reply, fault: Fault) -> Fault:
-    for function in _functions("reading"):
+def diagnose(reply: Reply, fault: Fault) -> Fault:
+    """Return the fault with what the reply says about its cause, or about how long to wait."""
+    for function in _functions("diagnosis"):
         fault = function(reply, fault)
     return fault
 
@@ -106,18 +95,18 @@ def _functions(kind: Kind) -> list[Callable[..., Any]]:
 
 # -- Defaults ---------------------------------------------------------------------------------------------
 
-row(
+Quirk(
     "steps-default-below-minimum",
     "default",
     documented="turbo: `steps` has the default 4 and the minimum 10",
     observed="programs send 4 and get a picture: the minimum is not enforced",
     grade="client",
     evidence="public programs",
-    does='sends 10 unless told; refuses 4 and says how to send it, `extra={"steps": 4}`',
+    does='sends 10 unless given; refuses 4 and says how to send it, `extra={"steps": 4}`',
     actions=("sdk-turbo-steps",),
 )
 
-row(
+Quirk(
     "fixed-seed-default",
     "default",
     documented="one seed for everybody, so that the same prompt draws the same picture each time",
@@ -128,47 +117,47 @@ row(
     actions=("sdk-medium-image-seed", "sdk-turbo-seed", "sdk-medium-text-seed"),
 )
 
-row(
+Quirk(
     "prompt-default-1",
     "default",
     documented="large: `prompt` and `negative_prompt` have the default `1`",
     observed="perhaps the page's rendering of true",
     grade="inferred",
     evidence="the page's `base64` shows the same `1`",
-    does="wants a prompt; sends an empty negative prompt unless told",
+    does="requires a prompt; sends an empty negative prompt unless given",
     actions=("sdk-large-prompt", "sdk-large-negative-prompt"),
 )
 
-row(
+Quirk(
     "mode-without-values",
     "default",
     documented="large: `mode` is required and no value is listed",
     observed="`image-to-image`",
     grade="vendor",
     evidence="the page's sample and the vendor's own programs",
-    does="sends `image-to-image` unless told",
+    does="sends `image-to-image` unless given",
     actions=("sdk-large-mode",),
 )
 
-row(
+Quirk(
     "sampler-required-no-values",
     "default",
     documented="turbo: `sampler` and `scheduler` are required, without a default or a value listed",
     observed="calls without them are drawn",
     grade="reported",
     evidence="public programs",
-    does="sends the sample's `dpmpp_2m` and `sgm_uniform` unless told",
+    does="sends the sample's `dpmpp_2m` and `sgm_uniform` unless given",
     actions=("sdk-turbo-sampler", "sdk-turbo-scheduler"),
 )
 
-row(
+Quirk(
     "enum-without-values",
     "default",
     documented="`sampler`, `scheduler`, `aspect_ratio`, `image_format`, `output_format` list no value",
     observed="values that newer pages list and programs send",
     grade="client",
     evidence="the vendor's pages of sibling models, public programs; each list has its own grade",
-    does="takes any text; editors, completion and the documentation offer the known values",
+    does="accepts any text; editors, completion and the documentation offer the known values",
     actions=(
         "medium-sampler-values",
         "scheduler-values",
@@ -179,7 +168,7 @@ row(
     ),
 )
 
-row(
+Quirk(
     "negative-prompt-none",
     "default",
     documented="medium txt2img: `negative_prompt` is a str with the default `None`",
@@ -190,7 +179,7 @@ row(
     actions=("sdk-medium-negative-prompt",),
 )
 
-row(
+Quirk(
     "strength-both-ways",
     "default",
     documented="tile: `strength` is that of the transformation, and in prose higher is more like the input",
@@ -202,7 +191,7 @@ row(
 )
 
 
-@row(
+@Quirk(
     "base64-default-true",
     "default",
     documented="`base64` has the default 1, and the reply is an image/jpeg",
@@ -212,7 +201,7 @@ row(
     does="always sends it: false for one picture, true for several; reads both replies",
     actions=("sdk-base64", "sdk-several-pictures"),
 )
-def base64_by_count(operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+def set_base64(operation: Operation, body: Body) -> Body:
     if "base64" not in operation.parameters or "base64" in body:
         return body
     counts = [body.get(name, 1) for name, known in operation.parameters.items() if known.counts_images]
@@ -221,10 +210,10 @@ def base64_by_count(operation: Operation, body: dict[str, Any]) -> dict[str, Any
 
 # -- Refusals ---------------------------------------------------------------------------------------------
 
-_TO_SEND_A_PICTURE = "pass a path, bytes, an open file, a PIL image, base64 text, or the URL itself"
+_ALLOWED_IMAGES = "pass a path, bytes, an open file, a PIL image, base64 text, or the URL itself"
 
 
-@row(
+@Quirk(
     "tob64-inside-quotes",
     "refusal",
     documented="tile: the sample sends the text `toB64('https://…')`",
@@ -233,44 +222,44 @@ _TO_SEND_A_PICTURE = "pass a path, bytes, an open file, a PIL image, base64 text
     evidence="the page's sample: the call stands inside quotes",
     does="refuses it, and says what to pass instead",
 )
-def code_in_quotes(operation: Operation, given: Given) -> Iterator[Problem]:
-    for name in _images(operation, given):
-        value = given[name]
+def refuse_quoted_call(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
+    for name in _image_names(operation, parameters):
+        value = parameters[name]
         if isinstance(value, str) and (call := re.match(r"\s*([A-Za-z_][\w.]{0,40})\s*\(", value)):
-            yield Problem(name, f"the text of a call, {call[1]}(…)", _TO_SEND_A_PICTURE)
+            yield Problem(name, f"the text of a call, {call[1]}(…)", _ALLOWED_IMAGES)
 
 
-@row(
+@Quirk(
     "tob64-promise",
     "refusal",
     documented="`toB64` is async and never awaited, so the body holds `{}`",
     observed="",
     grade="vendor",
     evidence="the pages' JavaScript samples",
-    does="refuses it likewise",
+    does="refuses it, and says what to pass instead",
 )
-def promise_for_a_picture(operation: Operation, given: Given) -> Iterator[Problem]:
-    for name in _images(operation, given):
-        if isinstance(given[name], Mapping):
-            yield Problem(name, "an object, as an un-awaited toB64(…) leaves it", _TO_SEND_A_PICTURE)
+def refuse_object_as_image(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
+    for name in _image_names(operation, parameters):
+        if isinstance(parameters[name], Mapping):
+            yield Problem(name, "an object, as an un-awaited toB64(…) leaves it", _ALLOWED_IMAGES)
 
 
-@row(
+@Quirk(
     "tob64-url-as-file",
     "refusal",
     documented="`toB64` opens a URL as if it were a file",
     observed="",
     grade="vendor",
     evidence="the pages' JavaScript samples",
-    does="takes a path, bytes, file, PIL image, `data:` URI, base64 text or URL; refuses a URL made a path",
+    does="accepts a path, bytes, file, PIL image, `data:` URI, base64 text or URL; refuses a URL made a path",
 )
-def url_as_a_path(operation: Operation, given: Given) -> Iterator[Problem]:
-    for name in _images(operation, given):
-        if isinstance(given[name], PurePath) and re.match(r"https?:[/\\]", str(given[name])):
+def refuse_url_as_path(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
+    for name in _image_names(operation, parameters):
+        if isinstance(parameters[name], PurePath) and re.match(r"https?:[/\\]", str(parameters[name])):
             yield Problem(name, "a URL made into a path", "pass the URL as a str, as it is")
 
 
-@row(
+@Quirk(
     "size-ignored-unless-custom",
     "refusal",
     documented="turbo: `width` and `height` count only with `aspect_ratio` custom",
@@ -279,12 +268,12 @@ def url_as_a_path(operation: Operation, given: Given) -> Iterator[Problem]:
     evidence="the page's description of `aspect_ratio`",
     does="refuses a width or height beside another aspect ratio",
 )
-def size_beside_a_ratio(operation: Operation, given: Given) -> Iterator[Problem]:
-    ratio = given.get("aspect_ratio")
+def refuse_ignored_size(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
+    ratio = parameters.get("aspect_ratio")
     if "aspect_ratio" not in operation.parameters or not isinstance(ratio, str) or ratio == "custom":
         return
     for name in ("width", "height"):
-        if given.get(name) is not None:
+        if parameters.get(name) is not None:
             yield Problem(
                 name,
                 f"given beside aspect_ratio {ratio[:40]!r}",
@@ -292,32 +281,33 @@ def size_beside_a_ratio(operation: Operation, given: Given) -> Iterator[Problem]
             )
 
 
-def _images(operation: Operation, given: Given) -> Iterator[str]:
-    return (name for name, known in operation.parameters.items() if known.kind == "image" and name in given)
+def _image_names(operation: Operation, parameters: Parameters) -> Iterator[str]:
+    images = (name for name, known in operation.parameters.items() if known.kind == "image")
+    return (name for name in images if name in parameters)
 
 
 # -- Repairs of a reply -----------------------------------------------------------------------------------
 
 
-@row(
+@Quirk(
     "wrong-media-type",
     "repair",
     documented="the content type names the format",
     observed="a 200 may carry a wrong one, or none",
     grade="reported",
     evidence="programs that look at the first bytes instead",
-    does="looks at the first bytes: a picture is taken for one, and JSON for JSON, under any name",
+    does="looks at the first bytes: a picture is read as one, and JSON as JSON, under any content type",
 )
-def body_of_another_kind(reply: Reply) -> Reply:
+def correct_media_type(reply: Reply) -> Reply:
     named = _media_type(reply)
     if picture := sniff(reply.body):
-        return reply if named.startswith("image/") else _named(reply, picture)
+        return reply if named.startswith("image/") else _with_media_type(reply, picture)
     if reply.body[:64].lstrip().startswith(b"{") and not named.endswith("json"):
-        return _named(reply, "application/json")
+        return _with_media_type(reply, "application/json")
     return reply
 
 
-@row(
+@Quirk(
     "reply-format",
     "repair",
     documented="format parameters exist, and the reply is documented as image/jpeg alone",
@@ -326,29 +316,31 @@ def body_of_another_kind(reply: Reply) -> Reply:
     evidence="public programs",
     does="takes the format from the reply's own bytes",
 )
-def picture_of_another_format(reply: Reply) -> Reply:
+def correct_picture_format(reply: Reply) -> Reply:
     named, picture = _media_type(reply), sniff(reply.body)
-    return _named(reply, picture) if picture and named.startswith("image/") and named != picture else reply
+    if picture and named.startswith("image/") and named != picture:
+        return _with_media_type(reply, picture)
+    return reply
 
 
 def _media_type(reply: Reply) -> str:
     return reply.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _named(reply: Reply, media_type: str) -> Reply:
+def _with_media_type(reply: Reply, media_type: str) -> Reply:
     return replace(reply, headers={**reply.headers, "content-type": media_type})
 
 
-@row(
+@Quirk(
     "several-images",
     "repair",
     documented="one jpeg, while `samples` and `batch_size` allow more",
-    observed="`image` is a text or a list of texts; one program expected `images`",
+    observed="`image` is a string or a list of strings; one program expected `images`",
     grade="client",
     evidence="public programs; `images` is reported once",
-    does="takes all three",
+    does="accepts all three",
 )
-def images_under_one_name(reply: Reply) -> Reply:
+def rename_images(reply: Reply) -> Reply:
     if sniff(reply.body) or b'"images"' not in reply.body:
         return reply
     content = json_of(reply.body)
@@ -361,101 +353,99 @@ def images_under_one_name(reply: Reply) -> Reply:
     return replace(reply, body=json.dumps({**others, "image": content["images"]}).encode())
 
 
-# -- Readings ---------------------------------------------------------------------------------------------
+# -- Diagnoses --------------------------------------------------------------------------------------------
 
 
-# Of bounded length, since a run of "spend" would be read to its end from each "spend" in it.
+# Every repetition is bounded: else a text of many "spend" would be searched to its end from each of them.
 _SPEND_LIMIT = r"spend\w{0,20}\W{1,20}limit|limit\W{1,20}\w{1,20}\W{1,20}spend"
 
 
-@row(
+@Quirk(
     "406-not-only-credits",
-    "reading",
+    "diagnosis",
     documented='406 means "Not enough credits"',
     observed="also a wrong content type, a refused value, or a team's spend limit",
     grade="vendor",
     evidence="vendor's newer pages and worker code",
-    does="tells them apart by the text",
+    does="distinguishes them by the text",
 )
-def credits_or_not(reply: Reply, fault: Fault) -> Fault:
+def explain_406(reply: Reply, fault: Fault) -> Fault:
     if reply.status != 406:
         return fault
-    if re.search(_SPEND_LIMIT, fault.told, re.IGNORECASE):
+    if re.search(_SPEND_LIMIT, fault.text, re.IGNORECASE):
         return replace(fault, error=InsufficientCredits, advice="The team's spend limit is met: raise it.")
-    if re.search(r"credit|balance", fault.told, re.IGNORECASE):
+    if re.search(r"credit|balance", fault.text, re.IGNORECASE):
         return replace(fault, error=InsufficientCredits)
-    if re.search(r"content.?type", fault.told, re.IGNORECASE):
-        return replace(
-            fault, advice="The body was not taken for JSON: look for a proxy that changes headers."
-        )
+    if re.search(r"content.?type", fault.text, re.IGNORECASE):
+        return replace(fault, advice="The body was not read as JSON: look for a proxy that changes headers.")
     return replace(fault, advice="The text names no credits: a parameter's value was most likely refused.")
 
 
-@row(
+@Quirk(
     "405-html",
-    "reading",
+    "diagnosis",
     documented="an error's body is JSON",
     observed="a 405 is an HTML page",
     grade="vendor",
     evidence="vendor's newer pages",
     does="reads the title of the page",
 )
-def title_of_405(reply: Reply, fault: Fault) -> Fault:
-    return _told_by_title(reply, fault) if reply.status == 405 else fault
+def read_405_page(reply: Reply, fault: Fault) -> Fault:
+    return _with_title(reply, fault) if reply.status == 405 else fault
 
 
-@row(
+@Quirk(
     "gateway-html",
-    "reading",
+    "diagnosis",
     documented="an error's body is JSON",
     observed="a 502 or 504 is a gateway's HTML page, after some 60 to 100 s",
     grade="client",
     evidence="public programs",
     does="reads the title of the page; says that the call may have been drawn",
 )
-def title_of_gateway(reply: Reply, fault: Fault) -> Fault:
-    return _told_by_title(reply, fault) if reply.status != 405 else fault
+def read_gateway_page(reply: Reply, fault: Fault) -> Fault:
+    return _with_title(reply, fault) if reply.status != 405 else fault
 
 
-def _told_by_title(reply: Reply, fault: Fault) -> Fault:
+def _with_title(reply: Reply, fault: Fault) -> Fault:
     head = reply.body[:65536].decode("utf-8", "replace")
     if not re.match(r"\s*<(!doctype|html|head|\?xml)", head, re.IGNORECASE):
         return fault
-    # One search for each end: a single expression would look for the end once for each beginning.
+    # Two searches: a single expression would search for the closing tag once for each opening tag.
     opened = re.search(r"<(?:title|h1)[^>]{0,200}>", head, re.IGNORECASE)
     text = head[opened.end() :] if opened else ""
     closed = re.search(r"</(?:title|h1)\s*>", text, re.IGNORECASE)
     title = html.unescape(text[: closed.start()]).strip() if closed else "an HTML page without a title"
-    return replace(fault, told=title)
+    return replace(fault, text=title)
 
 
-@row(
+@Quirk(
     "error-in-200",
-    "reading",
+    "diagnosis",
     documented="a 200 is a picture",
     observed='a 200 may carry `{"error": …}`',
     grade="reported",
     evidence="public programs",
     does="`UnusableReply` with the text that it carries",
 )
-def error_in_success(reply: Reply, fault: Fault) -> Fault:
+def read_error_in_200(reply: Reply, fault: Fault) -> Fault:
     if fault.error is not UnusableReply:
         return fault
     content = json_of(reply.body)
-    told = "" if not isinstance(content, dict) or "image" in content else text_of(cast("object", content))
-    return replace(fault, told=told) if told else fault
+    text = "" if not isinstance(content, dict) or "image" in content else text_of(cast("object", content))
+    return replace(fault, text=text) if text else fault
 
 
-@row(
+@Quirk(
     "no-retry-after",
-    "reading",
+    "diagnosis",
     documented="",
     observed="a 429 has no Retry-After; `x-rate-limit-reset-at-utc` says when the window ends",
     grade="vendor",
     evidence="vendor's newer pages",
     does="waits until then (ISO, naive is UTC; HTTP date; epoch in s or ms) by the reply's `Date`, in bounds",
 )
-def end_of_window(reply: Reply, fault: Fault) -> Fault:
+def read_reset_time(reply: Reply, fault: Fault) -> Fault:
     if fault.error is not RateLimited:
         return fault
     return replace(fault, reset_at=moment(reply.headers.get("x-rate-limit-reset-at-utc", "")))

@@ -31,7 +31,7 @@ from ._errors import (
     rule_for,
     text_of,
 )
-from ._imagefile import sniff, whole
+from ._imagefile import read_picture, sniff
 from ._limits import (
     MAX_DECODED_FLOOR,
     MAX_DECODED_RATIO,
@@ -42,7 +42,7 @@ from ._limits import (
     MIB,
 )
 from ._result import Credits, Generation, Image
-from ._wire import Failure, Incoming, Key, Reply, clip, json_of
+from ._wire import PACKED, Failure, Incoming, Key, Reply, clip, json_of
 
 KEPT: Final = "What came is kept: .body, .save(path)."
 
@@ -67,18 +67,18 @@ def interpret(event: Reply | Failure, key: Key, seed: int | None) -> Generation 
         return _error_from_failure(came, key)
     # Before anything is clipped: half a key is a key too. A picture's bytes stay as they are.
     came = key.redact_reply(came, body=sniff(came.body) is None)
-    reply = _quirks.repaired(came)
+    reply = _quirks.repair_reply(came)
     found = pictures_in(reply)
     if came.status // 100 != 2:
         # What is kept is what came, not what a repair made of it.
         return _error_from_refusal(came, found, key)
     if isinstance(found, Fault):
-        return error_from(_quirks.read(came, found), came, key)
+        return error_from(_quirks.diagnose(came, found), came, key)
     return _generation(found, reply, seed)
 
 
-def _error_from_failure(failure: Failure, key: Key) -> SegmindError:
-    """Name a failure of the network by what it means for the caller's money."""
+def _error_from_failure(failure: Failure, key: Key, *, free: bool = False) -> SegmindError:
+    """Name a failure of the network by what it means for the caller's money; a free call costs none."""
     reason = clip(key.redact(failure.reason), MAX_MESSAGE)
     if failure.reached in ("nothing", "part"):
         refusal = ConnectionTimedOut if failure.timed_out else ConnectionFailed
@@ -89,32 +89,46 @@ def _error_from_failure(failure: Failure, key: Key) -> SegmindError:
     partial = None
     if failure.partial is not None:
         decoded = _decode(failure.partial)
-        partial = key.redact_reply(failure.partial if isinstance(decoded, Failure) else decoded)
+        partial = key.redact_reply(
+            (decoded.partial or failure.partial) if isinstance(decoded, Failure) else decoded
+        )
     sign = partial is not None and bool(_cost(partial.headers) or not isinstance(pictures_in(partial), Fault))
-    billed = True if sign or (partial is not None and partial.status == 200) else None
+    billed = False if free else True if sign or (partial is not None and partial.status == 200) else None
     lost = OutcomeTimedOut if failure.timed_out else OutcomeUnknown
-    money = "was billed" if billed else "may have been billed"
+    money = "" if free else " and was billed" if billed else " and may have been billed"
     kept = (
         f"; {len(partial.body)} bytes of the reply came and are in .body" if partial and partial.body else ""
     )
     error = lost(
-        f"The call was sent and {money}, but no whole reply came: {reason}{kept}.", partial, billed=billed
+        f"The call was sent{money}, but no whole reply came: {reason}{kept}.", partial, billed=billed
     )
-    error.retryable = False if sign else None
+    error.retryable = True if free else False if sign else None
     return error
 
 
-def _error_from_refusal(reply: Reply, found: list[Image] | Fault, key: Key) -> SegmindError:
+_ADVICE: Final = {
+    3: "A redirect is never followed: check the base URL.",
+    401: "Check the key that was given, or SEGMIND_API_KEY.",
+    404: "There is no such model at this address: check the base URL.",
+    410: "The vendor has retired this model: https://www.segmind.com/models lists those that there are.",
+}
+"""What to do about a status, or about all of a class that have no advice of their own."""
+
+
+def _error_from_refusal(
+    reply: Reply, found: list[Image] | Fault, key: Key, *, free: bool = False
+) -> SegmindError:
     """Return the error of a reply that is no success. It may hold what was billed all the same."""
     rule = rule_for(reply.status)
     text = "a picture" if sniff(reply.body) else text_in(reply) or "no text"
     fault = Fault(rule.error, text, rule.billed, retryable=rule.retryable)
-    if reply.status // 100 == 3:
-        fault = replace(fault, advice="A redirect is never followed: check the base URL.")
-    fault = _quirks.read(reply, fault)
-    if _cost(reply.headers) or not isinstance(found, Fault) or found.billed:
+    fault = replace(fault, advice=_ADVICE.get(reply.status) or _ADVICE.get(reply.status // 100, ""))
+    fault = _quirks.diagnose(reply, fault)
+    if free:
+        fault = replace(fault, billed=False, retryable=fault.retryable is not False)
+    elif _cost(reply.headers) or not isinstance(found, Fault) or found.billed:
         advice = f"It was billed all the same. {KEPT}"
-        fault = replace(fault, told=clip(fault.told, 80), billed=True, retryable=False, advice=advice)
+        fault = replace(fault, text=clip(fault.text, 80), billed=True, retryable=False, advice=advice)
     elif fault.billed is None:
         fault = replace(fault, advice=f"The call may have been billed. {fault.advice}".rstrip())
     return error_from(fault, reply, key)
@@ -123,7 +137,7 @@ def _error_from_refusal(reply: Reply, found: list[Image] | Fault, key: Key) -> S
 def error_from(fault: Fault, reply: Reply, key: Key) -> APIError | OutcomeUnknown:
     """Return the error of a fault, without the key in anything that the service echoed."""
     reply = key.redact_reply(reply)
-    text = clip(key.redact(fault.told), MAX_MESSAGE)
+    text = clip(key.redact(fault.text), MAX_MESSAGE)
     request_id = clip(reply.headers.get("x-request-id", ""), 100)
     said = f"HTTP {reply.status}: {text}" + ("." if fault.advice and text[-1:] not in ".!?" else "")
     parts = (said, fault.advice, f"(request {request_id})" if request_id else "")
@@ -141,21 +155,19 @@ def error_from(fault: Fault, reply: Reply, key: Key) -> APIError | OutcomeUnknow
 
 def interpret_credits(event: Reply | Failure, key: Key) -> Credits | SegmindError:
     """Return what came of asking for the balance, which costs nothing and may always be asked again."""
-    content = json_of(event.body) if isinstance(event, Reply) and event.status == 200 else None
+    came = _decode(event) if isinstance(event, Reply) else event
+    if isinstance(came, Failure):
+        return _error_from_failure(came, key, free=True)
+    came = key.redact_reply(came)
+    if came.status != 200:
+        return _error_from_refusal(came, [], key, free=True)
+    content = json_of(came.body)
     if isinstance(content, dict):
         balance = cast("dict[str, Any]", content)
         paid, free = (number(str(balance.get(name, 0))) for name in ("credits", "free-credits"))
         if "credits" in balance and paid is not None and free is not None:
             return Credits(paid, free)
-    if isinstance(event, Reply) and event.status == 200:
-        fault = Fault(UnusableReply, "the reply is no balance", billed=False, advice=KEPT)
-        return error_from(fault, key.redact_reply(event), key)
-    error = interpret(event, key, None)
-    if isinstance(error, Generation):  # a picture under another status than 200 is none
-        return UnusableReply("the reply is no balance")
-    error.billed = False
-    error.retryable = error.retryable is not False
-    return error
+    return error_from(Fault(UnusableReply, "the reply is no balance", billed=False, advice=KEPT), came, key)
 
 
 # -- Pictures ---------------------------------------------------------------------------------------------
@@ -194,7 +206,7 @@ def pictures_in(reply: Reply) -> list[Image] | Fault:
 
 
 def _image(data: bytes, media_type: str) -> Image | None:
-    picture = whole(data)
+    picture = read_picture(data)
     return picture and Image(data, media_type, picture.width, picture.height)
 
 
@@ -264,8 +276,6 @@ def text_in(reply: Reply) -> str:
 
 # -- Encodings --------------------------------------------------------------------------------------------
 
-_PACKED: Final = {"gzip", "x-gzip", "deflate"}
-
 
 def _decode(reply: Reply) -> Reply | Failure:
     """Undo the content encodings of a reply, though none was asked for; bytes that are marked wrongly stay.
@@ -283,7 +293,7 @@ def _decode(reply: Reply) -> Reply | Failure:
     for name in reversed(encodings[-MAX_ENCODINGS:]):
         if sniff(data) or data[:64].lstrip()[:1] == b"{":
             break
-        decoded = _unpack(data, limit) if name in _PACKED else None
+        decoded = _unpack(data, limit) if name in PACKED else None
         if decoded is None:
             return _undecodable(reply, f"the reply's encoding, {clip(name, 20)}, can't be undone")
         data = decoded

@@ -1,4 +1,4 @@
-"""What a call gives back: pictures, and what the reply said about them."""
+"""What a call returns: pictures, and what the reply said about them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @public
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One picture, as the bytes that came: `media_type` and width x height in pixels are read from them."""
+    """One picture, byte for byte as it came. Media type and size in pixels are read from the bytes."""
 
     data: bytes = field(repr=False)
     media_type: str
@@ -30,12 +30,12 @@ class Image:
     height: int
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write the picture to a file, whole or not at all, and give the path that was written.
+        """Write the picture to a file, completely or not at all, and return the path.
 
-        Where the name does not end in a suffix of the picture's format, that suffix is added.
+        The suffix of the picture's format is added where the name has no such suffix.
 
         Raises:
-            FileExistsError: the file is there already and `overwrite` is false.
+            FileExistsError: the file exists already and `overwrite` is false.
         """
         return save_all([self], path, overwrite=overwrite)[0]
 
@@ -48,11 +48,11 @@ class Image:
         return PIL.Image.open(BytesIO(self.data))
 
     def as_html(self) -> str:
-        """Give an `<img>` tag that holds the whole picture."""
+        """Return an `<img>` tag that contains the whole picture."""
         text = base64.b64encode(self.data).decode()
         return f'<img width="{self.width}" height="{self.height}" src="data:{self.media_type};base64,{text}">'
 
-    # What a notebook calls to show a value.
+    # Notebooks call this to show a value.
     _repr_html_ = as_html
 
 
@@ -82,12 +82,12 @@ class Generation:
 
     Attributes:
         images: one or more pictures.
-        seed: the seed that drew the first of them: the one that was sent, else the one that the reply
-            names; None where there is neither (never -1).
+        seed: the seed of the first picture: the one that was sent, else the one in the reply; None where
+            there is neither (never -1).
         cost: what the call cost, in USD credits, where the reply says so (header `x-cost`; grade client).
         credits_remaining: what the account has left, in USD credits (header `x-remaining-credits`; page).
         generation_time: how long the service drew, in seconds (header `x-generation-time`; grade client).
-        request_id: the service's name for this call, to quote to its support (header `x-request-id`).
+        request_id: the service's id of this call, for its support (header `x-request-id`).
     """
 
     images: tuple[Image, ...]
@@ -109,12 +109,12 @@ class Generation:
         return self.images[0]
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
-        """Write every picture and give the paths; several are numbered (`panda-1.jpg`, `panda-2.jpg`).
+        """Write every picture and return the paths; several are numbered (`panda-1.jpg`, `panda-2.jpg`).
 
         Nothing is written unless every name is free or `overwrite` is true.
 
         Raises:
-            FileExistsError: a file is there already and `overwrite` is false.
+            FileExistsError: a file exists already and `overwrite` is false.
         """
         return save_all(self.images, path, overwrite=overwrite)
 
@@ -124,18 +124,19 @@ class Generation:
 
 def save_all(images: Sequence[Image], path: str | os.PathLike[str], *, overwrite: bool) -> list[Path]:
     targets = [
-        target_of(Path(path), image.media_type, number if len(images) > 1 else None)
+        target_path(Path(path), image.media_type, number if len(images) > 1 else None)
         for number, image in enumerate(images, start=1)
     ]
     taken = [target for target in targets if target.exists()]
     if taken and not overwrite:
-        raise FileExistsError(f"{taken[0]} is there already: choose another name, or pass overwrite=True")
+        raise FileExistsError(f"{taken[0]} exists already: choose another name, or pass overwrite=True")
     for image, target in zip(images, targets, strict=True):
         write_whole(image.data, target, overwrite=overwrite)
     return targets
 
 
-def target_of(path: Path, media_type: str, number: int | None) -> Path:
+def target_path(path: Path, media_type: str, number: int | None) -> Path:
+    """Return the path with the number, if any, and a suffix of the format."""
     suffixes = SUFFIXES[media_type]
     suffix = path.suffix if path.suffix.lower() in suffixes else ""
     stem = path.name.removesuffix(suffix) if suffix else path.name
@@ -144,7 +145,7 @@ def target_of(path: Path, media_type: str, number: int | None) -> Path:
 
 
 def write_whole(data: bytes, target: Path, *, overwrite: bool) -> None:
-    """Write beside the target first, then give it its name: a reader never sees half a file."""
+    """Write a file completely or not at all: first under another name beside it, then renamed."""
     beside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}")
     try:
         with beside.open("xb") as file:
@@ -152,13 +153,13 @@ def write_whole(data: bytes, target: Path, *, overwrite: bool) -> None:
         if overwrite:
             beside.replace(target)
         else:
-            _name_if_free(beside, target)
+            _rename_if_free(beside, target)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _name_if_free(beside: Path, target: Path) -> None:
-    """Rename only onto a free name: a link fails where the name is taken, a rename would replace it."""
+def _rename_if_free(beside: Path, target: Path) -> None:
+    """Rename, and fail where the name is taken: a link does, while a rename would replace the file."""
     try:
         target.hardlink_to(beside)
     except FileExistsError:

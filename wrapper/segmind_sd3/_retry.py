@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ._errors import APIError, InvalidRequest, RateLimited
 from ._public import public
-from ._text import shown
+from ._text import short_repr
 from ._wire import moment
 
 if TYPE_CHECKING:
@@ -48,15 +48,17 @@ class Retry:
     def __post_init__(self) -> None:
         if type(self.attempts) is not int or self.attempts < 1:
             allowed = "a whole number of at least 1, the first try"
-            raise InvalidRequest(f"attempts was {shown(self.attempts)}; allowed is {allowed}")
+            raise InvalidRequest(f"attempts was {short_repr(self.attempts)}; allowed is {allowed}")
         for name in ("backoff", "backoff_max", "rate_limit_max"):
             seconds = getattr(self, name)
             # A limit may be infinite; a ceiling is multiplied, and must be a number that a float holds.
             most = math.inf if name == "rate_limit_max" else sys.float_info.max
             if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= most:
-                raise InvalidRequest(f"{name} was {shown(seconds)}; allowed is a number of seconds from 0")
+                raise InvalidRequest(
+                    f"{name} was {short_repr(seconds)}; allowed is a number of seconds from 0"
+                )
         if not isinstance(cast("object", self.unknown), bool):
-            raise InvalidRequest(f"unknown was {shown(self.unknown)}; allowed is True or False")
+            raise InvalidRequest(f"unknown was {short_repr(self.unknown)}; allowed is True or False")
 
     def wait_after(
         self, error: SegmindError, attempt: int, uniform: Callable[[float, float], float]

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from ._addresses import is_loopback, is_public, is_this_machine, literal_address
 from ._environment import proxy_for, trusted_context
-from ._options import proxy_url_of
+from ._options import parse_proxy_url
 from ._url import URL
 from ._wire import clip
 
@@ -155,7 +155,7 @@ def _route(url: URL, proxy: str | None, verify: Verify, judge: Callable[[str], N
     port = url.port or (443 if url.scheme == "https" else 80)
     # Trusted certificates take 30 ms to load, and plain http to this machine needs none.
     context = _trusted(verify) if url.scheme == "https" else None
-    through = Proxy.from_url(proxy_url_of(by, "proxy"), partial(_trusted, verify)) if by else None
+    through = Proxy.from_url(parse_proxy_url(by, "proxy"), partial(_trusted, verify)) if by else None
     return Route(url.raw_host.decode("ascii"), port, context, through, judge)
 
 

@@ -14,12 +14,12 @@ from ._errors import InvalidRequest
 from ._events import Reporter
 from ._options import (
     BASE_URL,
-    base_url_of,
-    proxy_url_of,
-    retry_of,
-    seconds_of,
-    verify_of,
-    wrong_option,
+    check_base_url,
+    check_retry,
+    check_timeout,
+    check_verify,
+    invalid_option,
+    parse_proxy_url,
 )
 from ._routing import route_of_calls
 
@@ -85,7 +85,7 @@ def settings(
 ) -> Settings:
     """Check the options of a client.
 
-    `key` comes from `secrets_of`: the key with the headers of a gateway, or what is wrong with them.
+    `key` comes from `read_secrets`: the key with the headers of a gateway, or what is wrong with them.
 
     Raises:
         InvalidRequest: an option is wrong; it is named, with what was given and what is allowed.
@@ -95,9 +95,9 @@ def settings(
     # An empty variable is none; an empty argument is somebody's mistake, and must not reach the live service.
     if base_url is None:
         base_url = os.environ.get("SEGMIND_BASE_URL") or BASE_URL
-    base_url = base_url_of(base_url)
+    base_url = check_base_url(base_url)
     if proxy is not None:
-        proxy_host = proxy_url_of(proxy, "proxy").host
+        proxy_host = parse_proxy_url(proxy, "proxy").host
         if base_url.startswith("http:") and not is_this_machine(proxy_host):
             raise InvalidRequest(
                 f"the base URL is {base_url!r}, so the key would go through the proxy {proxy_host!r} "
@@ -105,20 +105,24 @@ def settings(
             )
     if transport is not None and not isinstance(transport, transport_type):
         allowed = f"an instance of httpx.{transport_type.__name__}, which this client needs"
-        raise wrong_option("transport", transport, allowed)
+        raise invalid_option("transport", transport, allowed)
     if not isinstance(cast("object", allow_private_image_urls), bool):
-        raise wrong_option("allow_private_image_urls", allow_private_image_urls, "True or False")
+        raise invalid_option("allow_private_image_urls", allow_private_image_urls, "True or False")
     if type(max_connections) is not int or max_connections < 1:
-        raise wrong_option("max_connections", max_connections, "a whole number of at least 1")
-    if on_event is not None and (not callable(on_event) or iscoroutinefunction(on_event)):
-        raise wrong_option("on_event", on_event, "a function that is called with each event, without await")
+        raise invalid_option("max_connections", max_connections, "a whole number of at least 1")
+    if on_event is not None and (
+        not callable(on_event)
+        or iscoroutinefunction(on_event)
+        or iscoroutinefunction(type(on_event).__call__)
+    ):
+        raise invalid_option("on_event", on_event, "a function that is called with each event, without await")
     return Settings(
         key,
         base_url,
-        seconds_of(timeout),
-        retry_of(retry),
+        check_timeout(timeout),
+        check_retry(retry),
         proxy and proxy.strip(),
-        verify_of(verify),
+        check_verify(verify),
         allow_private_image_urls,
         max_connections,
         on_event,
@@ -131,5 +135,5 @@ def changed(old: Settings, key: Key | InvalidRequest, timeout: float | None, ret
         raise key
     if key is not old.key:
         key = key.with_headers_of(old.key)
-    seconds = old.timeout if timeout is None else seconds_of(timeout)
-    return replace(old, key=key, timeout=seconds, retry=old.retry if retry is None else retry_of(retry))
+    seconds = old.timeout if timeout is None else check_timeout(timeout)
+    return replace(old, key=key, timeout=seconds, retry=old.retry if retry is None else check_retry(retry))

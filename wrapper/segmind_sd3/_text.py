@@ -1,4 +1,4 @@
-"""Text for people: values in error messages, and text from outside on a terminal."""
+"""Text that is safe to show: values in error messages, and text from outside on a terminal."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import reprlib
 
 
 def printable(text: str, limit: int | None = None) -> str:
-    r"""Give a text in which nothing steers a terminal: at most `limit` characters, the rest is an ellipsis.
+    r"""Return the text without anything that a terminal obeys, cut with an ellipsis to `limit` characters.
 
     Every character that does not print (control characters, bidirectional overrides, line separators, lone
-    surrogates) is written as its escape, such as `\x1b`. Line feeds and tabs stay.
+    surrogates) becomes its escape, such as `\x1b`. Line feeds and tabs stay.
     """
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
@@ -21,8 +21,8 @@ def printable(text: str, limit: int | None = None) -> str:
     )
 
 
-def shown(value: object) -> str:
-    """Show a value in an error message: short, on one line, and whatever the value's own code does."""
+def short_repr(value: object) -> str:
+    """Return a short repr on one line for an error message, even where the value's own repr fails."""
     try:
         if isinstance(value, (bytes, bytearray)):
             return f"{len(value)} bytes"

@@ -86,16 +86,13 @@ class Sender:
     """Sends by connections of our own. They may be shared by threads."""
 
     def __init__(self, route: Callable[[], Route], limit: int) -> None:
-        self._route = route
-        self._limit = limit
-        self._pool: Pool | None = None
+        self._pool = Pool(route, limit)
 
     def send(self, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
         """Send a request once."""
-        incoming, fault, pool = Incoming.unsent(largest), None, None
+        incoming, fault, pool = Incoming.unsent(largest), None, self._pool
+        route = pool.route
         try:
-            # Made at the first call, since to load trusted certificates takes a while.
-            pool = self._pool = self._pool or Pool(self._route(), self._limit)
             connection = self._take(pool, deadline)
             try:
                 carry(connection, request, key, incoming, deadline)
@@ -105,7 +102,7 @@ class Sender:
             if is_the_callers(error):
                 raise
             fault = error
-        return event_of(incoming, deadline, fault, pool and pool.route)
+        return event_of(incoming, deadline, fault, route)
 
     def _take(self, pool: Pool, deadline: Deadline) -> Connection:
         while (connection := pool.take()) is None:
@@ -114,8 +111,7 @@ class Sender:
         return connection
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.close()
+        self._pool.close()
 
 
 def carry(
@@ -162,7 +158,7 @@ def _socket_of(connection: Connection) -> socket.socket:
 class _LoopPool:
     """The connections of one event loop, and the calls that are under way on it."""
 
-    def __init__(self, route: Route, limit: int) -> None:
+    def __init__(self, route: Callable[[], Route], limit: int) -> None:
         self.pool = Pool(route, limit)
         self.free = anyio.Semaphore(limit, fast_acquire=True)
         self.calls: set[anyio.CancelScope] = set()
@@ -177,17 +173,18 @@ class AsyncSender:
     """Sends by connections of our own, on asyncio and on trio."""
 
     def __init__(self, route: Callable[[], Route], limit: int) -> None:
-        self._pools: PerLoop[_LoopPool] = PerLoop(lambda: _LoopPool(route(), limit))
+        self._pools: PerLoop[_LoopPool] = PerLoop(lambda: _LoopPool(route, limit))
 
     async def send(self, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
         """Send a request once."""
         incoming, fault = Incoming.unsent(largest), None
         mine = await self._pools.current()
+        route = mine.pool.route
         with anyio.CancelScope(deadline=anyio.current_time() + deadline.left()) as scope:
             mine.calls.add(scope)
             try:
                 async with mine.free:
-                    connection = mine.pool.take() or new_connection(mine.pool.route)
+                    connection = mine.pool.take() or new_connection(route)
                     try:
                         await carry_async(connection, request, key, incoming)
                     finally:
@@ -200,7 +197,7 @@ class AsyncSender:
                 mine.calls.discard(scope)
         if scope.cancelled_caught:
             fault = deadline.fault() or DeadlineOver()
-        return event_of(incoming, deadline, fault, mine.pool.route)
+        return event_of(incoming, deadline, fault, route)
 
     async def aclose(self) -> None:
         await self._pools.aclose()

@@ -1,8 +1,7 @@
-"""What is asked for, checked against the contract before anything is sent or paid.
+"""Check the parameters of a call against the contract, before anything is sent or paid.
 
-Every bound here comes from the generated table `OPERATIONS`; none is written down in this file. Whatever
-object is passed, the answer is a body that JSON can say, or one `InvalidRequest` that names every parameter
-that is wrong at once.
+Every bound comes from the generated table `OPERATIONS`; this file contains none. Whatever objects are passed,
+the result is a body that JSON can represent, or one `InvalidRequest` that names every wrong parameter.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
 
-from . import _image_input as images
 from . import _quirks as quirks
 from ._errors import InvalidRequest, Problem
-from ._text import shown
+from ._image_input import ALLOWED, NotAnImage, encode_image
+from ._text import short_repr
 from ._url import URL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from segmind_sd3_api.parameters import Operation, Parameter
 
@@ -33,67 +32,73 @@ Body = dict[str, Any]
 
 _SYSTEM_RANDOM: Final = random.SystemRandom()
 
-_DEEPEST: Final = 64
-"""How many levels `extra` may nest: what is encoded here must not meet the stack's limit further down."""
+_MAX_EXTRA_DEPTH: Final = 64
+"""How many levels `extra` may nest, so that no later step meets Python's recursion limit."""
 
 
-def operation_of(operation_id: str) -> Operation:
+def find_operation(operation_id: str) -> Operation:
+    """Return the operation of that name.
+
+    Raises:
+        InvalidRequest: there is none.
+    """
     try:
         return OPERATIONS[operation_id]
     except Exception:  # noqa: BLE001 - a hash may raise anything
-        known = ", ".join(OPERATIONS)
-        raise InvalidRequest(f"there is no endpoint {shown(operation_id)}; there are {known}") from None
+        names = ", ".join(OPERATIONS)
+        raise InvalidRequest(f"there is no endpoint {short_repr(operation_id)}; there are {names}") from None
 
 
-def checked(operation: Operation, params: Mapping[str, Any]) -> Body:
-    """Give the body that the parameters ask for, in the page's order, `extra` last and unchecked.
+def build_body(operation: Operation, parameters: Mapping[str, Any]) -> Body:
+    """Return the JSON body of a call: its parameters in the page's order, then `extra`, which is not checked.
 
-    An image that is a URL stands in it as an `URL`, still to be fetched.
+    An image that was given as a URL is a `URL` in it, and still has to be fetched.
 
     Raises:
-        InvalidRequest: naming every parameter that is wrong, what was given and what is allowed.
+        InvalidRequest: it names every wrong parameter, what was given and what is allowed.
     """
-    given = {name: value for name, value in params.items() if value is not None}
+    given = {name: value for name, value in parameters.items() if value is not None}
     problems: dict[str, Problem] = {}
     body: Body = {}
     extra: Body = {}
     try:
         if "extra" in given:
-            extra = _extra(given.pop("extra"))
-    except Wrong as wrong:
-        problems["extra"] = Problem("extra", wrong.given, wrong.advice)
+            extra = _check_extra(given.pop("extra"))
+    except InvalidValue as invalid:
+        problems["extra"] = Problem("extra", invalid.given, invalid.advice)
 
-    for name, known in operation.parameters.items():
+    for name, parameter in operation.parameters.items():
         try:
             if name in given:
-                body[name] = _value(known, given[name])
+                body[name] = _check_value(parameter, given[name])
             elif name not in extra:
-                body |= _unsaid(known)
-        except Wrong as wrong:
-            problems[name] = Problem(name, wrong.given, wrong.advice)
-        except Exception as error:  # noqa: BLE001 - any code may hide behind an object's methods
-            hidden = f"got {shown(given.pop(name))}, whose own code raised {_name_of(error)}"
-            problems[name] = Problem(name, hidden, _allowed(known))
+                body |= _default(parameter)
+        except InvalidValue as invalid:
+            problems[name] = Problem(name, invalid.given, invalid.advice)
+        except Exception as error:  # noqa: BLE001 - an object's methods may raise anything
+            reason = f"got {short_repr(given.pop(name))}, whose own code raised {_type_name(error)}"
+            problems[name] = Problem(name, reason, _describe_allowed(parameter))
 
-    # What was taken stands here as it will be sent; what was not may raise, and has its problem already.
-    asked = {name: body.get(name, value) for name, value in given.items()}
+    # A checked value is looked at as it will be sent. Any other may raise, and has its problem already.
+    as_sent = {name: body.get(name, value) for name, value in given.items()}
     with suppress(Exception):
-        problems.update((problem.parameter, problem) for problem in quirks.refusals(operation, asked))
-    problems |= {name: _unknown(name, operation) for name in given if name not in operation.parameters}
+        problems.update((problem.parameter, problem) for problem in quirks.find_problems(operation, as_sent))
+    problems |= {name: _unknown_name(name, operation) for name in given if name not in operation.parameters}
     if problems:
-        raise refusal(operation, problems.values())
-    return quirks.completed(operation, {**body, **extra})
+        # A path or a name may contain a lone surrogate, which no terminal can print.
+        lines = "\n".join(f"  {problem}" for problem in problems.values())
+        text = lines.encode("utf-8", "backslashreplace").decode()
+        raise InvalidRequest(f"{operation.operation_id} was not sent:\n{text}", tuple(problems.values()))
+    return quirks.complete_body(operation, {**body, **extra})
 
 
-def refusal(operation: Operation, problems: Iterable[Problem]) -> InvalidRequest:
-    found = tuple(problems)
-    # A path or a name may hold what no terminal can print.
-    lines = "\n".join(f"  {problem}" for problem in found).encode("utf-8", "backslashreplace").decode()
-    return InvalidRequest(f"{operation.operation_id} was not sent:\n{lines}", found)
+def image_urls(body: Body) -> list[tuple[str, URL]]:
+    """Return the name and the URL of each image that still has to be fetched."""
+    return [(name, value) for name, value in body.items() if isinstance(value, URL)]
 
 
-class Wrong(Exception):
-    """A value that is not allowed: what was given, and what to give instead."""
+class InvalidValue(Exception):
+    """A value is not allowed: what was given, and what to give instead."""
 
     def __init__(self, given: str, advice: str) -> None:
         super().__init__(given)
@@ -101,116 +106,118 @@ class Wrong(Exception):
         self.advice = advice
 
 
-def _unsaid(known: Parameter) -> Body:
-    """Give what is sent for a parameter that was not given."""
-    match known.sdk_default:
+def _default(parameter: Parameter) -> Body:
+    """Return what is sent for a parameter that was not given."""
+    match parameter.sdk_default:
         case Random(low=low, high=high):
-            # From the system, so that a program that seeds `random` does not draw one picture for ever.
-            return {known.name: _SYSTEM_RANDOM.randint(low, high)}
-        case _ if known.sdk_default is not NO_DEFAULT:
-            return {known.name: known.sdk_default}
-        case _ if known.required:
-            raise Wrong("missing", _allowed(known))
+            # From the system: a program that seeds `random` must not get the same picture each time.
+            return {parameter.name: _SYSTEM_RANDOM.randint(low, high)}
+        case _ if parameter.sdk_default is not NO_DEFAULT:
+            return {parameter.name: parameter.sdk_default}
+        case _ if parameter.required:
+            raise InvalidValue("missing", _describe_allowed(parameter))
         case _:
             return {}
 
 
-def _value(known: Parameter, value: Any) -> object:
-    match known.kind:
+def _check_value(parameter: Parameter, value: Any) -> object:
+    match parameter.kind:
         case "integer":
-            return _bounded(known, _integer(known, value), value)
+            return _check_bounds(parameter, _check_integer(parameter, value), value)
         case "number":
-            return _bounded(known, _number(known, value), value)
+            return _check_bounds(parameter, _check_number(parameter, value), value)
         case "boolean":
             if value is True or value is False:
                 return value
-            raise Wrong(f"got {shown(value)}", _allowed(known))
+            raise _not_allowed(parameter, value)
         case "string":
-            return _string(known, value)
+            return _check_string(parameter, value)
         case "image":
             try:
-                return images.encoded(value)
-            except images.NotAnImage as wrong:
-                raise Wrong(str(wrong), wrong.advice) from None
+                return encode_image(value)
+            except NotAnImage as wrong:
+                raise InvalidValue(str(wrong), wrong.advice) from None
 
 
-def _has(value: object, method: str) -> bool:
-    # Asked of the type, as Python itself does: an instance may claim anything.
+def _not_allowed(parameter: Parameter, value: object) -> InvalidValue:
+    return InvalidValue(f"got {short_repr(value)}", _describe_allowed(parameter))
+
+
+def _has_method(value: object, method: str) -> bool:
+    # Looked up on the type, as Python itself does: an instance may claim anything.
     return hasattr(type(value), method)
 
 
-def _integer(known: Parameter, value: Any) -> int:
-    if isinstance(value, bool) or not _has(value, "__index__"):
-        raise Wrong(f"got {shown(value)}", _allowed(known))
-    return _sayable(int(operator.index(value)), known)
-
-
-def _number(known: Parameter, value: Any) -> float:
-    if _has(value, "__index__"):
-        whole = _integer(known, value)
-        if abs(whole) > sys.float_info.max:
-            raise Wrong("got a number of hundreds of digits", _allowed(known))
-        return whole
-    if not _has(value, "__float__"):
-        raise Wrong(f"got {shown(value)}", _allowed(known))
-    number = float(value)
-    if not math.isfinite(number):
-        raise Wrong(f"got {number}", _allowed(known))
-    return number
-
-
-def _sayable(number: int, known: Parameter) -> int:
+def _check_integer(parameter: Parameter, value: Any) -> int:
+    if isinstance(value, bool) or not _has_method(value, "__index__"):
+        raise _not_allowed(parameter, value)
+    number = int(operator.index(value))
     try:
         str(number)
     except ValueError:
-        raise Wrong("got a number of thousands of digits", _allowed(known)) from None
+        raise InvalidValue("got a number of thousands of digits", _describe_allowed(parameter)) from None
     return number
 
 
-def _string(known: Parameter, value: Any) -> str:
+def _check_number(parameter: Parameter, value: Any) -> float:
+    if _has_method(value, "__index__"):
+        integer = _check_integer(parameter, value)
+        if abs(integer) > sys.float_info.max:
+            raise InvalidValue("got a number of hundreds of digits", _describe_allowed(parameter))
+        return integer
+    if not _has_method(value, "__float__"):
+        raise _not_allowed(parameter, value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise _not_allowed(parameter, number)
+    return number
+
+
+def _check_string(parameter: Parameter, value: Any) -> str:
     if not isinstance(value, str):
-        raise Wrong(f"got {shown(value)}", _allowed(known))
+        raise _not_allowed(parameter, value)
     text = str.__str__(value)
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Wrong(f"got {shown(text)}", "a lone surrogate can't be sent: pass whole characters") from None
-    if known.closed and text not in known.known_values:
-        advice = f'{_allowed(known)} (to send it all the same: extra={{"{known.name}": {shown(text)}}})'
-        raise Wrong(f"got {shown(text)}", advice)
+        advice = "a lone surrogate can't be sent: pass whole characters"
+        raise InvalidValue(f"got {short_repr(text)}", advice) from None
+    if parameter.closed and text not in parameter.known_values:
+        invalid = _not_allowed(parameter, text)
+        invalid.advice += f' (to send it all the same: extra={{"{parameter.name}": {short_repr(text)}}})'
+        raise invalid
     return text
 
 
-def _bounded(known: Parameter, number: float, value: object) -> float:
-    below = known.minimum is not None and number < known.minimum
-    above = known.maximum is not None and number > known.maximum
-    odd = known.multiple_of is not None and not below and not above and number % known.multiple_of != 0
-    if not (below or above or odd):
+def _check_bounds(parameter: Parameter, number: float, value: object) -> float:
+    below = parameter.minimum is not None and number < parameter.minimum
+    above = parameter.maximum is not None and number > parameter.maximum
+    if not (below or above or (parameter.multiple_of is not None and number % parameter.multiple_of != 0)):
         return number
-    advice = _allowed(known)
-    if number == known.documented_default:
-        advice += (
+    invalid = _not_allowed(parameter, value)
+    if number == parameter.documented_default:
+        invalid.advice += (
             f". {number} is the page's own default, outside of its own bounds: "
-            f'to send it all the same, pass extra={{"{known.name}": {number}}}'
+            f'to send it all the same, pass extra={{"{parameter.name}": {number}}}'
         )
-    raise Wrong(f"got {shown(value)}", advice)
+    raise invalid
 
 
-def _allowed(known: Parameter) -> str:
-    if known.closed:
-        return f"allowed is one of {', '.join(map(repr, known.known_values))}"
+def _describe_allowed(parameter: Parameter) -> str:
+    if parameter.closed:
+        return f"allowed is one of {', '.join(map(repr, parameter.known_values))}"
     kinds = {
         "integer": "a whole number",
         "number": "a number",
         "string": "a str",
         "boolean": "True or False",
-        "image": images.ALLOWED,
+        "image": ALLOWED,
     }
-    return f"allowed is {kinds[known.kind]}{range_of(known)}"
+    return f"allowed is {kinds[parameter.kind]}{describe_range(parameter)}"
 
 
-def range_of(known: Parameter) -> str:
-    low, high = known.minimum, known.maximum
+def describe_range(parameter: Parameter) -> str:
+    low, high = parameter.minimum, parameter.maximum
     if low is not None and high is not None:
         text = f" from {low} to {high}"
     elif low is not None:
@@ -219,35 +226,35 @@ def range_of(known: Parameter) -> str:
         text = f" of at most {high}"
     else:
         text = ""
-    return text + (f" in multiples of {known.multiple_of}" if known.multiple_of else "")
+    return text + (f" in multiples of {parameter.multiple_of}" if parameter.multiple_of else "")
 
 
-def _unknown(name: str, operation: Operation) -> Problem:
-    public = [name for name, known in operation.parameters.items() if not known.hidden]
+def _unknown_name(name: str, operation: Operation) -> Problem:
+    public = [name for name, parameter in operation.parameters.items() if not parameter.hidden]
     close = get_close_matches(name, [*public, "extra"], n=1)
     advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(public)}"
     return Problem(name, "unknown", f"{advice} (to send it all the same: extra={{{name!r}: …}})")
 
 
-def _extra(extra: Any) -> Body:
+def _check_extra(extra: Any) -> Body:
     try:
-        return _plain(extra)
+        return _json_copy(extra)
     except Exception as error:  # noqa: BLE001 - as above
-        allowed = "allowed is a mapping of names to what JSON can say"
-        raise Wrong(f"got {shown(extra)}", f"{allowed} ({_name_of(error)})") from None
+        allowed = "allowed is a mapping of names to JSON values"
+        raise InvalidValue(f"got {short_repr(extra)}", f"{allowed} ({_type_name(error)})") from None
 
 
-def _plain(extra: Any) -> Body:
-    """Give a copy of `extra` as JSON will say it, or raise whatever shows that it can't."""
+def _json_copy(extra: Any) -> Body:
+    """Return a copy of `extra` as JSON represents it; raise any exception where it can't."""
     pairs = dict(extra)
     if not all(isinstance(name, str) for name in pairs):
         raise TypeError("a name is no str")
     text = json.dumps(pairs, allow_nan=False, ensure_ascii=False)
     text.encode()
-    plain = cast("Body", json.loads(text))
-    if _nests_deeper(plain, _DEEPEST):
+    copy = cast("Body", json.loads(text))
+    if _nests_deeper(copy, _MAX_EXTRA_DEPTH):
         raise RecursionError
-    return plain
+    return copy
 
 
 def _nests_deeper(value: object, levels: int) -> bool:
@@ -258,11 +265,6 @@ def _nests_deeper(value: object, levels: int) -> bool:
     return levels == 0 or any(_nests_deeper(each, levels - 1) for each in cast("list[object]", value))
 
 
-def pending(body: Body) -> list[tuple[str, URL]]:
-    """Give the images of a body that are still to be fetched."""
-    return [(name, value) for name, value in body.items() if isinstance(value, URL)]
-
-
-def _name_of(error: Exception) -> str:
-    # Asked of `type` itself: a metaclass may have another answer, or raise.
+def _type_name(error: Exception) -> str:
+    # From `type` itself: a metaclass may return another name, or raise.
     return type.__dict__["__name__"].__get__(type(error))

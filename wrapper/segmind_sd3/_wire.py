@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
-from ._limits import MAX_TEXT
+from ._limits import MAX_DECODED_FLOOR, MAX_DECODED_RATIO, MAX_TEXT, MIB
+from ._version import USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Headers = list[tuple[bytes, bytes]]
+
+SENT_HEADERS: Final = [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
+"""What every request sends. Pictures gain nothing by compression: none is asked for."""
 
 _SECRET: Final = 12
 """Characters from which on a word of a gateway's header is taken for a secret, and redacted."""
@@ -60,6 +65,9 @@ class Failure:
     partial: Reply | None = None
 
 
+PACKED: Final = ("gzip", "x-gzip", "deflate")
+"""The content encodings that are undone, though none is asked for."""
+
 _SMALL: Final = 4096
 """Pieces below this size are put together, so that a body of tiny chunks takes no more memory than others."""
 
@@ -84,6 +92,8 @@ class Incoming:
         self.size = 0
         self._pieces: list[bytes] = []
         self._limit = limit
+        self._decoder: Any = None
+        self._decoded = 0
 
     @classmethod
     def unsent(cls, limit: Callable[[Incoming], int]) -> Incoming:
@@ -97,6 +107,8 @@ class Incoming:
         for name, value in headers:
             text, before = value.decode("latin-1"), self.headers.get(key := name.lower().decode("latin-1"))
             self.headers[key] = text if before is None else f"{before}, {text}"
+        if self.headers.get("content-encoding", "").rpartition(",")[2].strip().lower() in PACKED:
+            self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
 
     def add(self, data: bytes) -> bool:
         """Take a piece of the body, and return whether more is wanted."""
@@ -105,8 +117,20 @@ class Incoming:
         else:
             self._pieces.append(data)
         self.size += len(data)
-        self.overflowed = self.size > self._limit(self)
+        self.overflowed = self.size > self._limit(self) or self._is_a_bomb(data)
         return not self.overflowed
+
+    def _is_a_bomb(self, data: bytes) -> bool:
+        """Return whether what came decodes to far more than a picture would."""
+        most = max(MAX_DECODED_FLOOR, MAX_DECODED_RATIO * self.size)
+        while self._decoder is not None and data and self._decoded <= most:
+            try:
+                self._decoded += len(self._decoder.decompress(data, MIB))
+            except zlib.error:  # it is marked wrongly
+                self._decoder = None
+            else:
+                data = self._decoder.unconsumed_tail
+        return self._decoded > most
 
     def start(self) -> bytes:
         """Return the first bytes of the body, as many as tell a picture from all else."""

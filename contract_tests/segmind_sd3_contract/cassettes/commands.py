@@ -16,7 +16,7 @@ import click
 from rich.progress import track
 from rich.table import Table
 from segmind_sd3 import InvalidRequest
-from segmind_sd3._options import BASE_URL, base_url_of, key_of
+from segmind_sd3._options import BASE_URL, check_base_url, read_key
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes import live, recording
@@ -106,11 +106,11 @@ def _record_reference(only: str) -> None:
 
 
 def _record_live(only: str, *, yes: bool, overwrite: bool, pause: float) -> None:
-    key = key_of(None)
+    key = read_key(None)
     if isinstance(key, InvalidRequest):
         raise Failed(f"--live: {str(key).removesuffix(', or pass api_key=')}.")
     try:
-        target = live.Target(base_url_of(os.environ.get("SEGMIND_BASE_URL") or BASE_URL), key.reveal())
+        target = live.Target(check_base_url(os.environ.get("SEGMIND_BASE_URL") or BASE_URL), key.reveal())
     except InvalidRequest as wrong:
         raise Failed(str(wrong)) from None
     folder = target.folder(FOLDER)

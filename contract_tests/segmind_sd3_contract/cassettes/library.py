@@ -206,7 +206,7 @@ def shows(quirk: Quirk, exchange: Recorded) -> bool:
     match quirk.kind:
         case "repair":
             return exchange.status == 200 and quirk.function(exchange.reply) != exchange.reply
-        case "reading":
+        case "diagnosis":
             fault = Fault(rule_for(exchange.status).error, "", None)
             return quirk.function(exchange.reply, fault) != fault
         case _:

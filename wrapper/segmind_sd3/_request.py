@@ -1,0 +1,83 @@
+"""A checked body, or a call that somebody prepared, becomes the request that sends it, byte for byte."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from segmind_sd3_api.calls import CALLS
+
+from ._errors import InvalidRequest
+from ._prepared import Prepared
+from ._url import URL, InvalidURL
+from ._validation import find_operation
+from ._wire import SENT_HEADERS, Request
+
+
+def prepare(base_url: str, operation: str, body: dict[str, Any]) -> tuple[Prepared, Request]:
+    """Return a call that is complete, and the request that sends it to a base URL."""
+    generated = CALLS[operation].request(body)
+    content = json.dumps(
+        generated["json"], ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    ).encode()
+    prepared = Prepared(operation, base_url + generated["url"], content)
+    return prepared, _request(prepared, generated)
+
+
+def request_of(base_url: str, prepared: Prepared) -> Request:
+    """Return the request that sends a prepared call, which may have been made by hand.
+
+    Raises:
+        InvalidRequest: it can't be sent as it stands.
+    """
+    scheme, _, rest = base_url.partition("://")
+    start = f"{scheme}://{rest.partition('/')[0]}/"
+    if not _is_sent_unchanged(prepared.url, start):
+        raise InvalidRequest(
+            f"the prepared call's url can't be sent as it stands: allowed is one that begins with {start}, "
+            "percent-encoded, without dot segments or a fragment"
+        )
+    operation = find_operation(prepared.operation).operation_id
+    try:
+        content: Any = prepared.content
+        body: Any = prepared.body
+        if not isinstance(content, bytes) or not isinstance(body, dict):
+            raise TypeError(f"a {type(body).__name__} in {type(content).__name__}")
+        generated = CALLS[operation].request(cast("dict[str, Any]", body))
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
+        raise InvalidRequest(
+            f"the prepared call's content is no JSON object, in bytes, with what {operation} requires "
+            f"({type(wrong).__name__}: {wrong}): make it with client.prepare()"
+        ) from None
+    return _request(prepared, generated)
+
+
+def _is_sent_unchanged(url: Any, start: str) -> bool:
+    """Return whether a URL leads to an origin, and httpx, by which it may be sent, would not change it."""
+    try:
+        return isinstance(url, str) and url.startswith(start) and "#" not in url and str(URL(url)) == url
+    except InvalidURL:
+        return False
+
+
+def _request(prepared: Prepared, generated: dict[str, Any]) -> Request:
+    headers = [(name.lower().encode(), value.encode()) for name, value in generated["headers"].items()]
+    headers += [*SENT_HEADERS, (b"content-length", str(len(prepared.content)).encode())]
+    method = generated["method"].upper().encode()
+    return Request(method, _target(prepared.url), headers, prepared.content)
+
+
+def credits_request(base_url: str) -> tuple[str, Request]:
+    """Return the request for the account's balance (evidence: vendor), and its address."""
+    url = f"{base_url}/v1/get-user-credits"
+    return url, Request(b"GET", _target(url), SENT_HEADERS)
+
+
+def _target(url: str) -> bytes:
+    return b"/" + url.split("/", 3)[3].encode()
+
+
+def seed_of(body: dict[str, Any]) -> int | None:
+    """Return the seed that a body sends, where it is one."""
+    seed = body.get("seed")
+    return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
