@@ -324,7 +324,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
         (UnusableReply, OutcomeUnknown),
         True,
         1,
-        {"deadline": 20.0, "large": True},
+        {"deadline": 20.0, "large": True, "routes": ("direct",)},
     ),
     # A 200, and no picture.
     (

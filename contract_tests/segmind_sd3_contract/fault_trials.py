@@ -237,7 +237,7 @@ def _kept(row: Row, way: Way, ended: Generation | SegmindError) -> bool:
     if isinstance(ended, Generation):
         return all(any(_holds(reading, image.data) for reading in readings) for image in ended.images)
     if row.on_the_wire and not way.own:  # what the other library made of it, and how far it got, is not known
-        return any(reading.startswith(body) for reading in readings)
+        return any(reading.startswith(body) for reading in (answer.body, *_decoded(answer.body)))
     if answer.delivery is not None and answer.delivery.then == "drip":
         return answer.body.startswith(body)
     return body in readings
