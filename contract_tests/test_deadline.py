@@ -110,7 +110,7 @@ SERVERS: dict[str, tuple[Server, End]] = {
     "drips its body": (at(dripping(PROMISED)), PAID),
     "drips its body over TLS": (at(dripping(PROMISED), tls=certified("127.0.0.1")), PAID),
     "stalls in the body of an error": (
-        at(stalling(reply(500, b"no", content_length="9"))),
+        at(stalling(reply(500, b"Internal Server Error!", content_length="99"))),
         End(ServerError, billed=False, late=False),
     ),
     # The deadline ends a wait: the error is the one that was waited on.

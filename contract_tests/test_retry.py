@@ -213,3 +213,34 @@ def test_where_nobody_listens_every_attempt_fails_and_nothing_was_billed(driver:
     with refusing() as url, pytest.raises(ConnectionFailed, match="Nothing was sent") as raised:
         draw(driver, url, retry=AT_ONCE)
     assert raised.value.billed is False
+
+
+BROKEN_OFF = {
+    "before its body": reply(429, b"", content_length="9"),
+    "after four bytes": reply(429, b"\x89PNG", content_length="99"),
+    "in JSON": reply(429, b'{"image": "iVBORw0KGgo', content_length="999", content_type="application/json"),
+    "in an image": reply(429, b"x" * 99, content_length="999", content_type="image/png"),
+    "in what is compressed": reply(429, b"x" * 99, content_length="999", content_encoding="gzip"),
+}
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("answer", BROKEN_OFF.values(), ids=BROKEN_OFF)
+def test_a_refusal_that_breaks_off_may_have_held_a_picture_and_is_not_sent_again(
+    answer: bytes, driver: Driver
+):
+    with serving(hanging_up(answer)) as peer:
+        with pytest.raises(SegmindError) as raised:
+            draw(driver, peer.url, retry=AT_ONCE)
+        assert raised.value.billed is not False
+        assert posts(peer) == 1
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_refusal_that_breaks_off_in_plain_text_held_no_picture(driver: Driver):
+    answer = reply(429, b"Too many requests: wait a minute", content_length="999")
+    with serving(hanging_up(answer)) as peer:
+        with pytest.raises(RateLimited) as raised:
+            draw(driver, peer.url, retry=AT_ONCE)
+        assert raised.value.billed is False
+        assert posts(peer) == AT_ONCE.attempts

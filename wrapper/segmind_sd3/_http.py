@@ -19,6 +19,7 @@ import os
 import select
 import socket
 import ssl
+import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from math import ceil
@@ -83,6 +84,16 @@ def _socket_options() -> Iterator[tuple[int, int, int]]:
             yield socket.IPPROTO_TCP, option, value
 
 
+_tls_in_use: Final = threading.RLock()
+"""Held during each call of OpenSSL, and by whoever forks: a child would inherit the locks of a call that
+another thread is in, and wait for them for ever."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_tls_in_use.acquire, after_in_parent=_tls_in_use.release, after_in_child=_tls_in_use.release
+    )
+
+
 class _Tls:
     """TLS of one connection, without I/O: bytes in, bytes out."""
 
@@ -94,13 +105,15 @@ class _Tls:
     def handshake(self) -> bool:
         """Go on with the handshake, and return whether it is done."""
         try:
-            self._object.do_handshake()
+            with _tls_in_use:
+                self._object.do_handshake()
         except ssl.SSLWantReadError:
             return False
         return True
 
     def encrypt(self, data: bytes | memoryview) -> bytes:
-        self._object.write(data)
+        with _tls_in_use:
+            self._object.write(data)
         return self.outgoing()
 
     def outgoing(self) -> bytes:
@@ -115,8 +128,9 @@ class _Tls:
     def decrypt(self) -> bytes:
         pieces: list[bytes] = []
         try:
-            while piece := self._object.read(PIECE):
-                pieces.append(piece)
+            with _tls_in_use:
+                while piece := self._object.read(PIECE):
+                    pieces.append(piece)
             self.ended = True
         except ssl.SSLWantReadError:
             pass

@@ -130,7 +130,7 @@ def _error_from_refusal(
         advice = f"It was billed all the same. {KEPT}"
         fault = replace(fault, text=clip(fault.text, 80), billed=True, retryable=False, advice=advice)
     elif _may_be_a_picture(reply):
-        fault = replace(fault, billed=None, retryable=False, advice=f"It broke off. {KEPT}")
+        fault = replace(fault, billed=None, retryable=None, advice=f"It broke off. {KEPT}")
     elif fault.billed is None:
         fault = replace(fault, advice=f"The call may have been billed. {fault.advice}".rstrip())
     return error_from(fault, reply, key)
@@ -138,12 +138,20 @@ def _error_from_refusal(
 
 def _may_be_a_picture(reply: Reply) -> bool:
     """Return whether a refusal broke off before it could be seen that it holds no picture."""
-    is_image = reply.headers.get("content-type", "").lower().startswith("image/")
-    return not reply.complete and (not reply.body or is_image or _names_an_image(reply.body))
+    start = reply.body[:64].lstrip()
+    named = reply.headers.get("content-type", "").lower().startswith("image/")
+    is_plain_text = len(start) >= _TELLING and start[:1] not in (b"{", b"[") and not sniff(reply.body)
+    return not reply.complete and not (
+        is_plain_text and not named and "content-encoding" not in reply.headers
+    )
+
+
+_TELLING: Final = 16
+"""How many bytes tell a picture, or JSON that may hold one, from other text."""
 
 
 def _names_an_image(start: bytes) -> bool:
-    return start[:64].lstrip().startswith(b'{"image')
+    return start.lstrip()[:1] == b"{" and b'"image' in start
 
 
 def error_from(fault: Fault, reply: Reply, key: Key) -> APIError | OutcomeUnknown:

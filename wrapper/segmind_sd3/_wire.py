@@ -73,6 +73,10 @@ _SMALL: Final = 4096
 """Pieces below this size are put together, so that a body of tiny chunks takes no more memory than others."""
 
 
+_START: Final = 1024
+"""How many bytes of a body are its start: JSON may name other things before its picture."""
+
+
 class Incoming:
     """What came of a reply so far. It may still be cut short by whoever reads it.
 
@@ -134,11 +138,11 @@ class Incoming:
         return self._decoded > most
 
     def start(self) -> bytes:
-        """Return the first bytes of the body, as many as tell a picture from all else."""
+        """Return the first bytes of the body, as many as tell a picture, or JSON with one, from all else."""
         start = b""
         for piece in self._pieces:
-            start += piece[:64]
-            if len(start) >= 64:
+            start += piece[:_START]
+            if len(start) >= _START:
                 break
         return start
 
