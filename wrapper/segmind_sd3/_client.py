@@ -31,7 +31,7 @@ N = TypeVar("N", Network, AsyncNetwork)
 
 
 def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
-    """Say that an endpoint goes, at the caller's own line: so many frames above whoever asks."""
+    """Warn that the vendor retires an endpoint, at the caller's own line: so many frames above this one."""
     if operation.deprecated:
         warnings.warn(
             f"{operation.operation_id} is deprecated: the vendor retires its endpoint. See {operation.page}",

@@ -53,7 +53,7 @@ def allow_all(_address: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy: its address, what its certificate is judged by, and the header with its credentials."""
+    """An HTTP proxy: its address, the TLS that verifies it, and the header with its credentials."""
 
     host: str
     port: int
@@ -80,7 +80,7 @@ class Route:
     Attributes:
         host: the host's name or address, without brackets.
         port: its port.
-        context: what its certificate is judged by; None for plain http.
+        context: the TLS that verifies its certificate; None for plain http.
         proxy: the proxy on the way.
         judge: called with the address of the peer before it is connected to; raises `AddressRefused`.
     """
@@ -160,7 +160,7 @@ def _route(url: URL, proxy: str | None, verify: Verify, judge: Callable[[str], N
 
 
 def _trusted(verify: Verify) -> ssl.SSLContext:
-    """Return what certificates are judged by."""
+    """Return the TLS that verifies certificates."""
     context = trusted_context() if verify is True else verify or _trusting_anybody()
     context.set_alpn_protocols(["http/1.1"])
     return context
