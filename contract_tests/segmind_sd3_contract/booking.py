@@ -146,10 +146,9 @@ def move_by(random: Random) -> Move:
             lost: _Then = random.choice(("close", "reset", "close", "reset", "stall"))
             if sent in ("nothing", "half the head"):
                 return Move(drawn=random.random() < 0.5, sent=sent, then=lost, pause=pause)
-            # An error whose head alone comes shows that it was paid for only where it names the cost.
             status = random.choice((200, 200, 200, *ERRORS, *UNCERTAIN))
-            cost = None if sent == "half the body" and random.random() < 0.3 else COST
-            return Move(status, cost, sent=sent, then=lost, pause=pause)
+            form: Literal["binary", "json"] = random.choice(("binary", "json"))
+            return Move(status, random.choice((COST, COST, None)), form, sent=sent, then=lost, pause=pause)
         case "unread":
             without: _Then = random.choice(("close", "reset"))
             return Move(None, None, None, drawn=False, read=False, sent="nothing", then=without, pause=pause)

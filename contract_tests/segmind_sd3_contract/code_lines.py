@@ -1,4 +1,4 @@
-"""Count the code lines of the SDK that are written by hand, and hold them below a limit.
+"""Count the code lines of the SDK that are written by hand, beside the number that they are to stay below.
 
 `make check` runs `python -m segmind_sd3_contract.code_lines`. Every module of `wrapper/segmind_sd3` counts,
 except the command line and the generated endpoints; `--each` prints the figure of each.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE: Final = Path(__file__).parents[2] / "wrapper" / "segmind_sd3"
-LIMIT: Final = 2_000
+GOAL: Final = 2_000
 
 NOT_COUNTED: Final = ("_cli.py", "_cli_*.py", "__main__.py", "_endpoints.py")
 """The command line, and the one generated file."""
@@ -64,16 +64,15 @@ def count(package: Path = PACKAGE) -> dict[str, int]:
     return {module.name: code_lines(module.read_text(encoding="utf-8")) for module in modules}
 
 
-def main(package: Path = PACKAGE, *, each: bool = False) -> int:
-    """Print the figure, after that of each module if `each`; return 1 where it reaches the limit."""
+def main(package: Path = PACKAGE, *, each: bool = False) -> None:
+    """Print the figure, after that of each module if `each`. It is a figure to look at, and fails nothing."""
     counted = count(package)
     for name, lines in sorted(counted.items(), key=lambda pair: -pair[1]) if each else ():
         print(f"{lines:6,}  {name}")  # noqa: T201 - a program that prints
     total = sum(counted.values())
     what = "handwritten code lines of wrapper/, without the command line"
-    print(f"{what}: {total:,} (limit {LIMIT:,})")  # noqa: T201 - as above
-    return int(total >= LIMIT)
+    print(f"{what}: {total:,} (goal: below {GOAL:,})")  # noqa: T201 - as above
 
 
 if __name__ == "__main__":
-    sys.exit(main(each="--each" in sys.argv))
+    main(each="--each" in sys.argv)

@@ -73,7 +73,7 @@ class ForeignSender:
         except BaseException as error:
             cut_frames(error)
             raise
-        return event_of(incoming, deadline, _as_ours(fault))
+        return event_of(incoming, deadline, _as_ours(fault, deadline))
 
     def close(self) -> None:
         self._transport.close()
@@ -111,14 +111,20 @@ class ForeignAsyncSender:
                 raise
         if scope.cancelled_caught and not incoming.overflowed:
             fault = DeadlineOver()
-        return event_of(incoming, deadline, _as_ours(fault))
+        return event_of(incoming, deadline, _as_ours(fault, deadline))
 
     async def aclose(self) -> None:
         await self._transport.aclose()
 
 
-def _as_ours(fault: Exception | None) -> Exception | None:
-    return DeadlineOver() if isinstance(fault, (httpx.TimeoutException, TimeoutError)) else fault
+def _as_ours(fault: Exception | None, deadline: Deadline) -> Exception | None:
+    """Return a fault, as our own where it comes with the end of the deadline."""
+    is_timeout = isinstance(fault, (httpx.TimeoutException, TimeoutError))
+    return DeadlineOver() if is_timeout and deadline.left() < _ABOUT_NOW else fault
+
+
+_ABOUT_NOW: Final = 0.05
+"""Seconds by which another clock may be early."""
 
 
 def make_transport(route: Route) -> httpx.HTTPTransport:

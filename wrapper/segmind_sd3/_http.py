@@ -252,11 +252,9 @@ class Connection:
                     return False
             elif isinstance(event, h11.EndOfMessage):
                 return True
-            elif isinstance(event, h11.Response):
-                incoming.begin(event.status_code, event.headers.raw_items())
-            elif isinstance(event, h11.InformationalResponse):
-                if event.status_code == 101:  # what follows is another protocol
-                    incoming.begin(event.status_code, event.headers.raw_items())
+            elif isinstance(event, (h11.Response, h11.InformationalResponse)):
+                self._begin(event, incoming)
+                if event.status_code == 101:
                     return False
             else:
                 return False
@@ -264,6 +262,12 @@ class Connection:
             if self._moved > MIB:
                 self._moved = 0
                 yield PAUSE
+
+    def _begin(self, event: h11.Response | h11.InformationalResponse, incoming: Incoming) -> None:
+        if event.status_code == 407 and self.route.proxy:
+            raise ProxyRefused(event.status_code, event.reason)
+        if event.status_code == 101 or event.status_code >= 200:
+            incoming.begin(event.status_code, event.headers.raw_items())
 
     def _head(self, request: Request) -> h11.Request:
         """Return a request's method, target and headers as they go by this route."""

@@ -33,6 +33,8 @@ def event_of(
         reason = f"the reply is larger than {largest(incoming) // 1024**2} MiB"
     if incoming.status:
         return Failure("reply", reason, timed_out, partial=incoming.reply())
+    if isinstance(fault, ProxyRefused):
+        return Failure("nothing", f"no connection to {route}: {reason}", timed_out, not _is_final(fault))
     reached = "request" if incoming.handed_over else "part" if incoming.begun else "nothing"
     if reached == "nothing" and route is not None:
         reason = f"no connection to {route}: {reason}"

@@ -53,7 +53,7 @@ def largest(incoming: Incoming) -> int:
         incoming.status // 100 == 2
         or _cost(incoming.headers)
         or sniff(start := incoming.start())
-        or start.lstrip().startswith(b'{"image')
+        or _names_an_image(start)
     )
     return MAX_REPLY_BYTES if billed else MAX_ERROR_BYTES
 
@@ -129,9 +129,21 @@ def _error_from_refusal(
     elif _cost(reply.headers) or not isinstance(found, Fault) or found.billed:
         advice = f"It was billed all the same. {KEPT}"
         fault = replace(fault, text=clip(fault.text, 80), billed=True, retryable=False, advice=advice)
+    elif _may_be_a_picture(reply):
+        fault = replace(fault, billed=None, retryable=False, advice=f"It broke off. {KEPT}")
     elif fault.billed is None:
         fault = replace(fault, advice=f"The call may have been billed. {fault.advice}".rstrip())
     return error_from(fault, reply, key)
+
+
+def _may_be_a_picture(reply: Reply) -> bool:
+    """Return whether a refusal broke off before it could be seen that it holds no picture."""
+    is_image = reply.headers.get("content-type", "").lower().startswith("image/")
+    return not reply.complete and (not reply.body or is_image or _names_an_image(reply.body))
+
+
+def _names_an_image(start: bytes) -> bool:
+    return start[:64].lstrip().startswith(b'{"image')
 
 
 def error_from(fault: Fault, reply: Reply, key: Key) -> APIError | OutcomeUnknown:

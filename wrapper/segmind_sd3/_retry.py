@@ -7,7 +7,7 @@ import re
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from ._errors import APIError, InvalidRequest, RateLimited
 from ._public import public
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._errors import SegmindError
+
+
+_SINCE_1970: Final = 1e9
+"""Seconds from which on a `Retry-After` is taken for a moment: as a wait they would be thirty years."""
 
 
 @public
@@ -87,9 +91,11 @@ def seconds_asked(error: APIError) -> float | None:
     A time is read by the reply's own date, since the local clock may be wrong.
     """
     asked = error.headers.get("retry-after", "")[:64].strip()
-    if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", asked, re.ASCII):
-        return float(asked)
     until = moment(asked) or (error.reset_at if isinstance(error, RateLimited) else None)
+    if re.fullmatch(r"\d+(?:\.\d+)?", asked, re.ASCII):
+        seconds = float(asked)
+        if seconds < _SINCE_1970 or moment(asked) is None:
+            return seconds
     if until is None:
         return None
     sent_at = moment(error.headers.get("date", "")) or datetime.now(UTC)

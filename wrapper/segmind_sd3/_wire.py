@@ -40,7 +40,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One HTTP reply. `headers` has its names in lower case; `body` may be cut short.
+    """One HTTP reply. `headers` has its names in lower case; `body` is cut short unless `complete`.
 
     Its repr shows neither: a service may echo the key, and a traceback may show locals.
     """
@@ -48,6 +48,7 @@ class Reply:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Incoming:
         return start
 
     def reply(self) -> Reply:
-        return Reply(self.status, self.headers, b"".join(self._pieces))
+        return Reply(self.status, self.headers, b"".join(self._pieces), self.complete)
 
 
 def json_of(body: bytes) -> Any:
@@ -223,7 +224,7 @@ class Key:
             for secret in self._secrets():
                 content = content.replace(secret.encode(), b"[API key]")
         headers = {name: self.redact(value) for name, value in reply.headers.items()}
-        return Reply(reply.status, headers, content)
+        return Reply(reply.status, headers, content, reply.complete)
 
     def _secrets(self) -> list[str]:
         # Of a gateway's headers the words that are long enough to be a secret.
