@@ -75,7 +75,7 @@ mutation: $(READY)  ## change one thing at a time in servers and specs: does the
 mutation-compare: $(READY)  ## a sample of the same changes under schemathesis alone, side by side
 	$(BIN)/python -m segmind_sd3_contract.mutation.compare --sample 200
 
-faults: $(READY)  ## every fault that a paid API can meet its client with, sync and async, as a table
+faults: $(READY)  ## every fault that a paid API can meet its client with, in every way to call, as a table
 	$(BIN)/python -m segmind_sd3_contract.faults
 
 sequences: $(READY)  ## 10,000 random sequences of faults: is anything paid twice, lost, or misreported?

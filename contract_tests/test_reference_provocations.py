@@ -18,7 +18,7 @@ from segmind_sd3_contract.reference import (
     Request,
     example_request,
 )
-from segmind_sd3_contract.reference.billed_errors import BILLED_ERRORS
+from segmind_sd3_contract.reference.billed_errors import BILLED_ERRORS, BROKEN_OFF
 from segmind_sd3_contract.reference.deliveries import DELIVERIES
 
 CONTRACT = {each.operation_id: each for each in ReferenceServer().operations.values()}
@@ -255,6 +255,7 @@ def test_an_error_that_was_billed_is_what_its_name_says(name: str, kind: str):
     assert error.status == int(status)
     cost = {"cost": "0.0035", "picture-and-cost": "0.0035", "json-and-cost": "0.0035", "picture-cost-0": "0"}
     assert error.headers.get("x-cost") == cost.get(form)
+    assert (error.delivery is not None) == (name in BROKEN_OFF)
     body = gzip.decompress(error.body) if form == "picture-in-gzip" else error.body
     if form == "cost":
         assert list(json.loads(body)) == ["error"]

@@ -39,7 +39,7 @@ from segmind_sd3_contract.fault_targets import (
     reset_when_reused,
     without_anybody,
 )
-from segmind_sd3_contract.reference.billed_errors import BILLED_ERRORS
+from segmind_sd3_contract.reference.billed_errors import BILLED_ERRORS, BROKEN_OFF, STATUSES
 from segmind_sd3_contract.reference.deliveries import DELIVERIES
 from segmind_sd3_contract.scripts import endless_head, resetting_in_the_body, stalling_in_the_body
 from segmind_sd3_contract.sockets import (
@@ -124,7 +124,7 @@ class Row:
     @property
     def on_the_wire(self) -> bool:
         """Whether something happens to the connection or to the bytes of the reply."""
-        return not self.provoked or self.fault in DELIVERIES
+        return not self.provoked or self.fault in DELIVERIES or self.fault in BROKEN_OFF
 
     def can_be_met(self, way: Way) -> bool:
         """Say whether the fault can be met in a way."""
@@ -204,7 +204,9 @@ _ERRORS_OF_BILLED: Final[Mapping[int, Failure]] = {
 
 
 def _billed(status: int) -> str:
-    return " ".join(name for name in BILLED_ERRORS if name.startswith(f"billed:{status}:"))
+    return " ".join(
+        name for name in BILLED_ERRORS if name not in BROKEN_OFF and name.startswith(f"billed:{status}:")
+    )
 
 
 _TIMED_OUT: Final = (ConnectionTimedOut, OutcomeTimedOut)
@@ -358,6 +360,17 @@ _TABLE: Final[tuple[_Group, ...]] = (
     (_HEADERS, None, True, 1, {}),
     # Errors that were billed: never sent again, and kept.
     *((_billed(status), error, True, 1, {"params": PNG}) for status, error in _ERRORS_OF_BILLED.items()),
+    # Nobody knows what the rest of it held; where it begins as a picture, it was billed.
+    *(
+        (f"billed:{status}:picture-lost", (error, OutcomeUnknown), None, 1, {"params": PNG})
+        for status, error in _ERRORS_OF_BILLED.items()
+        if status in STATUSES
+    ),
+    *(
+        (f"billed:{status}:picture-cut", (error, OutcomeUnknown), True, 1, {"params": PNG})
+        for status, error in _ERRORS_OF_BILLED.items()
+        if status in STATUSES
+    ),
     # Errors that say so.
     ("406-not-only-credits:credits 406-not-only-credits:spend-limit", InsufficientCredits, False, 1, {}),
     ("406-not-only-credits:content-type 406-not-only-credits:parameter", RequestRefused, False, 1, {}),

@@ -172,15 +172,18 @@ def _aiohttp(_: ReferenceServer) -> Any:
 
 
 def _pyreqwest(_: ReferenceServer) -> Any:
-    from pyreqwest.compatibility.httpx import HttpxTransport  # noqa: PLC0415 - as above
+    from pyreqwest.client import ClientBuilder  # noqa: PLC0415 - as above
+    from pyreqwest.compatibility.httpx import HttpxTransport  # noqa: PLC0415
 
-    return HttpxTransport()
+    # Unless it is asked not to, it follows redirects, and takes the key along.
+    return HttpxTransport(ClientBuilder().follow_redirects(False).build())  # noqa: FBT003 - its own signature
 
 
 def _pyreqwest_sync(_: ReferenceServer) -> Any:
-    from pyreqwest.compatibility.httpx import SyncHttpxTransport  # noqa: PLC0415 - as above
+    from pyreqwest.client import SyncClientBuilder  # noqa: PLC0415 - as above
+    from pyreqwest.compatibility.httpx import SyncHttpxTransport  # noqa: PLC0415
 
-    return SyncHttpxTransport()
+    return SyncHttpxTransport(SyncClientBuilder().follow_redirects(False).build())  # noqa: FBT003 - as above
 
 
 def _ways() -> Iterator[Way]:

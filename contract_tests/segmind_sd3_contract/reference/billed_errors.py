@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from segmind_sd3_contract.reference.deliveries import gzipped
+from segmind_sd3_contract.reference.deliveries import Delivery, gzipped
 from segmind_sd3_contract.reference.faults import OF_A_PICTURE, error_text
 from segmind_sd3_contract.reference.spoils import as_json, media_type_of, pictures_of
 
@@ -82,8 +82,26 @@ def _with_status(status: int, change: Callable[[Answer], Answer]) -> Change:
     return lambda answer: replace(change(answer), status=status) if answer.status == 200 else answer
 
 
+_FORMS_BROKEN_OFF: Final[Mapping[str, tuple[str, Callable[[Answer], Answer]]]] = {
+    "picture-lost": (
+        "the picture itself, and names no cost; the connection is closed after the headers",
+        lambda answer: _broken_off(_without_its_headers(_picture(answer)), Delivery("the head", "hang up")),
+    ),
+    "picture-cut": (
+        "the picture itself, and names no cost; the connection is closed in mid-body",
+        lambda answer: _broken_off(
+            _without_its_headers(_picture(answer)), Delivery("half the body", "hang up")
+        ),
+    ),
+}
+
+
+def _broken_off(answer: Answer, delivery: Delivery) -> Answer:
+    return replace(answer, delivery=delivery)
+
+
 for _statuses, _forms in (
-    (STATUSES, {**_FORMS, **_FURTHER_FORMS}),
+    (STATUSES, {**_FORMS, **_FURTHER_FORMS, **_FORMS_BROKEN_OFF}),
     (FURTHER_STATUSES, _FORMS),
 ):
     for _status in _statuses:
@@ -91,3 +109,6 @@ for _statuses, _forms in (
             _changed = _with_status(_status, _change)
             _changed.__doc__ = f"A {_status} that was billed carries {_what}."
             BILLED_ERRORS[f"billed:{_status}:{_name}"] = _changed
+
+BROKEN_OFF: Final = frozenset(name for name in BILLED_ERRORS if name.rpartition(":")[2] in _FORMS_BROKEN_OFF)
+"""Those that do not come whole."""
