@@ -40,8 +40,10 @@ USES_THE_SDK: Final = re.compile(r"^(from|import) segmind_sd3\b", re.MULTILINE)
 MEASURED: Final = frozenset(
     f"test_{name}.py"
     for name in (
-        *("checks", "cli", "deadline", "deprecation", "exchange", "gaps", "images", "key"),
-        *("lifecycle", "limits", "pictures", "prepared", "quirk_replies", "saving", "transport"),
+        *("addresses", "checks", "cli", "closing", "deadline", "deprecation", "early_answers", "environment"),
+        *("errors", "events", "exchange", "exported_members", "gaps", "images", "key", "lifecycle", "limits"),
+        *("many_at_once", "mock_tools", "options", "pictures", "prepared", "quirk_replies", "retry", "saving"),
+        *("the_key_in_the_clear", "transport"),
     )
 )
 """The test files that together reach each line that any of them reaches."""
