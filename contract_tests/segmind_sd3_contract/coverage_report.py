@@ -40,9 +40,19 @@ USES_THE_SDK: Final = re.compile(r"^(from|import) segmind_sd3\b", re.MULTILINE)
 MEASURED: Final = frozenset(
     f"test_{name}.py"
     for name in (
-        *("addresses", "checks", "cli", "closing", "deadline", "deprecation", "early_answers", "environment"),
-        *("errors", "events", "exchange", "exported_members", "gaps", "images", "key", "lifecycle", "limits"),
-        *("many_at_once", "mock_tools", "options", "pictures", "prepared", "quirk_replies", "retry", "saving"),
+        *("addresses", "checks", "cli", "closing", "deadline", "deprecation", "environment"),
+        *("errors", "events", "exchange", "exported_members", "faults", "gaps", "images", "key", "lifecycle"),
+        *(
+            "connections",
+            "limits",
+            "many_at_once",
+            "options",
+            "pictures",
+            "prepared",
+            "quirk_replies",
+            "retry",
+            "saving",
+        ),
         *("the_key_in_the_clear", "transport"),
     )
 )

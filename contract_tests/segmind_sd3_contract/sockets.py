@@ -201,7 +201,7 @@ class Peer:
                     connection = Connection(self, wrapped)
                     script(connection)
                     if not connection.is_reset:
-                        with suppress(OSError):
+                        with suppress(OSError, ValueError):
                             wrapped.unwrap()
         with self._change:
             self._open.discard(plain)
@@ -416,7 +416,8 @@ def tunnelling(host: str, port: int) -> Script:
 
 
 def _carry(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
+    # A TLS socket that was shut down is no TLS socket any more.
+    with suppress(OSError, ValueError):
         while data := source.recv(64 * 1024):
             target.sendall(data)
     with suppress(OSError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 import anyio
+import anyio.lowlevel
 import httpcore
 import httpx
 
@@ -108,6 +109,9 @@ class ForeignAsyncSender:
                 fault = error
             except BaseException as error:
                 cut_frames(error)
+                # Where the deadline cancelled the call, some transports raise a cancellation of their own,
+                # which the scope does not know: this raises the scope's.
+                await anyio.lowlevel.checkpoint_if_cancelled()
                 raise
         if scope.cancelled_caught and not incoming.overflowed:
             fault = DeadlineOver()

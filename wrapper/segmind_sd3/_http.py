@@ -94,6 +94,11 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+def is_the_callers(fault: BaseException) -> bool:
+    """Return whether an OSError comes from a signal's handler: those of sockets have a number."""
+    return isinstance(fault, OSError) and fault.errno is None and not isinstance(fault, ssl.SSLError)
+
+
 class _Tls:
     """TLS of one connection, without I/O: bytes in, bytes out."""
 
@@ -197,6 +202,8 @@ class Connection:
                     return
                 failure = OSError(code, os.strerror(code))
             except OSError as error:
+                if is_the_callers(error):
+                    raise
                 failure = error
             self.socket.close()
         raise failure
@@ -298,7 +305,9 @@ class Connection:
         """
         try:
             return (yield from self._write(data, watched=True))
-        except OSError:
+        except OSError as error:
+            if is_the_callers(error):
+                raise
             while (event := self._next_event(self._http)) is h11.NEED_DATA:
                 yield READ
             return event

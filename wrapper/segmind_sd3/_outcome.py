@@ -69,8 +69,3 @@ def _is_final(fault: BaseException | None) -> bool:
     if isinstance(fault, ConnectionFault):
         return not isinstance(fault, DeadlineOver)
     return isinstance(fault, (ssl.SSLCertVerificationError, h11.LocalProtocolError))
-
-
-def is_the_callers(fault: BaseException) -> bool:
-    """Return whether an OSError comes from a signal's handler: those of sockets have a number."""
-    return isinstance(fault, OSError) and fault.errno is None and not isinstance(fault, ssl.SSLError)

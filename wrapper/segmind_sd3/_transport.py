@@ -22,8 +22,8 @@ from anyio.lowlevel import RunVar
 from ._connections import Deadline, Pool, new_connection
 from ._exchange import SEND
 from ._foreign import ForeignAsyncSender, ForeignSender, is_mocked, make_async_transport, make_transport
-from ._http import PAUSE, addresses, poll, resolve
-from ._outcome import event_of, is_the_callers
+from ._http import PAUSE, addresses, is_the_callers, poll, resolve
+from ._outcome import event_of
 from ._reply import largest
 from ._routing import AddressRefused, ConnectionFault, DeadlineOver
 from ._wire import Incoming
