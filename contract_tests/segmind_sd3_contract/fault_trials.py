@@ -55,7 +55,8 @@ class Trial:
         posts: how many POSTs arrived; of a faulty proxy, how many requests.
         payments: how many of them the ledger billed.
         foreign: whether it ended outside the tree of errors.
-        peak: the most memory that was allocated at once, in bytes, where the row is about that.
+        peak: the most memory that was allocated at once, in bytes; None where the row is not about that, or the
+            connections are not the SDK's own.
         deviations: what is not as it must be.
     """
 
@@ -97,13 +98,15 @@ class _Meeting:
         heads_before = len(self._heads or ())
         if self.row.provoked:
             self._server.provoke(self.row.fault, times=None)
-        if self.row.large:
+        # Python may crash where it traces memory that another library's own threads give back.
+        traced = self.row.large and self.way.own
+        if traced:
             tracemalloc.start()
         begun = time.perf_counter()
         with self.caught("ended"):
             yield
         self.seconds = time.perf_counter() - begun
-        if self.row.large:
+        if traced:
             self.peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
         entries = [each for each in self._server.ledger if each.n > before]
