@@ -55,8 +55,8 @@ class Trial:
         posts: how many POSTs arrived; of a faulty proxy, how many requests.
         payments: how many of them the ledger billed.
         foreign: whether it ended outside the tree of errors.
-        peak: the most memory that was allocated at once, in bytes; None where the row is not about that, or the
-            connections are not the SDK's own.
+        peak: the most memory that was allocated at once, in bytes; None where the row is not about that, or
+            the connections are not the SDK's own.
         deviations: what is not as it must be.
     """
 
@@ -171,7 +171,7 @@ def tried(row: Row, way: Way, place: Place) -> Trial:
         fault=row.fault,
         way=way.name,
         ended="picture" if isinstance(ended, Generation) else type(ended).__name__,
-        billed=ended.billed if isinstance(ended, SegmindError) else True,
+        billed=True if isinstance(ended, Generation) else getattr(ended, "billed", None),
         posts=meeting.posts,
         payments=meeting.payments,
         foreign=not isinstance(ended, (Generation, SegmindError)),
