@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Whole runs of the suite, clients made in copies of the repository, tests run anew for each planted fault, every
 # command in a process of its own, and what measures time.
 SLOW := conformance conformance_command conformance_money mutation planted regenerate regeneration retired docs_sync
-SLOW += bench foreign_text terminal
+SLOW += bench editors foreign_text mock_tools terminal typing
 SLOW := $(SLOW:%=contract_tests/test_%.py)
 
 .DEFAULT_GOAL := help
