@@ -260,6 +260,20 @@ def test_a_foreign_reply_that_drips_ends_with_the_deadline(driver: Driver):
         draw(driver, "http://127.0.0.1:1", transport=Own(Endless(every=0.01)), timeout=0.1)
 
 
+class Circular(httpx.BaseTransport):
+    """Raises a fault whose causes go in a circle."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        first, second = OSError(), KeyError()
+        first.__cause__, second.__cause__ = second, first
+        raise RuntimeError from first
+
+
+def test_a_foreign_fault_whose_causes_go_in_a_circle_ends_the_call():
+    with Client(MADE_UP_KEY, transport=Circular()) as client, pytest.raises(OutcomeUnknown):
+        client.sd35_turbo_txt2img(prompt="a lighthouse")
+
+
 def test_an_interruption_of_a_foreign_transport_is_raised_without_frames_that_hold_the_key():
     with Client(MADE_UP_KEY, transport=Own(None)) as client, pytest.raises(KeyboardInterrupt) as raised:
         client.sd35_turbo_txt2img(prompt="a lighthouse")

@@ -99,8 +99,9 @@ class Client(Endpoints, _Base[Network]):
             the live one. `/v1` may follow.
         timeout: the deadline of a whole call in seconds, with its retries, waits and body.
         retry: when a call is sent again; by default, only where it certainly was not billed.
-        transport: an httpx transport to send by, such as the reference server's. It is closed with the
-            client, and bounded by httpx's timeouts, each operation for itself.
+        transport: an httpx transport to send by, such as the reference server's: one that follows no redirect,
+            since the key would follow it. It is closed with the client, and bounded by httpx's timeouts, each
+            operation for itself.
         proxy: the URL of a proxy; else what the environment names (`HTTPS_PROXY`, `NO_PROXY`).
         verify: an SSL context, or False to trust any certificate; else the certificates of `SSL_CERT_FILE`
             and `SSL_CERT_DIR` count, else those of `REQUESTS_CA_BUNDLE`, else those of `CURL_CA_BUNDLE`.

@@ -57,7 +57,10 @@ def describe(fault: BaseException | None) -> str:
 
 
 def causes(fault: BaseException | None) -> Iterator[BaseException]:
-    while fault is not None:
+    """Yield a fault and, one under the other, what it was made of; where they go in a circle, each once."""
+    seen: set[int] = set()
+    while fault is not None and id(fault) not in seen:
+        seen.add(id(fault))
         yield fault
         fault = fault.__cause__ or fault.__context__
 

@@ -122,7 +122,7 @@ class Incoming:
         else:
             self._pieces.append(data)
         self.size += len(data)
-        self.overflowed = self.size > self._limit(self) or self._is_a_bomb(data)
+        self.overflowed = self.overflowed or self.size > self._limit(self) or self._is_a_bomb(data)
         return not self.overflowed
 
     def _is_a_bomb(self, data: bytes) -> bool:
