@@ -264,7 +264,7 @@ class Circular(httpx.BaseTransport):
     """Raises a fault whose causes go in a circle."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        first, second = OSError(), KeyError()
+        first, second = OSError(request.url), KeyError()
         first.__cause__, second.__cause__ = second, first
         raise RuntimeError from first
 

@@ -99,7 +99,7 @@ class Client(Endpoints, _Base[Network]):
             the live one. `/v1` may follow.
         timeout: the deadline of a whole call in seconds, with its retries, waits and body.
         retry: when a call is sent again; by default, only where it certainly was not billed.
-        transport: an httpx transport to send by, such as the reference server's: one that follows no redirect,
+        transport: an httpx transport to send by, such as the reference server's. It must follow no redirect,
             since the key would follow it. It is closed with the client, and bounded by httpx's timeouts, each
             operation for itself.
         proxy: the URL of a proxy; else what the environment names (`HTTPS_PROXY`, `NO_PROXY`).
