@@ -9,8 +9,9 @@ import anyio
 import anyio.to_thread
 import pytest
 from segmind_sd3 import AsyncClient, Client, SegmindError
+from segmind_sd3 import Waiting as WaitingEvent
 from segmind_sd3_contract.reference import MADE_UP_KEY
-from segmind_sd3_contract.sockets import Connection, Peer, certified, reply, serving, trusting
+from segmind_sd3_contract.sockets import Connection, Peer, answering, certified, reply, serving, trusting
 
 LOOPS = ("asyncio", "trio")
 CALLS = 4
@@ -116,3 +117,47 @@ def test_close_wakes_the_calls_that_wait_for_a_connection():
         assert len(bills) == CALLS
         assert bills.count(False) >= CALLS - 1
         assert peer.connections == 1
+
+
+WAITED_FOR = reply(429, retry_after="50")
+
+
+def test_close_wakes_a_call_that_waits_to_be_tried_again_and_nothing_more_is_sent():
+    with serving(answering(WAITED_FOR)) as peer, ThreadPoolExecutor() as threads:
+        client = Client(MADE_UP_KEY, base_url=peer.url)
+        call = threads.submit(client.sd35_turbo_txt2img, prompt="a lighthouse")
+        assert peer.arrived.wait(10)
+        client.close()
+        assert isinstance(call.exception(20), SegmindError)
+        assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_aclose_wakes_a_call_that_waits_to_be_tried_again_and_nothing_more_is_sent(loop: str):
+    ended: list[Exception] = []
+
+    async def call(client: AsyncClient) -> None:
+        try:
+            await client.sd35_turbo_txt2img(prompt="a lighthouse")
+        except SegmindError as error:
+            ended.append(error)
+
+    async def close_while_it_waits(waits: anyio.Event, client: AsyncClient) -> None:
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call, client)
+                await waits.wait()
+                await client.aclose()
+
+    async def run(peer: Peer) -> None:
+        waits = anyio.Event()
+
+        def listen(event: object) -> None:
+            if isinstance(event, WaitingEvent):
+                waits.set()
+
+        await close_while_it_waits(waits, AsyncClient(MADE_UP_KEY, base_url=peer.url, on_event=listen))
+
+    with serving(answering(WAITED_FOR)) as peer:
+        anyio.run(run, peer, backend=loop)
+        assert (len(ended), len(peer.requests)) == (1, 1)

@@ -297,7 +297,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         self, prepared: Prepared, request: Request, seed: int | None, deadline: Deadline
     ) -> Generation:
         send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
-        return await drive_async(self._drawing(prepared, seed, deadline), send)
+        return await drive_async(self._drawing(prepared, seed, deadline), send, self._network.wait)
 
     async def credits(self) -> Credits:
         """Ask for the account's balance, which costs nothing.
@@ -309,7 +309,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         send = partial(
             self._network.send, *credits_request(self._settings.base_url), self._settings.key, deadline
         )
-        return await drive_async(self._asking(deadline), send)
+        return await drive_async(self._asking(deadline), send, self._network.wait)
 
     async def aclose(self) -> None:
         """Close this event loop's connections, where this client made them."""

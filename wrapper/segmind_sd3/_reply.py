@@ -138,12 +138,11 @@ def _error_from_refusal(
 
 def _may_be_a_picture(reply: Reply) -> bool:
     """Return whether a refusal broke off before it could be seen that it holds no picture."""
+    is_image = reply.headers.get("content-type", "").lower().startswith("image/")
+    if reply.complete or is_image or "content-encoding" in reply.headers:
+        return not reply.complete
     start = reply.body[:64].lstrip()
-    named = reply.headers.get("content-type", "").lower().startswith("image/")
-    is_plain_text = len(start) >= _TELLING and start[:1] not in (b"{", b"[") and not sniff(reply.body)
-    return not reply.complete and not (
-        is_plain_text and not named and "content-encoding" not in reply.headers
-    )
+    return len(start) < _TELLING or start[:1] in (b"{", b"[") or sniff(reply.body) is not None
 
 
 _TELLING: Final = 16

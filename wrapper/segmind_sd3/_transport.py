@@ -63,7 +63,9 @@ def drive(
 
 
 async def drive_async(
-    steps: Generator[Step, Arrival, Outcome], send: Callable[[], Awaitable[Reply | Failure]]
+    steps: Generator[Step, Arrival, Outcome],
+    send: Callable[[], Awaitable[Reply | Failure]],
+    wait: Callable[[float], Awaitable[object]] = anyio.sleep,
 ) -> Outcome:
     """Run an exchange to its end, with `await`."""
     event: Arrival = None
@@ -74,7 +76,7 @@ async def drive_async(
             if step == SEND:
                 event = await send()
             else:
-                await anyio.sleep(step)
+                await wait(step)
     except StopIteration as done:
         return done.value
 
@@ -198,6 +200,16 @@ class AsyncSender:
         if scope.cancelled_caught:
             fault = deadline.fault() or DeadlineOver()
         return event_of(incoming, deadline, fault, route)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait so many seconds, or until the client is closed."""
+        mine = await self._pools.current()
+        with anyio.CancelScope() as scope:
+            mine.calls.add(scope)
+            try:
+                await anyio.sleep(seconds)
+            finally:
+                mine.calls.discard(scope)
 
     async def aclose(self) -> None:
         await self._pools.aclose()
@@ -350,7 +362,9 @@ class Network:
         self._mocked: ForeignSender | None = None
 
     def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
-        """Send a request once."""
+        """Send a request once, unless the client was closed or the deadline is over."""
+        if fault := deadline.fault():
+            return event_of(Incoming.unsent(largest), deadline, fault)
         if self._given is None and not is_mocked():
             return self._own.send(request, key, deadline)
         if self._given is None and self._mocked is None:
@@ -378,11 +392,17 @@ class AsyncNetwork:
         self._foreign = PerLoop(lambda: ForeignAsyncSender(given or make_async_transport(route())))
 
     async def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
-        """Send a request once."""
+        """Send a request once, unless the client was closed or the deadline is over."""
+        if fault := deadline.fault():
+            return event_of(Incoming.unsent(largest), deadline, fault)
         if self._given is None and not is_mocked():
             return await self._own.send(request, key, deadline)
         foreign = await self._foreign.current()
         return await foreign.send(url, request, key, deadline, Incoming(largest))
+
+    async def wait(self, seconds: float) -> None:
+        """Wait so many seconds, or until the client is closed."""
+        await self._own.wait(seconds)
 
     async def aclose(self) -> None:
         await self._own.aclose()
