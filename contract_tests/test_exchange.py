@@ -50,9 +50,9 @@ UNFINISHED = Failure("part", "reset")
 
 @dataclass
 class Course:
-    """How an exchange went: what it was told, each wait with the time that was left, and its end."""
+    """How an exchange went: what it was event, each wait with the time that was left, and its end."""
 
-    told: list[Reply | Failure] = field(default_factory=list[Reply | Failure])
+    events: list[Reply | Failure] = field(default_factory=list[Reply | Failure])
     waits: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     end: Generation | SegmindError | None = None
 
@@ -81,7 +81,7 @@ def course(
             step = steps.send(event)
             if step == SEND:
                 event = next(coming)
-                went.told.append(event)
+                went.events.append(event)
                 gone += takes
             else:
                 went.waits.append((step, max(0.0, deadline - gone)))
@@ -167,11 +167,11 @@ PASSING = st.just(NO_CONNECTION) | st.builds(Reply, st.just(429), HEADERS, BODIE
 COMING = st.lists(st.one_of(PASSING, PASSING, FAILURES, REPLIES), min_size=12, max_size=12)
 
 
-def certainly_not_billed(told: Reply | Failure) -> bool:
-    if isinstance(told, Failure):
-        return told.reached in ("nothing", "part")
-    cost = told.headers.get("x-cost", "")
-    return told.status == 429 and cost != "0.0035" and not told.body.startswith(picture())
+def certainly_not_billed(event: Reply | Failure) -> bool:
+    if isinstance(event, Failure):
+        return event.reached in ("nothing", "part")
+    cost = event.headers.get("x-cost", "")
+    return event.status == 429 and cost != "0.0035" and not event.body.startswith(picture())
 
 
 @given(COMING, RETRIES, SECONDS, st.floats(0, 60), st.floats(0, 1))
@@ -186,8 +186,8 @@ def test_whatever_comes_an_exchange_ends_in_a_generation_or_an_error_of_the_tree
 @given(COMING, RETRIES)
 def test_what_may_have_been_billed_is_never_sent_again(came: list[Reply | Failure], retry: Retry):
     assume(not retry.unknown)
-    *sent_again_after, _ = course(came, retry).told
-    assert all(certainly_not_billed(told) for told in sent_again_after)
+    *sent_again_after, _ = course(came, retry).events
+    assert all(certainly_not_billed(event) for event in sent_again_after)
 
 
 ANSWERED = {*range(200, 501)} - {408, 429, 499}
@@ -197,13 +197,13 @@ ANSWERED = {*range(200, 501)} - {408, 429, 499}
 def test_even_with_the_opt_in_what_was_answered_is_never_sent_again(
     came: list[Reply | Failure], retry: Retry
 ):
-    *sent_again_after, _ = course(came, retry).told
-    assert not ANSWERED & {told.status for told in sent_again_after if isinstance(told, Reply)}
+    *sent_again_after, _ = course(came, retry).events
+    assert not ANSWERED & {event.status for event in sent_again_after if isinstance(event, Reply)}
 
 
 @given(COMING, RETRIES)
-def test_a_call_is_never_sent_more_often_than_told(came: list[Reply | Failure], retry: Retry):
-    assert len(course(came, retry).told) <= retry.attempts
+def test_a_call_is_never_sent_more_often_than_its_policy_allows(came: list[Reply | Failure], retry: Retry):
+    assert len(course(came, retry).events) <= retry.attempts
 
 
 @given(COMING, RETRIES, SECONDS, st.floats(0, 60), st.floats(0, 1))
@@ -217,8 +217,10 @@ def test_no_wait_outlasts_the_deadline(
 @given(COMING, RETRIES)
 def test_the_error_is_that_of_the_last_thing_that_came(came: list[Reply | Failure], retry: Retry):
     went = course(came, retry)
-    alone = str(course(went.told[-1:], Retry(attempts=1)).end)
-    tries = f" ({len(went.told)} tries in " if isinstance(went.end, SegmindError) and went.told[1:] else ""
+    alone = str(course(went.events[-1:], Retry(attempts=1)).end)
+    tries = (
+        f" ({len(went.events)} tries in " if isinstance(went.end, SegmindError) and went.events[1:] else ""
+    )
     assert str(went.end).partition(" tries in ")[0] == (alone + tries).partition(" tries in ")[0]
 
 
@@ -231,7 +233,7 @@ def test_the_error_is_that_of_the_last_thing_that_came(came: list[Reply | Failur
 def test_what_was_not_billed_and_may_pass_is_tried_again(passing: Reply | Failure):
     went = course([passing, passing, DRAWN])
     assert isinstance(went.end, Generation)
-    assert len(went.told) == 3
+    assert len(went.events) == 3
 
 
 FINAL: dict[str, Reply | Failure] = {
@@ -251,14 +253,14 @@ FINAL: dict[str, Reply | Failure] = {
 def test_all_else_is_final(final: Reply | Failure):
     went = course([final, DRAWN])
     assert isinstance(went.end, SegmindError)
-    assert len(went.told) == 1
+    assert len(went.events) == 1
 
 
 @pytest.mark.parametrize("lost", [RESET, LATE, CUT, BUSY, Reply(504, {}, b""), Reply(408, {}, b"")])
 def test_the_opt_in_tries_an_unknown_outcome_again(lost: Reply | Failure):
     went = course([lost, DRAWN], Retry(unknown=True))
     assert isinstance(went.end, Generation)
-    assert len(went.told) == 2
+    assert len(went.events) == 2
 
 
 def test_the_first_try_is_all_there_is_where_one_attempt_is_allowed():
@@ -281,7 +283,7 @@ def test_the_jitter_is_full():
 
 def test_a_thousand_tries_overflow_nothing():
     went = course([LIMITED] * 3000, Retry(attempts=3000, backoff=1e-9, backoff_max=1e-9))
-    assert len(went.told) == 3000
+    assert len(went.events) == 3000
 
 
 BAD_POLICIES: list[dict[str, Any]] = [
@@ -312,7 +314,7 @@ def test_a_deadline_that_ends_a_wait_raises_the_error_that_was_waited_on(
 ):
     went = course([came] * 9, Retry(attempts=9, backoff=4), deadline=5, takes=1, jitter=1)
     assert type(went.end) is error
-    assert len(went.told) < 9
+    assert len(went.events) < 9
 
 
 def test_no_wait_is_begun_that_the_deadline_would_end():
@@ -414,8 +416,8 @@ PAID: dict[str, tuple[Reply | Failure, type[SegmindError], bool | None]] = {
 
 @pytest.mark.parametrize("came", PAID)
 def test_an_error_says_whether_it_was_paid_for(came: str):
-    told, error, billed = PAID[came]
-    end = course([told], Retry(attempts=1)).end
+    event, error, billed = PAID[came]
+    end = course([event], Retry(attempts=1)).end
     assert (type(end), end.billed if isinstance(end, SegmindError) else "drawn") == (error, billed)
 
 
@@ -489,7 +491,7 @@ ECHOES: dict[str, Reply | Failure] = {
 
 
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
-def test_no_part_of_an_echoed_key_is_told(echo: Reply | Failure):
+def test_no_part_of_an_echoed_key_is_shown(echo: Reply | Failure):
     end = course([echo], Retry(attempts=1)).end
     assert ECHO[:6] not in f"{end!r} {end}"
     assert ECHO not in f"{vars(end) if isinstance(end, SegmindError) else end}"

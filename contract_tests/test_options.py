@@ -87,10 +87,10 @@ WRONG: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize(
-    ("option", "value", "told"), WRONG, ids=[f"{at}-{option}" for at, (option, _, _) in enumerate(WRONG)]
+    ("option", "value", "message"), WRONG, ids=[f"{at}-{option}" for at, (option, _, _) in enumerate(WRONG)]
 )
-def test_a_wrong_option_is_named(option: str, value: Any, told: str, client: type[Client | AsyncClient]):
-    with pytest.raises(InvalidRequest, match=told) as raised:
+def test_a_wrong_option_is_named(option: str, value: Any, message: str, client: type[Client | AsyncClient]):
+    with pytest.raises(InvalidRequest, match=message) as raised:
         client(MADE_UP_KEY, **{option: value})
     assert isinstance(raised.value, ValueError)
     assert raised.value.billed is False
@@ -100,18 +100,18 @@ def test_a_wrong_option_is_named(option: str, value: Any, told: str, client: typ
 
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize(
-    ("option", "value", "told"),
+    ("option", "value", "message"),
     [
-        (option, value, told)
-        for option, value, told in WRONG
+        (option, value, message)
+        for option, value, message in WRONG
         if option in ("retry", "timeout") and value is not None
     ],
 )
 def test_a_copy_takes_no_wrong_option_either(
-    option: str, value: Any, told: str, client: type[Client | AsyncClient]
+    option: str, value: Any, message: str, client: type[Client | AsyncClient]
 ):
     made = client(MADE_UP_KEY, transport=None)
-    with pytest.raises(InvalidRequest, match=told):
+    with pytest.raises(InvalidRequest, match=message):
         made.with_options(**{option: value})
 
 
@@ -254,12 +254,12 @@ def everything_shown(error: BaseException) -> str:
     return "\n".join([str(error), repr(error), *(str(frame.locals) for frame in inner), *locals_of])
 
 
-@pytest.mark.parametrize(("key", "told"), WRONG_KEYS.items(), ids=map(ascii, WRONG_KEYS))
+@pytest.mark.parametrize(("key", "message"), WRONG_KEYS.items(), ids=map(ascii, WRONG_KEYS))
 @pytest.mark.parametrize("client", CLIENTS)
 def test_what_is_wrong_with_a_key_is_told_without_the_key(
-    key: str, told: str, client: type[Client | AsyncClient]
+    key: str, message: str, client: type[Client | AsyncClient]
 ):
-    with pytest.raises(InvalidRequest, match=f"^api_key is no usable key: .*{told}") as raised:
+    with pytest.raises(InvalidRequest, match=f"^api_key is no usable key: .*{message}") as raised:
         client(key)
     shown = everything_shown(raised.value)
     assert not [part for at in range(len(TEXT) - 5) if (part := TEXT[at : at + 6]) in shown]

@@ -40,7 +40,7 @@ PATIENCE: Final = 5.0
 """Seconds that an honest call has."""
 
 KEY: Final = "SG_badc0ffee0ddf00d"
-"""A key that can be told from everything else."""
+"""A key that nothing else looks like."""
 
 TRIES: Final = Retry(attempts=ATTEMPTS, backoff=0.01, rate_limit_max=3.0)
 

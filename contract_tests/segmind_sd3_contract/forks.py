@@ -49,7 +49,7 @@ BETWEEN: Final = 0.004
 """Seconds between two workers of a round that are staggered: the first is at work when the next is forked."""
 
 HELD: Final = 1 << 40
-"""From this seed on a call is answered when the server is told to release it."""
+"""From this seed on a call is answered once the test releases it."""
 
 How = Literal["os.fork", "multiprocessing"]
 Start = Literal["at once", "staggered"]
