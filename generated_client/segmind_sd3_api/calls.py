@@ -1,6 +1,6 @@
 """The functions that call each endpoint.
 
-Made by openapi/generate.py out of openapi/*.yaml: edit those.
+Made by make generate out of openapi/*.yaml: edit those.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

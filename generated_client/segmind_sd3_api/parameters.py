@@ -1,6 +1,6 @@
 """The parameters of every endpoint: what each means, its bounds, and what is sent when nobody says.
 
-Made by openapi/generate.py out of openapi/*.yaml: edit those. No HTTP library is loaded from here.
+Made by make generate out of openapi/*.yaml: edit those. No HTTP library is loaded from here.
 """
 
 import os

@@ -1,6 +1,6 @@
 """The methods of both clients: one for each endpoint, with what its page says about every parameter.
 
-Made by openapi/generate.py out of openapi/*.yaml: edit those.
+Made by make generate out of openapi/*.yaml: edit those.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,263 @@
+"""`segmind-sd3 conformance` as a person or a script meets it: exit codes, plans, resuming, no key at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+from proofs.fixtures.sockets import answering, authority, certified, refusing, reply, serving
+from segmind_sd3_contract.conformance import report
+from segmind_sd3_contract.conformance.command import conformance
+from segmind_sd3_contract.reference import Answer, ReferenceServer, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.slow
+
+KEY, PENNILESS = "SG_feedfacefeedface", "SG_feedfacefeed0000"
+"""Marked: whatever holds one of them was leaked by the suite."""
+
+GOOD = "*::(call)::good"
+NOTHING = reply(503, b'{"error": "busy"}', content_type="application/json")
+
+
+def server(**options: Any) -> ReferenceServer:
+    return ReferenceServer("observed", 1000.0, keys=[KEY], penniless=[PENNILESS], **options)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Call the command in a folder of its own, with both keys in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEGMIND_API_KEY", KEY)
+    monkeypatch.setenv("SEGMIND_API_KEY_WITHOUT_CREDITS", PENNILESS)
+
+    def call(*words: str, **options: Any) -> Result:
+        return CliRunner().invoke(conformance, words, **options)
+
+    return call
+
+
+# -- Exit codes -------------------------------------------------------------------------------------------
+
+
+def test_the_reference_server_is_tried_without_a_key_and_named_in_capitals(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("SEGMIND_API_KEY")
+
+    result = run("--tier", "smoke", "--out", "found")
+
+    assert (result.exit_code, "REFERENCE" in result.stderr) == (0, True)
+    assert sorted(path.name for path in Path("found").glob("report.*")) == ["report.html", "report.json"]
+
+
+def test_a_broken_contract_ends_with_1_and_names_the_case(run: Callable[..., Result]):
+    broken = server()
+    broken.provoke("garbage", times=None, operation="sd3_medium_tile")
+    with broken.listening() as url:
+        result = run("--target", url, "--tier", "smoke", "--yes", "--json")
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["broken"] == ["sd3_medium_tile::(call)::good"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--target", "http://api.example.com"), "--allow-http"),
+        (("--target", "ftp://api.example.com"), "is `reference` or the URL"),
+        (("--target", "https://me@api.example.com"), "has no user"),
+        (("--target", "http://127.0.0.1:9", "--header", "nonsense"), "NAME: VALUE"),
+        (("--baseline", "absent.json"), "absent.json"),
+        (("--prices", "absent.json"), "absent.json"),
+        (("--resume", "."), "holds no run to resume"),
+    ],
+    ids=str,
+)
+def test_what_can_not_be_run_ends_with_2_and_says_what_to_do(
+    words: tuple[str, ...], told: str, run: Callable[..., Result]
+):
+    result = run(*words)
+
+    assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
+
+
+def test_without_a_key_a_url_is_not_tried(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("SEGMIND_API_KEY")
+
+    result = run("--target", "https://api.example.com")
+
+    assert (result.exit_code, "export SEGMIND_API_KEY" in result.stderr) == (2, True)
+
+
+def test_a_target_that_can_not_be_reached_ends_with_2(run: Callable[..., Result]):
+    with refusing() as url:
+        result = run("--target", url, "--yes")
+
+    assert (result.exit_code, "can't be reached" in result.stderr) == (2, True)
+
+
+def test_an_outage_ends_with_3(run: Callable[..., Result]):
+    limited = server()
+    limited.provoke("status:503", times=None)
+    with limited.listening() as url:
+        result = run("--target", url, "--tier", "smoke", "--yes")
+
+    assert result.exit_code == 3
+
+
+# -- Before anything is sent ------------------------------------------------------------------------------
+
+
+def test_a_plan_is_shown_with_its_price_and_time_and_nothing_is_sent(run: Callable[..., Result]):
+    free = server()
+    with free.listening() as url:
+        result = run("--target", url, "--rate", "50", "--tier", "boundary", "--dry-run")
+
+    assert (result.exit_code, free.ledger) == (0, ())
+    assert "ESTIMATE" in result.stderr
+    assert "At 50 a minute they take" in result.stderr
+
+
+def test_whoever_says_no_sends_nothing(run: Callable[..., Result]):
+    free = server()
+    with free.listening() as url:
+        result = run("--target", url, input="n\n")
+
+    assert (result.exit_code, free.ledger) == (1, ())
+
+
+# -- Baseline, resuming -----------------------------------------------------------------------------------
+
+
+def test_against_a_baseline_only_what_changed_fails(run: Callable[..., Result]):
+    steady = server()
+    steady.provoke("no-header:x-cost", times=None, operation="sd3_medium_tile")
+    with steady.listening() as url:
+        first = run("--target", url, "--tier", "smoke", "--yes", "--out", "first")
+        again = run("--target", url, "--tier", "smoke", "--yes", "--baseline", "first/report.json")
+        steady.provoke("garbage", times=None, operation="sd35_turbo_txt2img")
+        other = run("--target", url, "--tier", "smoke", "--yes", "--baseline", "first/report.json")
+
+    assert [first.exit_code, again.exit_code, other.exit_code] == [1, 0, 1]
+    assert "sd35_turbo_txt2img::(call)::good" in other.stderr
+
+
+class Interrupting(ReferenceServer):
+    """Sends Ctrl-C to its client while it draws for it."""
+
+    client: subprocess.Popen[bytes] | None = None
+
+    def answer(self, request: Request) -> Answer:
+        answer = super().answer(request)
+        if answer.headers.get("x-cost") and self.client:
+            self.client.send_signal(signal.SIGINT)
+            self.client = None
+        return answer
+
+
+def test_ctrl_c_waits_for_the_call_on_its_way_writes_the_report_and_the_run_can_be_resumed(tmp_path: Path):
+    drawing = Interrupting("observed", 1000.0, keys=[KEY], penniless=[PENNILESS])
+    with drawing.listening() as url:
+        command = [
+            sys.executable,
+            "-m",
+            "segmind_sd3",
+            "conformance",
+            "--target",
+            url,
+            "--tier",
+            "smoke",
+            "--yes",
+        ]
+        environment = {**os.environ, "SEGMIND_API_KEY": KEY, "SEGMIND_API_KEY_WITHOUT_CREDITS": PENNILESS}
+
+        def start(*more: str) -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                [*command, *more],
+                cwd=tmp_path,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+
+        drawing.client = start("--out", "found")
+        interrupted = drawing.client
+        _, told = interrupted.communicate(timeout=60)
+        resumed = start("--resume", "found")
+        resumed.communicate(timeout=60)
+
+    assert (interrupted.returncode, b"interrupted" in told) == (3, True), told
+    assert resumed.returncode == 0
+    billed = [(entry.path, entry.digest) for entry in drawing.ledger if entry.cost]
+    assert len(billed) == len(set(billed)) == 5
+    assert set(report.read(tmp_path / "found" / "report.json").values()) <= {"held", "not run", "open"}
+
+
+# -- The way to a host of one's own -----------------------------------------------------------------------
+
+
+def test_an_authority_of_ones_own_is_trusted_where_it_is_named(run: Callable[..., Result], tmp_path: Path):
+    pem = tmp_path / "ca.pem"
+    authority().cert_pem.write_to_path(str(pem))
+    with serving(answering(NOTHING), tls=certified("127.0.0.1")) as peer:
+        url = peer.url.replace("http://", "https://")
+        distrusted = run("--target", url, "--tier", "smoke", "--yes", "--only", GOOD)
+        trusted = run("--target", url, "--tier", "smoke", "--yes", "--only", GOOD, "--ca", str(pem))
+
+    assert (distrusted.exit_code, "certificate" in distrusted.stderr.lower()) == (2, True)
+    assert trusted.exit_code == 3, trusted.stderr
+
+
+def test_a_header_goes_with_every_call(run: Callable[..., Result]):
+    with serving(answering(NOTHING)) as peer:
+        run("--target", peer.url, "--yes", "--only", GOOD, "--header", "x-stage: blue")
+
+    assert peer.requests
+    assert {request.headers.get("x-stage") for request in peer.requests} == {"blue"}
+
+
+def test_plain_http_to_a_host_of_ones_own_goes_through_the_proxy_that_is_named(run: Callable[..., Result]):
+    words = ("--target", "http://staging.invalid", "--allow-http", "--yes", "--only", GOOD, "--rate", "60000")
+    with serving(answering(NOTHING)) as proxy:
+        run(*words, "--proxy", proxy.url)
+
+    assert proxy.requests
+    assert all(request.path.startswith("http://staging.invalid/v1/") for request in proxy.requests)
+
+
+# -- Secrets ----------------------------------------------------------------------------------------------
+
+
+class Telltale(ReferenceServer):
+    """Repeats the key that it was given in each of its answers: in a header, and in the text of an error."""
+
+    def answer(self, request: Request) -> Answer:
+        answer = super().answer(request).with_headers(x_echo=request.headers.get("x-api-key", "none"))
+        if answer.status in (400, 401, 406):
+            return answer.with_json({"error": f"Not with {dict(request.headers)}"})
+        return answer
+
+
+def test_no_key_is_in_anything_that_a_run_writes_or_says(run: Callable[..., Result], tmp_path: Path):
+    telltale = Telltale("observed", 1000.0, keys=[KEY], penniless=[PENNILESS])
+    telltale.provoke("garbage", times=2)
+    with telltale.listening() as url:
+        words = ("--target", url, "--tier", "boundary", "--yes", "--json", "--only", "sd35_turbo_txt2img::*")
+        result = run(*words, "--out", "found", "--record", "recorded")
+
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) > 20
+    said = result.output.encode() + repr(result.exception).encode()
+    for text in (said, *(path.read_bytes() for path in written)):
+        assert KEY.encode() not in text
+        assert PENNILESS.encode() not in text

@@ -1,0 +1,85 @@
+"""The machine that plants faults: it has every fault, each changes something, and a survivor is told.
+
+`make prove WHAT=planted` plants them all; here a few go through it.
+"""
+
+import pytest
+import subprocess
+import sys
+from pathlib import Path
+
+from proofs import planted
+from segmind_sd3._quirks import QUIRKS
+from segmind_sd3_api.parameters import OPERATIONS
+
+pytestmark = pytest.mark.slow
+
+SAMPLE = [
+    "row:405-html",
+    "row:base64-default-true:sdk-several-pictures",
+    "bound:sd35_turbo_txt2img:steps:minimum:down",
+]
+
+
+def every_fault() -> list[planted.Fault]:
+    return list(
+        planted.faults((row.name, row.kind, row.actions, row.function is not None) for row in QUIRKS.values())
+    )
+
+
+def run(*names: str) -> tuple[int, list[str]]:
+    """Plant faults from the command line; give its exit code, and its lines."""
+    command = [sys.executable, "-m", "proofs.planted", "--likely-only", *names]
+    ran = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    return ran.returncode, (ran.stdout + ran.stderr).splitlines()
+
+
+def test_every_row_is_switched_off_in_each_thing_that_it_does():
+    names = {fault.name for fault in every_fault()}
+
+    for row in QUIRKS.values():
+        own = {f"row:{row.name}"} if row.function else set[str]()
+        assert own | {f"row:{row.name}:{action}" for action in row.actions} <= names
+
+
+def test_every_bound_is_moved_both_ways():
+    moved = [change for fault in every_fault() if fault.name.startswith("bound:") for change in fault.changes]
+    bounds = [
+        (operation, name)
+        for operation, each in OPERATIONS.items()
+        for name, known in each.parameters.items()
+        for bound in (known.minimum, known.maximum, known.multiple_of)
+        if bound is not None
+    ]
+
+    assert sorted(moved) == sorted([*bounds, *bounds])
+
+
+def test_every_fault_has_a_name_of_its_own_and_changes_something():
+    faults = every_fault()
+
+    assert len({fault.name for fault in faults}) == len(faults)
+    for fault in faults:
+        different = [
+            (operation, name, field)
+            for (operation, name), change in fault.changes.items()
+            for field, value in change.items()
+            if getattr(OPERATIONS[operation].parameters[name], field) != value
+        ]
+        assert fault.row or different, fault.name
+
+
+def test_each_fault_of_a_sample_is_noticed():
+    code, lines = run(*SAMPLE)
+
+    assert code == 0, lines
+    assert {line.split()[1] for line in lines if line.startswith("noticed")} == set(SAMPLE)
+    assert lines[-1].startswith("3 planted, 3 noticed, 0 survived")
+
+
+def test_a_fault_that_changes_nothing_survives_and_is_told():
+    code, lines = run("nothing")
+
+    assert code == 1
+    assert [line.split()[:2] for line in lines if line.startswith("SURVIVED")] == [["SURVIVED", "nothing"]]
+    assert lines[-1].startswith("1 planted, 0 noticed, 1 survived")

@@ -1,0 +1,115 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import segmind_sd3
+from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
+from segmind_sd3_pipeline.generate.readme import error_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    line.split("#")[0].strip()
+    for kind, block in BLOCKS
+    if kind == "sh"
+    for line in block.splitlines()
+    if line.startswith(("segmind-sd3 sd3", "segmind-sd3 credits"))
+]
+
+
+def block(mark: str) -> str:
+    (found,) = (code for kind, code in BLOCKS if kind == "python" and mark in code)
+    return found
+
+
+@pytest.fixture
+def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A clean folder, a made-up key, and a reference server on a socket as the target."""
+    with ReferenceServer(credits=10).listening() as url:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("SEGMIND_API_KEY", MADE_UP_KEY)
+        monkeypatch.setenv("SEGMIND_BASE_URL", url)
+        yield
+
+
+def python(*arguments: str) -> str:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.usefixtures("env")
+def test_the_six_lines_print_what_stands_below_them():
+    shown = README[README.index(block("neon market")) :].split("```")[2].split()
+    seed, cost, left = python("-c", block("neon market")).split()
+    assert (cost, left) == (shown[1], shown[2])
+    assert seed.isdigit()
+
+
+@pytest.mark.usefixtures("env")
+def test_the_six_lines_write_the_picture(tmp_path: Path):
+    python("-c", block("neon market"))
+    assert (tmp_path / "panda.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+
+
+def test_the_lines_of_the_reference_server_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    python("-c", block("server.provoke"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.usefixtures("env")
+def test_each_command_line_runs(command: str, tmp_path: Path):
+    words = shlex.split(command)[1:]
+    if "panda.jpg" in words and "--image" in words:
+        python("-c", block("neon market"))
+    if "--local" in words:
+        # The embedded server is its own target; another one beside it would be a contradiction.
+        words = [*words, "--out", str(tmp_path / "local.jpg")]
+    python("-m", "segmind_sd3", *words)
+
+
+OTHERS = [
+    shlex.split(line.split("#")[0])[1:]
+    for kind, block in BLOCKS
+    if kind == "sh"
+    for line in block.splitlines()
+    if re.match("segmind-sd3 (docs|diff) ", line)
+]
+
+
+@pytest.mark.parametrize("words", OTHERS, ids=" ".join)
+def test_each_command_of_a_checkout_takes_what_stands_behind_it(words: list[str], tmp_path: Path):
+    """What they do, their own tests say. A command or an option that is not there has the status 2."""
+    page = tmp_path / "page.txt"
+    words = [str(page) if word == page.name else word for word in words]
+
+    python("-m", "segmind_sd3", *words, "--help")
+
+
+def test_every_make_target_that_it_names_exists():
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = {target for _, code in BLOCKS for target in re.findall(r"^make ([a-z-]+)", code, re.MULTILINE)}
+    assert named
+    assert named <= targets
+
+
+def test_the_table_of_errors_has_every_public_error_that_is_raised():
+    public = {getattr(segmind_sd3, name) for name in segmind_sd3.__all__}
+    errors = {
+        kind for kind in public if isinstance(kind, type) and issubclass(kind, segmind_sd3.SegmindError)
+    }
+    raised = {kind.__name__ for kind in errors - {segmind_sd3.SegmindError, segmind_sd3.APIError}}
+    assert set(re.findall(r"^\| `(\w+)`", error_table(), re.MULTILINE)) == raised

@@ -1,0 +1,5 @@
+"""`python -m proofs.faults`."""
+
+from proofs.faults.table import main
+
+main()

@@ -1,0 +1,333 @@
+"""Planted faults: proof that the suite sees what it is there to see.
+
+`python -m proofs.planted`: each row of the quirk table is switched off, and each bound of
+`parameters.py` moved by one step either way, one at a time. At least one test must fail each time; a fault
+that none notices is named, and the exit code is 1.
+
+Law: the SDK has no door for this. A process loads what is not ours, forks for each fault, patches the two
+tables there before anything of the SDK reads them, and runs pytest: first the tests that most likely notice,
+then all that use the SDK. A fault leaves the tables whole, so that no test notices by their form alone: a row
+keeps a function that does nothing. In the end every test that noticed must pass on the code as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import multiprocessing
+import os
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, is_typeddict
+
+import pytest
+
+from proofs.coverage_report import uses_the_sdk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+ROOT: Final = Path(__file__).parents[2]
+TESTS: Final = ROOT / "contract_tests"
+
+PLUGINS: Final = ("anyio.pytest_plugin", "_hypothesis_pytestplugin")
+"""The plugins of pytest that tests of the SDK need; the others would take most of the time to load."""
+
+PRELOADED: Final = (
+    *PLUGINS,
+    *("hypothesis", "httpx", "jsonschema", "PIL.Image", "PIL.ImageFont", "click", "rich.console", "trio"),
+    *("starlette.applications", "uvicorn", "ruamel.yaml", "trustme", "segmind_sd3_contract.reference"),
+)
+"""What every run of pytest loads anyway: here it is loaded once. Nothing of the SDK is among it."""
+
+OPTIONS: Final = (
+    *("-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-profile=planted"),
+    *(option for plugin in PLUGINS for option in ("-p", plugin)),
+)
+
+FOLDERS: Final = ("cassettes", "conformance", "house", "sdk")
+"""The tests that use the SDK. Those of the pipeline work on copies of the repository."""
+
+STARTS_PROCESSES: Final = ("house/test_readme.py", "sdk/test_typing.py")
+"""Their processes have tables of their own, which no fault is planted in."""
+
+SWITCHED_OFF: Final[Mapping[str, Callable[[Any, Any], Any] | Callable[[Any], Any]]] = {
+    "default": lambda _operation, body: body,
+    "refusal": lambda _operation, _given: iter(()),
+    "repair": lambda reply: reply,
+    "diagnosis": lambda _reply, fault: fault,
+}
+"""By the kind of a row, the function that does nothing."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault. `changes` are fields of parameters by operation and name; `row` is switched off."""
+
+    name: str
+    likely: Iterable[tuple[str, ...]]
+    """pytest's arguments of the runs that most likely notice, in turn."""
+    changes: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict[Any, Any])
+    row: tuple[str, str] | None = None
+    """Name and kind."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one fault. `noticed` is the first test that failed."""
+
+    fault: str
+    noticed: str | None
+    seconds: float
+
+
+# -- Which faults there are -------------------------------------------------------------------------------
+
+
+def faults(rows: Iterable[tuple[str, str, tuple[str, ...], bool]]) -> Iterator[Fault]:
+    """Give every fault: first the rows, which are the harder to notice, then the bounds."""
+    undone = undone_by_action()
+    for row, kind, actions, has_code in rows:
+        if kind in ("repair", "diagnosis"):
+            likely = (("sdk/test_quirk_replies.py", "-k", row), ("sdk/test_quirk_replies.py",))
+        else:
+            signatures = ("sdk/test_signatures.py", "-k", "hidden")
+            likely = (
+                ("sdk/test_quirks.py", "-k", row),
+                signatures,
+                ("sdk/test_calls.py", "sdk/test_boundaries.py"),
+            )
+        if has_code:
+            yield Fault(f"row:{row}", likely, row=(row, kind))
+        for action in actions:
+            yield Fault(f"row:{row}:{action}", likely, undone[action])
+    yield from moved_bounds()
+
+
+def moved_bounds() -> Iterator[Fault]:
+    for operation, known in _parameters():
+        step = known.multiple_of or (1 if known.kind == "integer" else 0.01)
+        for bound in ("minimum", "maximum", "multiple_of"):
+            value = getattr(known, bound)
+            if value is None:
+                continue
+            by = 1 if bound == "multiple_of" else step
+            for direction, moved in (("down", value - by), ("up", value + by)):
+                yield Fault(
+                    f"bound:{operation}:{known.name}:{bound}:{direction}",
+                    (("sdk/test_boundaries.py", "-k", f"sdk_lets_through and {operation}::{known.name}::"),),
+                    {(operation, known.name): {bound: round(moved, 2)}},
+                )
+
+
+def _parameters() -> Iterator[tuple[str, Any]]:
+    from segmind_sd3_api.parameters import OPERATIONS  # noqa: PLC0415 - only where no fault is planted yet
+
+    for operation in OPERATIONS.values():
+        for known in operation.parameters.values():
+            yield operation.operation_id, known
+
+
+def undone_by_action() -> dict[str, dict[tuple[str, str], dict[str, Any]]]:
+    """Give the fields of the parameters as they would be without an action, by the action's name.
+
+    Of our policy those are all that it says, and of an observation the values that it lists.
+    """
+    from segmind_sd3_pipeline.spec.bundle import operations, request_schema  # noqa: PLC0415 - not before what is preloaded
+    from segmind_sd3_pipeline.spec.layers import read_layers  # noqa: PLC0415 - as above
+    from segmind_sd3_pipeline.spec.overlay import apply, read_overlays  # noqa: PLC0415 - as above
+
+    layers = read_layers(ROOT / "openapi")
+    observations, policies = read_overlays(
+        ROOT / "openapi" / "observed.overlay.yaml", ROOT / "openapi" / "sdk.overlay.yaml"
+    )
+    known = {(operation, each.name): each for operation, each in _parameters()}
+
+    def of_parameters(document: Any) -> Iterator[tuple[tuple[str, str], Any]]:
+        for each in operations(document):
+            if "requestBody" in each.spec:
+                _, schema = request_schema(document, each)
+                yield from (((each.id, name), schema) for name in schema["properties"])
+
+    undone: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for action in policies:
+        undone[action.spec["x-id"]] = {
+            place: without(schema, place[1], known[place])
+            for place, schema in of_parameters(apply(layers.observed, [action]))
+            if any(word.startswith("x-sdk-") for word in schema["properties"][place[1]])
+        }
+    for action in observations:
+        options = action.spec.get("update", {}).get("anyOf", ())
+        if listed := {value for option in options for value in option.get("enum", ())}:
+            undone[action.spec["x-id"]] = {
+                place: {
+                    "known_values": tuple(each for each in known[place].known_values if each not in listed)
+                }
+                for place, schema in of_parameters(apply(layers.documented, [action]))
+                if "anyOf" in schema["properties"][place[1]]
+            }
+    return undone
+
+
+def without(schema: Any, name: str, known: Any) -> dict[str, Any]:
+    """Give the fields of a parameter as they would be without the words of our policy that its schema has."""
+    from segmind_sd3_api.parameters import NO_DEFAULT  # noqa: PLC0415 - as above
+
+    spec = schema["properties"][name]
+    required = name in schema.get("required", ())
+    fields: dict[str, dict[str, Any]] = {
+        "x-sdk-default": {"sdk_default": NO_DEFAULT, "required": required},
+        "x-sdk-required": {"required": required},
+        "x-sdk-hidden": {"hidden": False},
+        "x-sdk-counts-images": {"counts_images": False},
+        "x-sdk-note": {"doc": known.doc.replace(f" {spec.get('x-sdk-note')}", "")},
+    }
+    return {key: value for word in spec if word in fields for key, value in fields[word].items()}
+
+
+# -- One fault, in a process of its own -------------------------------------------------------------------
+
+
+class _FirstFailure:
+    """A plugin of pytest that remembers what failed first."""
+
+    def __init__(self) -> None:
+        self.node: str | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.node = self.node or report.nodeid
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.node = self.node or report.nodeid
+
+
+def tried(fault: Fault, *, likely_only: bool) -> Outcome:
+    """Plant a fault in this process, which is nobody else's, and run the tests until one fails."""
+    began = time.monotonic()
+    _be_quiet()
+    plant(fault)
+    runs = [*fault.likely, *([] if likely_only else [users_of_the_sdk()])]
+    noticed = next((node for run in runs if (node := first_failure(run))), None)
+    return Outcome(fault.name, noticed, time.monotonic() - began)
+
+
+def plant(fault: Fault) -> None:
+    from segmind_sd3_api import parameters  # noqa: PLC0415 - the tables of this process
+
+    operations: Any = parameters.OPERATIONS
+    for (operation, name), change in fault.changes.items():
+        old = operations[operation]
+        changed = {**old.parameters, name: replace(old.parameters[name], **change)}
+        operations[operation] = replace(old, parameters=changed)
+        if change.get("hidden") is False:
+            # The typed dicts would have it too, before `extra`, which comes last.
+            for each in (kind for kind in vars(parameters).values() if is_typeddict(kind)):
+                hints = each.__annotations__
+                hints |= {name: bool | None, "extra": hints.pop("extra")}
+    if fault.row:
+        from segmind_sd3._quirks import QUIRKS  # noqa: PLC0415 - as above
+
+        row, kind = fault.row
+        QUIRKS[row] = replace(QUIRKS[row], function=SWITCHED_OFF[kind])
+
+
+def first_failure(run: Iterable[str]) -> str | None:
+    seen = _FirstFailure()
+    files = [str(TESTS / each) if "/test_" in each else each for each in run]
+    pytest.main([*OPTIONS, *files], [seen])
+    return seen.node
+
+
+def users_of_the_sdk() -> tuple[str, ...]:
+    files = (file for folder in FOLDERS for file in sorted((TESTS / folder).glob("test_*.py")))
+    names = (file.relative_to(TESTS).as_posix() for file in files if uses_the_sdk(file))
+    return tuple(name for name in names if name not in STARTS_PROCESSES)
+
+
+def failing_as_it_is(nodes: list[str]) -> str | None:
+    """Run tests without a fault, and give the first that fails all the same."""
+    _be_quiet()
+    return first_failure([node.removeprefix("contract_tests/") for node in nodes])
+
+
+def rows_of_the_table() -> list[tuple[str, str, tuple[str, ...], bool]]:
+    from segmind_sd3._quirks import QUIRKS  # noqa: PLC0415 - in a process that is forked for it alone
+
+    return [(row.name, row.kind, row.actions, row.function is not None) for row in QUIRKS.values()]
+
+
+def _be_quiet() -> None:
+    """Let pytest speak to nobody, and Hypothesis neither shrink nor keep what it finds in broken code."""
+    from hypothesis import Phase, settings  # noqa: PLC0415 - preloaded
+
+    settings.register_profile(
+        "planted", deadline=None, max_examples=60, database=None, phases=(Phase.explicit, Phase.generate)
+    )
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.chdir(ROOT)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+
+
+# -- The command ------------------------------------------------------------------------------------------
+
+NOTHING: Final = Fault("nothing", (("sdk/test_boundaries.py", "-k", "sdk_lets_through and strength"),))
+"""Changes nothing, so that it must survive: asked for by its name, it shows that a survivor is told."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description="Plant faults one at a time; each must be noticed by a test."
+    )
+    parser.add_argument("patterns", nargs="*", help="names of faults, with * and ?; else all but `nothing`")
+    parser.add_argument(
+        "--likely-only", action="store_true", help="run just the tests that most likely notice"
+    )
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args(arguments)
+    began = time.monotonic()
+    for module in PRELOADED:
+        importlib.import_module(module)
+    fork = multiprocessing.get_context("fork")
+    with fork.Pool(1) as pool:
+        every = list(faults(pool.apply(rows_of_the_table)))
+    chosen = [
+        fault
+        for fault in ([NOTHING, *every] if options.patterns else every)
+        if not options.patterns or any(fnmatchcase(fault.name, pattern) for pattern in options.patterns)
+    ]
+    with fork.Pool(options.workers, maxtasksperchild=1) as pool:
+        waiting = [
+            pool.apply_async(tried, (fault,), {"likely_only": options.likely_only}) for fault in chosen
+        ]
+        outcomes = [_told(each.get()) for each in waiting]
+        nodes = sorted({outcome.noticed for outcome in outcomes if outcome.noticed})
+        always = pool.apply(failing_as_it_is, (nodes,)) if nodes else None
+    survivors = [outcome for outcome in outcomes if not outcome.noticed]
+    _say(
+        f"{len(outcomes)} planted, {len(outcomes) - len(survivors)} noticed, {len(survivors)} survived "
+        f"({time.monotonic() - began:.0f} s)"
+    )
+    if always:
+        _say(f"But {always} fails on the code as it is, and so notices nothing.")
+    return 1 if survivors or always or not outcomes else 0
+
+
+def _told(outcome: Outcome) -> Outcome:
+    word = "noticed " if outcome.noticed else "SURVIVED"
+    _say(f"{word} {outcome.fault:<66} {outcome.seconds:4.1f} s  {outcome.noticed or ''}")
+    return outcome
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

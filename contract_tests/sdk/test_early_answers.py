@@ -1,0 +1,38 @@
+"""Answers before the body was read: a sample of `make prove WHAT=early-answers`, and that it would see a lost one."""
+
+from collections.abc import Iterator
+
+import pytest
+from proofs.early_answers import Cell, Early, Scheme, tried
+from proofs.fixtures.apart import Apart, apart
+from proofs.fixtures.drivers import DRIVERS, Driver
+from segmind_sd3 import ConnectionFailed, OutcomeUnknown
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["http", "https"])
+def server(request: pytest.FixtureRequest) -> Iterator[Apart]:
+    with apart(Early, tls=request.param) as server:
+        yield server
+
+
+@pytest.mark.parametrize("megabytes", [0.1, 4.0])
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_answer_before_the_body_was_read_is_the_answer(driver: Driver, megabytes: float, server: Apart):
+    (cell,) = tried(driver, server, megabytes, statuses=[413], tries=8)
+    assert cell.wrong() is None
+
+
+@pytest.mark.parametrize(
+    ("scheme", "lost", "wrong"), [("http", 1, True), ("https", 3, False), ("https", 4, True)]
+)
+def test_lost_answers_are_counted(scheme: Scheme, lost: int, wrong: bool):  # noqa: FBT001 - a parameter of the test
+    cell = Cell("sync", scheme, 4.0, 413, tries=25 - lost, answered=25 - lost)
+    for _ in range(lost):
+        cell.note(OutcomeUnknown("lost"))
+    assert bool(cell.wrong()) == wrong
+
+
+def test_a_lost_answer_that_is_said_to_cost_nothing_is_seen():
+    cell = Cell("sync", "https", 4.0, 413, tries=24, answered=24)
+    cell.note(ConnectionFailed("lost"))
+    assert cell.wrong() == "a lost answer is reported as billed=False"

@@ -1,0 +1,71 @@
+"""Forked workers of a client that was used: a sample of `make prove WHAT=forks`, and that it would see a swap."""
+
+import threading
+
+import pytest
+from proofs.fixtures.drivers import DRIVERS, Driver
+from proofs.fixtures.forking import Child, Died
+from proofs.forks import (
+    CALLS,
+    WORKERS,
+    Forks,
+    How,
+    Start,
+    fork_during_a_call,
+    hang_up_beside_a_child,
+    rounds,
+)
+from segmind_sd3 import Client, Generation
+
+WAYS: dict[str, tuple[Driver, How, Start, bool]] = {
+    "sync, http": ("sync", "os.fork", "at once", False),
+    "sync, https, multiprocessing": ("sync", "multiprocessing", "staggered", True),
+    "asyncio, https": ("asyncio", "os.fork", "at once", True),
+    "trio, https": ("trio", "os.fork", "staggered", True),
+}
+
+
+@pytest.mark.parametrize(("driver", "how", "start", "tls"), WAYS.values(), ids=WAYS)
+def test_forked_workers_get_their_own_pictures_and_the_parent_keeps_its_connection(
+    driver: Driver, how: How, start: Start, *, tls: bool
+):
+    forks = Forks()
+    rounds(2, driver, how, start, tls=tls, forks=forks)
+    assert forks.wrong == []
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_call_under_way_during_a_fork_ends_well(driver: Driver):
+    assert list(fork_during_a_call(driver, "os.fork", tls=True)) == []
+
+
+@pytest.mark.parametrize("used", [True, False], ids=["used it", "did not use it"])
+def test_a_parent_that_hangs_up_is_seen_to_while_a_child_lives_that(*, used: bool):
+    assert list(hang_up_beside_a_child("sync", "os.fork", tls=False, used=used)) == []
+
+
+def test_a_swapped_picture_is_seen(monkeypatch: pytest.MonkeyPatch):
+    ask = Client.sd35_turbo_txt2img
+
+    def ask_for_another(client: Client, *, seed: int, prompt: str) -> Generation:
+        return ask(client, prompt=prompt, seed=seed + 1)
+
+    monkeypatch.setattr(Client, "sd35_turbo_txt2img", ask_for_another)
+    forks = Forks()
+    rounds(1, "sync", "os.fork", "at once", tls=False, forks=forks)
+    assert forks.counts["swapped"] == 1 + WORKERS * CALLS + 1
+
+
+def test_a_child_that_fails_says_where():
+    def fail() -> None:
+        raise LookupError("in a child")
+
+    died = Child(fail).result()
+    assert isinstance(died, Died)
+    assert "LookupError: in a child" in died.why
+
+
+def test_a_child_that_is_killed_gives_nothing():
+    child = Child(threading.Event().wait)
+    child.kill()
+    assert isinstance(child.result(), Died)

@@ -1,0 +1,89 @@
+"""Nothing is paid twice, lost or misreported: a sample of `make prove WHAT=sequences`, and that it would be seen."""
+
+from dataclasses import replace
+
+import pytest
+from proofs.fixtures.booking import Move, moves_for
+from proofs.fixtures.drivers import DRIVERS, Driver
+from proofs.fixtures.ledger import End, Sending, misreported, sent_in_vain
+from proofs.sequences import GROUNDS, Plan, Tally, in_process, planned, run
+from segmind_sd3 import OutcomeUnknown
+
+SAMPLE = {"in-process": 45, "reference server": 15, "http": 30, "https": 20}
+
+
+def careless(plan: Plan) -> Plan:
+    return replace(plan, retry=replace(plan.retry, unknown=True, attempts=4))
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_nothing_is_paid_twice_or_lost_or_misreported(driver: Driver, ground: str):
+    tally = Tally()
+    run(range(SAMPLE[ground]), driver, GROUNDS[ground][0], tally, seed=1)
+    assert tally.wrong == []
+    assert tally.billed > 0
+
+
+def test_the_sample_has_calls_that_are_sent_again_and_calls_that_fail():
+    tally = Tally()
+    run(range(60), "asyncio", GROUNDS["http"][0], tally, seed=1)
+    assert tally.repeated > 0
+    assert {"picture", "cancelled", "OutcomeUnknown"} <= tally.ended.keys()
+
+
+def test_a_client_that_would_rather_pay_twice_is_seen_to():
+    tally = Tally()
+    run(range(40), "sync", in_process, tally, seed=1, change=careless)
+    assert any("was billed 2 times" in wrong for wrong in tally.wrong)
+    assert any("was sent again after" in wrong for wrong in tally.wrong)
+
+
+def test_a_sequence_is_the_same_each_time_it_is_planned():
+    assert planned(5, run=1) == planned(5, run=1) != planned(5, run=2)
+
+
+def test_the_moves_of_a_call_reach_every_kind_of_end():
+    moves = {move for seed in range(2000) for move in moves_for(seed, run=0)}
+    assert {move.sent for move in moves} == {
+        *("nothing", "half the head", "the head", "half the body", "all", "more")
+    }
+    assert {move.then for move in moves} == {
+        *("keep", "close", "reset", "stall", "close at the next", "reset at the next")
+    }
+
+
+# -- What the ledger proves -------------------------------------------------------------------------------
+
+BODY = Move().body(7, 0)
+BILLED = Sending(7, "a picture", billed=True, may_be_repeated=False, delivered=BODY)
+LIMITED = Sending(7, "a 429", billed=False, may_be_repeated=True)
+
+
+def test_a_sending_after_one_that_cost_nothing_is_no_waste():
+    assert list(sent_in_vain([LIMITED, BILLED])) == []
+
+
+def test_calls_of_other_seeds_are_other_calls():
+    assert list(sent_in_vain(replace(BILLED, seed=seed) for seed in range(3))) == []
+
+
+@pytest.mark.parametrize(
+    ("sendings", "end", "expected"),
+    [
+        ([BILLED], End("picture", billed=True, kept=(BODY,)), ""),
+        ([BILLED], End("UnusableReply", billed=True, kept=(BODY,)), ""),
+        ([BILLED], End("RequestRefused", billed=False, kept=(BODY,)), "says billed=False"),
+        ([LIMITED], End("RateLimited", billed=True), "says billed=True"),
+        ([BILLED], End("UnusableReply", billed=True, kept=(BODY[:-1],)), "lost what was paid for"),
+        ([BILLED], End("OutcomeTimedOut", billed=None, timed_out=True), ""),
+        ([BILLED], End.given_up("cancelled"), ""),
+        ([BILLED], End("picture", billed=True, kept=(Move().body(8, 0),)), "not its own"),
+        ([LIMITED], End.of(LookupError("x")), "outside the tree: LookupError: x"),
+        ([LIMITED], End.of(OutcomeUnknown("x")), ""),
+    ],
+)
+def test_what_the_caller_has_is_judged_by_the_ledger(sendings: list[Sending], end: End, expected: str):
+    found = list(misreported(sendings, [(7, end)]))
+    assert bool(found) == bool(expected)
+    assert not expected or any(expected in each for each in found)

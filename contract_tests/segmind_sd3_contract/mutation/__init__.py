@@ -1,3 +1,0 @@
-"""The mutation score: the contract, the server and the specs are changed one thing at a time, and the suite
-must notice each change. `python -m segmind_sd3_contract.mutation` runs them all.
-"""

@@ -1,0 +1,82 @@
+"""Which version follows from the changes, and what the changelog says of them.
+
+Law: the version is the package's, so the Python API decides it; a change of the wire contract that the SDK
+absorbs is a patch. Below 1.0 the middle number counts what is breaking and the last one all else, as
+semantic versioning leaves it to us. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from segmind_sd3_pipeline.changes.rating import RATINGS, worst_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from segmind_sd3_pipeline.changes.rating import Change, Rating
+
+HEADING: Final = re.compile(r"^## (\d+)\.(\d+)\.(\d+)(.*)$", re.MULTILINE)
+WHY: Final[dict[Rating, str]] = {
+    "breaking": "the Python API has a breaking change",
+    "additive": "the Python API only gains",
+    "harmless": "the Python API stays as it was",
+}
+
+
+def suggested(version: str, changes: Sequence[Change], changelog: str) -> tuple[str, str]:
+    """Give the version that the changes ask for, and why, in a sentence.
+
+    A version on top of the changelog that is still unreleased takes in the changes, if it is new enough.
+    """
+    if not changes:
+        return version, "nothing has changed"
+    worst = worst_of(each.python for each in changes)
+    headings = [(tuple(map(int, found.groups()[:3])), found[4]) for found in HEADING.finditer(changelog)]
+    pending = [number for number, more in headings[:1] if "unreleased" in more]
+    released = [number for number, more in headings if "unreleased" not in more]
+    if pending and not released:
+        return _text(pending[0]), f"{WHY[worst]}, and no version has been released yet"
+    last = released[0] if released else tuple(map(int, version.split(".")[:3]))
+    needed = _next(last, worst)
+    if pending and pending[0] >= needed:
+        return _text(pending[0]), f"{WHY[worst]}, and this version is not released yet"
+    return _text(needed), f"{WHY[worst]} since {_text(last)}"
+
+
+def _next(version: tuple[int, ...], worst: Rating) -> tuple[int, ...]:
+    major, minor, patch = version
+    step = RATINGS.index(worst) + (major == 0)
+    return [(major + 1, 0, 0), (major, minor + 1, 0), (major, minor, patch + 1)][min(step, 2)]
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def lines(changes: Iterable[Change]) -> list[str]:
+    """Give the lines of the changelog: what is harmless for everybody is not worth one."""
+    return [
+        f"- {'**Breaking:** ' if each.python == 'breaking' else ''}{each.sentence}"
+        for each in changes
+        if each.worst != "harmless"
+    ]
+
+
+def entered(changelog: str, version: str, entry: Iterable[str]) -> str:
+    """Give the changelog with the lines in it, under its version; a line that is there stays as it is."""
+    wanted = [line for line in entry if line not in changelog.splitlines()]
+    if not wanted:
+        return changelog
+    block = "\n".join(wanted) + "\n"
+    top = HEADING.search(changelog)
+    if top is None or _text(tuple(map(int, top.groups()[:3]))) != version:
+        place = top.start() if top else len(changelog)
+        return f"{changelog[:place]}## {version} (unreleased)\n\n{block}\n{changelog[place:]}"
+    following = HEADING.search(changelog, top.end())
+    section = changelog[top.end() : following.start() if following else len(changelog)]
+    # Behind the last line of the section's list, with what that line goes on with; else at its beginning.
+    items = list(re.finditer(r"^- .*\n(?:  .*\n)*", section, re.MULTILINE))
+    place = top.end() + (items[-1].end() if items else 0)
+    return changelog[:place] + (block if items else f"\n\n{block}".rstrip("\n")) + changelog[place:]

@@ -1,0 +1,102 @@
+"""The text that documents a parameter, made of its facts."""
+
+from __future__ import annotations
+
+from segmind_sd3_pipeline.generate.parameters import NO_DEFAULT, Parameter, Random
+
+IMAGE_INPUTS = (
+    "Given as a path, bytes, an open file, a Pillow picture, or a text: "
+    "`data:` URI, http(s) URL, base64 or path."
+)
+
+
+# What stands where nothing else is known, and nobody has written a sentence yet.
+KINDS: dict[str, str] = {
+    "integer": "A whole number.",
+    "number": "A number.",
+    "string": "A text.",
+    "boolean": "True or false.",
+    "image": "A picture.",
+}
+
+
+def overview(parameter: Parameter) -> str:
+    """Meaning and range: what a list of all parameters has room for."""
+    return _joined(_sentence(parameter.sentence), _range(parameter)) or KINDS[parameter.kind]
+
+
+def paragraph(parameter: Parameter) -> str:
+    """Meaning, range, default, known values, price."""
+    told = _joined(
+        _sentence(parameter.sentence),
+        _range(parameter),
+        IMAGE_INPUTS if parameter.kind == "image" else "",
+        _default(parameter),
+        _sentence(parameter.note),
+        _known_values(parameter),
+        "Affects the price." if parameter.affects_pricing else "",
+    )
+    return told or KINDS[parameter.kind]
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
+
+
+def _sentence(text: str) -> str:
+    return text if not text or text[-1] in ".!?" else f"{text}."
+
+
+def _range(parameter: Parameter) -> str:
+    match parameter.minimum, parameter.maximum:
+        case None, None:
+            limits = ""
+        case low, None:
+            limits = f"{low} or more"
+        case None, high:
+            limits = f"{high} or less"
+        case low, high:
+            limits = f"{low} to {high}"
+    if parameter.multiple_of is None:
+        return _sentence(limits)
+    return (
+        f"{limits}, multiples of {parameter.multiple_of}."
+        if limits
+        else f"Multiples of {parameter.multiple_of}."
+    )
+
+
+def _default(parameter: Parameter) -> str:
+    page, sent = parameter.documented_default, parameter.sdk_default
+    if page is NO_DEFAULT:
+        said = "The page names no default"
+    else:
+        said = f"The page says {_shown(page)}{parameter.flaw(page)}"
+    if parameter.hidden:
+        return f"{said}; the SDK sets it."
+    if sent is not NO_DEFAULT and sent != page:
+        return f"{said}; {_shown(sent)} is sent."
+    if page is NO_DEFAULT:
+        return ""
+    if parameter.required:
+        return f"{said}; here it is required."
+    return f"{said}." if parameter.default_is_unsendable else f"Default {_shown(page)}."
+
+
+def _known_values(parameter: Parameter) -> str:
+    listed = ", ".join(_shown(value) for value in parameter.known_values)
+    if parameter.closed:
+        return f"One of {listed}."
+    return listed and f"Known values: {listed}; any other is sent as it is."
+
+
+def _shown(value: object) -> str:
+    match value:
+        case "":
+            return "an empty text"
+        case str():
+            return f"`{value}`"
+        case Random():
+            return f"a number from {value.low} to {value.high}, drawn anew for each call,"
+        case _:
+            return str(value)

@@ -1,0 +1,262 @@
+"""What the templates are rendered from: the facts of each endpoint and its parameters, and their types."""
+
+from __future__ import annotations
+
+import keyword
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import TYPE_CHECKING, Literal, cast
+
+from segmind_sd3_pipeline.spec.bundle import Operation, operations, request_schema
+from segmind_sd3_pipeline.spec.documents import ContractError, Document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from segmind_sd3_pipeline.spec.layers import Layers
+
+Kind = Literal["integer", "number", "string", "boolean", "image"]
+PYTHON_TYPES = {
+    "integer": "int",
+    "number": "float",
+    "string": "str",
+    "boolean": "bool",
+    "image": "ImageInput",
+}
+SDK_WORDS = {"x-sdk-default", "x-sdk-required", "x-sdk-hidden", "x-sdk-counts-images", "x-sdk-note"}
+WHAT_IS_SENT: dict[str, tuple[str, tuple[type, ...]]] = {
+    "integer": ("whole number", (int,)),
+    "number": ("number", (int, float)),
+    "string": ("text", (str,)),
+    "boolean": ("true or false", (bool,)),
+    "image": ("text", (str,)),
+}
+
+
+class NoDefault(Enum):
+    """Its one member has the name that it has in the generated module as its repr."""
+
+    NO_DEFAULT = "no default"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+NO_DEFAULT = NoDefault.NO_DEFAULT
+
+
+@dataclass(frozen=True)
+class Random:
+    """A whole number that is drawn anew for each call."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """The facts of one property of a request; see the class of the same name in the template."""
+
+    name: str
+    kind: Kind
+    sentence: str = ""
+    note: str = ""
+    default_is_unsendable: bool = False
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    multiple_of: int | None = None
+    documented_default: object = NO_DEFAULT
+    sdk_default: object = NO_DEFAULT
+    known_values: tuple[str, ...] = ()
+    closed: bool = False
+    affects_pricing: bool = False
+    counts_images: bool = False
+    hidden: bool = False
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The optional fields of the generated `Parameter`, where they differ from their defaults."""
+        others = ("name", "kind", "sentence", "note", "default_is_unsendable")
+        told = {field.name: field.default for field in fields(self) if field.name not in others}
+        return {name: getattr(self, name) for name, default in told.items() if getattr(self, name) != default}
+
+    @property
+    def python_type(self) -> str:
+        """Return the type of its values."""
+        python_type = PYTHON_TYPES[self.kind]
+        if self.known_values:
+            python_type = f"Literal{list(self.known_values)}" + ("" if self.closed else f" | {python_type}")
+        return python_type
+
+    @property
+    def annotation(self) -> str:
+        """Return its type in a TypedDict."""
+        return f"Required[{self.python_type}]" if self.required else f"{self.python_type} | None"
+
+    @property
+    def argument(self) -> str:
+        """Return its annotation as an argument of a method, with the default where it has one."""
+        return self.python_type if self.required else f"{self.python_type} | None = None"
+
+    @property
+    def values_sent(self) -> tuple[object, ...]:
+        """What the SDK may send when the caller gives nothing; of a drawn number the two ends."""
+        match self.sdk_default:
+            case NoDefault():
+                return ()
+            case Random(low, high):
+                return (low, high)
+            case value:
+                return (value,)
+
+    def flaw(self, value: object) -> str:
+        """Why a value can't be sent, as the end of a sentence about it."""
+        expected, types = WHAT_IS_SENT[self.kind]
+        if not isinstance(value, types) or isinstance(value, bool) != (self.kind == "boolean"):
+            return f", which is no {expected}"
+        if self.closed and value not in self.known_values:
+            return ", which is none of its own values"
+        if isinstance(value, int | float):
+            if self.minimum is not None and value < self.minimum:
+                return ", below its own minimum"
+            if self.maximum is not None and value > self.maximum:
+                return ", above its own maximum"
+            if self.multiple_of is not None and value % self.multiple_of:
+                return f", no multiple of {self.multiple_of}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One operation, as the SDK sees it."""
+
+    operation: Operation
+    model: str
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def shown(self) -> tuple[Parameter, ...]:
+        return tuple(parameter for parameter in self.parameters if not parameter.hidden)
+
+    @property
+    def tag(self) -> str:
+        """The package of `api` that the generator puts it in."""
+        return cast("str", self.operation.spec.get("tags", ["default"])[0])
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The fields of the generated `Operation`, parameters aside."""
+        spec = self.operation.spec
+        return {
+            "operation_id": self.operation.id,
+            "slug": self.operation.slug,
+            "path": self.operation.path,
+            "page": spec["x-source"]["page"],
+            "summary": _one_line(spec.get("summary", "")),
+            "doc": _one_line(spec.get("description", "")),
+            **({"deprecated": True} if spec.get("deprecated") else {}),
+        }
+
+
+def endpoints(layers: Layers) -> Iterator[Endpoint]:
+    """The documented operations with what the observed layer and the SDK's policy add to their parameters.
+
+    Raises:
+        ContractError: A property can't be a parameter (its name is no Python name, its type none of the
+            five kinds), or its default, or what the SDK would send for it, is not allowed by its own spec.
+    """
+    documented = {operation.id for operation in operations(layers.documented)}
+    for operation in operations(layers.sdk):
+        if operation.id in documented:
+            yield _endpoint(layers.sdk, operation)
+
+
+def _endpoint(document: Document, operation: Operation) -> Endpoint:
+    model, schema = request_schema(document, operation)
+    required = schema.get("required", [])
+    properties: dict[str, Document] = schema.get("properties", {})
+    parameters = [
+        _parameter(f"{operation.id}: {name}", name, spec, required=name in required)
+        for name, spec in properties.items()
+    ]
+    endpoint = Endpoint(operation, model, tuple(parameters))
+    for name in (operation.id, endpoint.tag, model):
+        if not name.isidentifier():
+            raise ContractError(f"{operation.id}: {name} has to be a Python name.")
+    return endpoint
+
+
+def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Parameter:
+    _refuse_misshapen(where, name, spec)
+    match spec.get("x-sdk-default", NO_DEFAULT):
+        case {"random": [int(low), int(high)]}:
+            sdk_default = Random(low, high)
+        case sdk_default:
+            pass
+    filled_in = sdk_default is not NO_DEFAULT or spec.get("x-sdk-hidden", False)
+    parameter = Parameter(
+        name=name,
+        kind=_kind(spec),
+        sentence=_one_line(spec.get("description", "")),
+        note=_one_line(spec.get("x-sdk-note", "")),
+        default_is_unsendable="x-documented-default" in spec,
+        required=spec.get("x-sdk-required", required and not filled_in),
+        minimum=spec.get("minimum"),
+        maximum=spec.get("maximum"),
+        multiple_of=spec.get("multipleOf"),
+        documented_default=spec.get("x-documented-default", spec.get("default", NO_DEFAULT)),
+        sdk_default=sdk_default,
+        known_values=_known_values(spec),
+        closed="enum" in spec,
+        affects_pricing=spec.get("x-affects-pricing", False),
+        counts_images=spec.get("x-sdk-counts-images", False),
+        hidden=spec.get("x-sdk-hidden", False),
+    )
+    if "default" in spec and (flaw := parameter.flaw(spec["default"])):
+        default = spec["default"]
+        raise ContractError(f"{where} has the default {default!r}{flaw}: make it x-documented-default.")
+    settled = parameter.required or parameter.note or parameter.values_sent
+    if parameter.default_is_unsendable and not settled:
+        raise ContractError(
+            f"{where} has a default that can't be sent, and no action of sdk.overlay.yaml says what is: "
+            "x-sdk-default, x-sdk-required or x-sdk-note."
+        )
+    for value in parameter.values_sent:
+        if flaw := parameter.flaw(value):
+            raise ContractError(f"{where} would be sent as {value!r}{flaw}.")
+    return parameter
+
+
+def _refuse_misshapen(where: str, name: str, spec: Document) -> None:
+    if not name.isidentifier() or keyword.iskeyword(name) or name == "extra":
+        raise ContractError(f"{where} can't be the name of a keyword argument.")
+    if str(_kind(spec)) not in PYTHON_TYPES:
+        raise ContractError(
+            f"{where} has the type {_kind(spec)}, which is none of {', '.join(PYTHON_TYPES)}."
+        )
+    for word in spec:
+        if word.startswith("x-sdk-") and word not in SDK_WORDS:
+            raise ContractError(f"{where} has {word}, which means nothing.")
+    for bound in ("minimum", "maximum", "multipleOf"):
+        if not isinstance(spec.get(bound, 0), (int,) if bound == "multipleOf" else (int, float)):
+            raise ContractError(f"{where} has the {bound} {spec[bound]!r}, which is no such number.")
+    for value in _known_values(spec):
+        if _kind(spec) != "string" or not isinstance(cast("object", value), str):
+            raise ContractError(f"{where} lists {value!r}, and only texts can be listed, of a text.")
+
+
+def _kind(spec: Document) -> Kind:
+    return "image" if spec.get("x-documented-type") == "image" else cast("Kind", spec.get("type"))
+
+
+def _known_values(spec: Document) -> tuple[str, ...]:
+    """What the page lists, or else what it names, then what the observed lists add, each once."""
+    if "enum" in spec:
+        return tuple(spec["enum"])
+    listed = [value for option in spec.get("anyOf", []) for value in option.get("enum", [])]
+    return tuple(dict.fromkeys([*spec.get("examples", []), *listed]))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

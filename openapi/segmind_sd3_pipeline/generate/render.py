@@ -1,0 +1,58 @@
+"""Python source out of the templates."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from segmind_sd3_pipeline.generate.paragraphs import overview, paragraph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from segmind_sd3_pipeline.generate.parameters import Endpoint
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+WIDTH = 100
+
+
+def render(template: str, endpoints: Iterable[Endpoint]) -> str:
+    """The module that a template of the folder makes of the endpoints; ruff formats it afterwards."""
+    environment = Environment(  # noqa: S701 - it writes Python, where HTML's escapes would be wrong
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filters: dict[str, Any] = {
+        "paragraph": paragraph,
+        "overview": overview,
+        "literal": _literal,
+        "in_docstring": _in_docstring,
+    }
+    environment.filters.update(filters)
+    return environment.get_template(template).render(endpoints=list(endpoints))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _literal(value: object) -> str:
+    """A Python expression of that value; a long text is one of several lines."""
+    if not isinstance(value, str):
+        return repr(value)
+    *lines, last = _wrapped(value, WIDTH)
+    return "\n".join(["(", *(repr(f"{line} ") for line in lines), repr(last), ")"]) if lines else repr(last)
+
+
+def _in_docstring(text: str, indent: int) -> str:
+    """Text between triple quotes, wrapped, whose further lines are indented by so many columns."""
+    escaped = text.replace("\\", "\\\\").replace('"""', r"\"\"\"")
+    if escaped.endswith('"'):
+        escaped = escaped[:-1] + r"\""
+    return f"\n{' ' * indent}".join(_wrapped(escaped, WIDTH - indent))

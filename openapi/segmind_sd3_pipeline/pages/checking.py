@@ -1,0 +1,154 @@
+"""What a page says beside what its spec says, fact by fact in both directions, and where to look.
+
+What a spec puts into words of its own (descriptions, prose) is compared with the page as it was last read,
+`facts/<slug>.json`, which keeps a digest of each: the page was reworded, or it was not.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from segmind_sd3_pipeline.pages.facts import KEYWORDS, Difference, differences
+from segmind_sd3_pipeline.pages.places import Place, Places
+from segmind_sd3_pipeline.spec.bundle import bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from segmind_sd3_pipeline.pages.facts import Facts
+    from segmind_sd3_pipeline.pages.places import Step
+
+JSON_BODY: Final = ("requestBody", "content", "application/json", "schema")
+KEYWORDS_OF: Final = {
+    "type": ("x-documented-type", "type"),
+    "default": ("default", "x-documented-default"),
+    "allowed_values": ("enum",),
+    "affects_pricing": ("x-affects-pricing",),
+    **{fact: (keyword,) for fact, keyword in KEYWORDS.items()},
+}
+"""Where an attribute's fact stands in its property."""
+
+OTHERS: Final[dict[str, tuple[Step, ...]]] = {
+    "page": ("info", "x-source", "page"),
+    "digest": ("info", "x-source", "digest"),
+    "url": ("servers", 0, "url"),
+    "auth_header": ("components", "securitySchemes", 0, "name"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One fact that page and spec tell apart. Both as JSON text; None where nothing is said."""
+
+    fact: str
+    page: str | None
+    spec: str | None
+    place: Place
+
+    @property
+    def is_prose(self) -> bool:
+        """Whether both are digests of words, which say no more than whether it is the same."""
+        return _is_prose(self.fact) or self.fact == "digest"
+
+
+def checked(facts: Facts, folder: Path) -> list[Row]:
+    """List every fact in which a page and its spec in a folder differ; none if they agree.
+
+    Raises:
+        ContractError: The spec can't be used.
+    """
+    return [
+        Row(each.fact, each.page, each.spec, _place(folder, facts["slug"], each.fact))
+        for each in differing(facts, folder)
+    ]
+
+
+def differing(facts: Facts, folder: Path) -> list[Difference]:
+    """List the same without the places, which take longer to find than the differences.
+
+    Raises:
+        ContractError: As above.
+    """
+    slug = facts["slug"]
+    spec, kept = folder / f"{slug}.yaml", folder / "facts" / f"{slug}.json"
+    if not spec.is_file():
+        return [Difference("url", _text(facts["url"]), None)]
+    document = _document(spec, _bytes_of(folder))
+    if f"/v1/{slug}" not in document["paths"]:
+        return [Difference("url", _text(facts["url"]), _text([*document["paths"]]))]
+    before, now = _prose(json.loads(kept.read_bytes()) if kept.is_file() else {}), _prose(facts)
+    return differences(facts, document) + [
+        Difference(fact, now.get(fact), before.get(fact))
+        for fact in now | before
+        if now.get(fact) != before.get(fact)
+    ]
+
+
+def _bytes_of(folder: Path) -> tuple[tuple[str, bytes], ...]:
+    return tuple((file.name, file.read_bytes()) for file in sorted(folder.glob("*.yaml")))
+
+
+@lru_cache(maxsize=16)
+def _document(spec: Path, _files: tuple[tuple[str, bytes], ...]) -> Any:
+    """One spec as a bundle. The files are what it is made of, so that another text is another bundle."""
+    return bundle([spec])
+
+
+def _prose(facts: Facts) -> dict[str, str]:
+    prose = {f"prose.{name}": digest for name, digest in facts.get("prose", {}).items()}
+    for kind, key in (("attributes", "name"), ("statuses", "code")):
+        for row in facts.get(kind, ()):
+            if "description" in row:
+                prose[f"{kind}.{row[key]}.description"] = row["description"]
+    return {fact: _text(digest) for fact, digest in prose.items()}
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _place(folder: Path, slug: str, fact: str) -> Place:
+    if _is_prose(fact):
+        return Places(folder / "facts" / f"{slug}.json").find(_steps_in_facts(fact))
+    places = Places(folder / f"{slug}.yaml")
+    return max((places.find(steps) for steps in _steps(slug, fact)), key=lambda place: place.depth)
+
+
+def _is_prose(fact: str) -> bool:
+    return fact.startswith("prose.") or fact.endswith(".description")
+
+
+def _steps(slug: str, fact: str) -> Iterator[tuple[Step, ...]]:
+    """Where a fact may stand in its spec, as keys; the deepest that is there counts."""
+    operation: tuple[Step, ...] = ("paths", f"/v1/{slug}", 0)
+    schema = (*operation, *JSON_BODY)
+    kind, _, rest = fact.partition(".")
+    name, _, named = rest.rpartition(".")
+    match kind:
+        case "attributes" if named == "required":
+            yield (*schema, "required")
+        case "attributes" if name:
+            yield (*schema, "properties", name)
+            yield from ((*schema, "properties", name, keyword) for keyword in KEYWORDS_OF.get(named, ()))
+        case "attributes":
+            yield (*schema, "properties")
+        case "statuses":
+            yield (*operation, "responses", name, "x-documented-name")
+        case "sample":
+            yield (*schema, "x-documented-sample", *(() if rest == "language" else ("values",)), rest)
+        case "reply" | "headers":
+            yield (*operation, "responses", "200", "content" if kind == "reply" else "headers", 0)
+        case _:
+            yield OTHERS.get(kind, operation)
+
+
+def _steps_in_facts(fact: str) -> tuple[Step, ...]:
+    kind, _, rest = fact.partition(".")
+    if kind == "prose":
+        return (kind, rest)
+    name, _, named = rest.rpartition(".")
+    return (kind, ("name" if kind == "attributes" else "code", name), named)

@@ -1,0 +1,22 @@
+"""`segmind-sd3 docs`: what is done with the vendor's pages. Each command has a module of its own."""
+
+from __future__ import annotations
+
+import click
+
+from segmind_sd3_pipeline.pages.check_command import check
+from segmind_sd3_pipeline.pages.retire_command import retire
+from segmind_sd3_pipeline.pages.sync_command import sync
+
+
+@click.group()
+def docs() -> None:
+    """Keep the contract as the vendor's docs pages have it.
+
+    A page is a text file: all of it, copied from the browser. The commands work on a checkout of the project.
+    """
+
+
+docs.add_command(check)
+docs.add_command(sync)
+docs.add_command(retire)

@@ -1,0 +1,144 @@
+"""Where a page contradicts itself, and the row of the quirk table that answers each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from segmind_sd3_pipeline.pages.attributes import NUMBER, NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from segmind_sd3_pipeline.pages.facts import Facts
+
+ANY: Final = "*"
+LARGE: Final = "stable-diffusion-3-large-img2img"
+MEDIUM: Final = "stable-diffusion-3-medium-txt2img"
+TURBO: Final = "stable-diffusion-3.5-turbo-txt2img"
+
+BELOW: Final = "steps-default-below-minimum"
+ROWS: Final[dict[tuple[str, str, str], str]] = {
+    ("default outside its bounds", TURBO, "steps"): BELOW,
+    ("sample outside its bounds", TURBO, "steps"): BELOW,
+    ("default of another type", LARGE, "prompt"): "prompt-default-1",
+    ("default of another type", LARGE, "negative_prompt"): "prompt-default-1",
+    ("default of another type", MEDIUM, "negative_prompt"): "negative-prompt-none",
+    ("text by default, picture as the reply", ANY, "base64"): "base64-default-true",
+    ("enum without values", LARGE, "mode"): "mode-without-values",
+    ("enum without values", TURBO, "sampler"): "sampler-required-no-values",
+    ("enum without values", TURBO, "scheduler"): "sampler-required-no-values",
+    ("enum without values", ANY, ANY): "enum-without-values",
+    ("required, and nothing to choose from", LARGE, "mode"): "mode-without-values",
+    ("required, and nothing to choose from", TURBO, "sampler"): "sampler-required-no-values",
+    ("required, and nothing to choose from", TURBO, "scheduler"): "sampler-required-no-values",
+    ("code inside quotes", ANY, "image"): "tob64-inside-quotes",
+    ("address opened as a file", ANY, "image"): "tob64-url-as-file",
+}
+"""What answers a contradiction of a page in a parameter, by the three; page and parameter may be any."""
+
+CALL: Final = re.compile(r"\s*(?:await\s+)?([A-Za-z_$][\w.$]*)\s*\(.*\)\s*", re.DOTALL)
+OPENS_A_FILE: Final = re.compile(r"\s*(?:await\s+)?(?:toB64|(?=\w*file)\w+)\s*\(\s*['\"]https?:")
+BOOLEANS: Final = frozenset({"0", "1", "true", "false", "True", "False"})
+NO_TEXT: Final = frozenset({"None", "null", "undefined", "true", "false", "True", "False"})
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What is wrong with a parameter, in the page's own words, and the quirk row that answers it, if any."""
+
+    attribute: str
+    what: str
+    said: str
+    row: str | None
+
+
+def contradictions(facts: Facts) -> list[Contradiction]:
+    """List where a page contradicts itself."""
+    values = facts["sample"]["values"]
+    return [
+        Contradiction(each["name"], what, said, _row(what, facts["slug"], each["name"]))
+        for each in facts["attributes"]
+        for what, said in _of(each, values.get(each["name"]), facts["reply"])
+    ]
+
+
+def unfounded(pages: Iterable[Facts]) -> set[str]:
+    """Give the answers that no page needs any more."""
+    needed = {each.row for facts in pages for each in contradictions(facts)}
+    return {row for row in ROWS.values() if row not in needed}
+
+
+def _row(what: str, slug: str, attribute: str) -> str | None:
+    keys = ((what, slug, attribute), (what, ANY, attribute), (what, ANY, ANY))
+    return next((ROWS[key] for key in keys if key in ROWS), None)
+
+
+def _of(attribute: Facts, sample: Any, reply: str) -> Iterator[tuple[str, str]]:
+    default = attribute.get("default")
+    if default is not None:
+        yield from _of_default(attribute, default, reply)
+    if sample is not None:
+        yield from _of_sample(attribute, sample)
+    if attribute.get("allowed_values") == []:
+        yield "enum without values", attribute["type"]
+        if attribute.get("required") and default is None:
+            yield "required, and nothing to choose from", attribute["type"]
+
+
+def _of_default(attribute: Facts, default: str, reply: str) -> Iterator[tuple[str, str]]:
+    kind, values = attribute["type"], attribute.get("allowed_values")
+    if not _is_of_type(default, kind):
+        yield "default of another type", f"{kind} with the default {default}"
+    elif not _is_within(default, attribute):
+        yield "default outside its bounds", f"{default}, and {_bounds(attribute)}"
+    elif values and default not in values:
+        yield "default outside its values", f"{default}, and {', '.join(values)}"
+    if attribute["name"] == "base64" and default in {"1", "true", "True"} and "json" not in reply:
+        yield "text by default, picture as the reply", f"{default}, and {reply}"
+
+
+def _of_sample(attribute: Facts, sample: Any) -> Iterator[tuple[str, str]]:
+    values = attribute.get("allowed_values")
+    is_number = isinstance(sample, (int, float)) and not isinstance(sample, bool)
+    if is_number and not _is_within(str(sample), attribute):
+        yield "sample outside its bounds", f"{sample}, and {_bounds(attribute)}"
+    if isinstance(sample, str) and CALL.fullmatch(sample):
+        yield "code inside quotes", sample
+    elif isinstance(sample, str) and values and sample not in values:
+        yield "sample outside its values", f"{sample}, and {', '.join(values)}"
+    match sample:
+        case str(code) | {"code": str(code)} if OPENS_A_FILE.match(code):
+            yield "address opened as a file", code
+        case _:
+            pass
+
+
+def _bounds(attribute: Facts) -> str:
+    step = f" by {attribute['multiple_of']}" if "multiple_of" in attribute else ""
+    return " to ".join(attribute.get(bound, "any") for bound in ("min", "max")) + step
+
+
+def _is_of_type(text: str, kind: str) -> bool:
+    """Whether a default can be one of its type. A text that looks like another type's value is none."""
+    if kind in ("int", "integer"):
+        return re.fullmatch(NUMBER, text) is not None and Fraction(text).denominator == 1
+    if kind in NUMBERS:
+        return re.fullmatch(NUMBER, text) is not None
+    if kind in ("bool", "boolean"):
+        return text in BOOLEANS
+    if kind in ("str", "string"):
+        return text not in NO_TEXT and not re.fullmatch(NUMBER, text)
+    return True
+
+
+def _is_within(text: str, attribute: Facts) -> bool:
+    if not re.fullmatch(NUMBER, text):
+        return True
+    number = Fraction(text)
+    low, high, step = (Fraction(attribute.get(name, 0)) for name in ("min", "max", "multiple_of"))
+    if ("min" in attribute and number < low) or ("max" in attribute and number > high):
+        return False
+    return step == 0 or number % step == 0

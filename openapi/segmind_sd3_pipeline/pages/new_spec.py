@@ -1,0 +1,132 @@
+"""The spec of a page that has none yet. Its names are made of the slug; its sentences are left to people."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from segmind_sd3_pipeline.pages.editing import block, scalar
+from segmind_sd3_pipeline.pages.properties import property_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from segmind_sd3_pipeline.pages.facts import Facts
+
+SHARED: Final = "components.yaml"
+CREDITS: Final = {"$ref": f"{SHARED}#/components/headers/RemainingCredits"}
+
+HEAD: Final = """\
+openapi: 3.1.0
+info:
+  title: {title}
+  version: "1"
+  x-source:
+    page: {page}
+    saved: "{day}"
+    digest: {digest}
+servers:
+  - url: {server}
+security:
+  - ApiKey: []
+tags:
+  - name: images
+paths:
+  {path}:
+    {method}:
+      operationId: {operation_id}
+      tags: [images]
+      summary: {summary}
+      requestBody:
+        required: true
+        content:
+          application/json:
+            schema: {{ $ref: "#/components/schemas/{model}" }}
+      responses:
+{responses}\
+components:
+  securitySchemes:
+    ApiKey: {{ $ref: "{shared}#/components/securitySchemes/ApiKey" }}
+  schemas:
+    {model}:
+      type: object
+"""
+
+
+def operation_id_of(slug: str) -> str:
+    """The name of a method, by the rule that the others follow: `sd3-med-tile` is `sd3_medium_tile`."""
+    name = re.sub(r"\W+", "_", slug.replace("stable-diffusion-", "sd").replace(".", ""))
+    name = re.sub(r"(?<=_)med(?=_|$)", "medium", name).strip("_").lower()
+    return name if name.isidentifier() else f"model_{name}"
+
+
+def model_of(operation_id: str) -> str:
+    """The name of its request: `sd3_medium_txt2img` is `Sd3MediumTxt2Img`."""
+    return re.sub(r"(?<![a-z])[a-z]", lambda letter: letter[0].upper(), operation_id).replace("_", "")
+
+
+def new_spec(facts: Facts, shared: Mapping[str, str], day: str) -> str:
+    """The text of a spec.
+
+    Args:
+        facts: what the page says.
+        shared: the component of each status that all pages name, by its code.
+        day: on which the page was saved, in ISO form.
+    """
+    slug = facts["slug"]
+    operation_id = operation_id_of(slug)
+    model = model_of(operation_id)
+    path = f"/v1/{slug}"
+    required = [each["name"] for each in facts["attributes"] if each.get("required")]
+    values = facts["sample"]["values"]
+    head = HEAD.format(
+        title=scalar(slug),
+        page=facts["page"],
+        day=day,
+        digest=facts["digest"],
+        server=facts["url"].removesuffix(path),
+        path=path,
+        method=facts["method"].lower(),
+        operation_id=operation_id,
+        summary=scalar(f"Draw pictures with {slug}."),
+        model=model,
+        shared=SHARED,
+        responses=block(_responses(facts, shared), 8),
+    )
+    properties = {
+        each["name"]: property_of(each, values.get(each["name"]), {}) for each in facts["attributes"]
+    }
+    return "".join(
+        [
+            head,
+            block({"required": required}, 6) if required else "",
+            "      # The page's own sample call: a long text is kept as a digest, code as that code.\n",
+            block({"x-documented-sample": facts["sample"], "properties": properties}, 6),
+        ]
+    )
+
+
+def headers_of(facts: Facts) -> dict[str, Any]:
+    """The headers that the page promises of every reply."""
+    return {
+        name: CREDITS if "credits" in name else {"schema": {"type": "string"}} for name in facts["headers"]
+    }
+
+
+def response_of(status: Facts, shared: Mapping[str, str], headers: Mapping[str, Any]) -> dict[str, Any]:
+    """A status of the page: the component that all pages share, where it is the same."""
+    if component := shared.get(f"{status['code']} {status['name']}"):
+        return {"$ref": f"{SHARED}#/components/responses/{component}"}
+    # OpenAPI wants a description; the name is what the page gives as a fact.
+    return {
+        "x-documented-name": status["name"],
+        "description": f"{status['name']}.",
+        **({"headers": dict(headers)} if headers else {}),
+    }
+
+
+def _responses(facts: Facts, shared: Mapping[str, str]) -> dict[str, Any]:
+    headers = headers_of(facts)
+    responses = {str(each["code"]): response_of(each, shared, headers) for each in facts["statuses"]}
+    responses.setdefault("200", {})["content"] = {kind: {} for kind in facts["reply"].split()}
+    return responses

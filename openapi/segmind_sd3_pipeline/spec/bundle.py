@@ -1,0 +1,183 @@
+"""All specs of the folder as one OpenAPI document that refers to nothing outside of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from segmind_sd3_pipeline.spec.documents import ContractError, Document, read, require_openapi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+# What is collected from the specs; all else must be said alike by every one.
+MERGED = ("info", "tags", "paths", "components")
+INFO = {"title": "Segmind Stable Diffusion 3", "version": "1"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path, and what the document says of it."""
+
+    path: str
+    method: str
+    spec: Document
+
+    @property
+    def id(self) -> str:
+        return cast("str", self.spec["operationId"])
+
+    @property
+    def slug(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+def operations(document: Document) -> Iterator[Operation]:
+    """Every operation of a document, in its order.
+
+    Raises:
+        ContractError: An operation has no operationId, or a path item is a `$ref`: the generator would
+            lose what is behind it.
+    """
+    for path, item in document.get("paths", {}).items():
+        if "$ref" in item:
+            raise ContractError(
+                f"The path item {path} is a $ref to {item['$ref']}, and the generator loses it: write it out."
+            )
+        for method in METHODS:
+            if method in item:
+                if not isinstance(item[method].get("operationId"), str):
+                    raise ContractError(f"{method.upper()} {path} has no operationId.")
+                yield Operation(path, method, item[method])
+
+
+def request_schema(document: Document, operation: Operation) -> tuple[str, Document]:
+    """Name and schema of an operation's JSON body.
+
+    Raises:
+        ContractError: There is none, or it is not under `components.schemas`.
+    """
+    try:
+        ref = operation.spec["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        name = ref.removeprefix("#/components/schemas/")
+        return name, document["components"]["schemas"][name]
+    except KeyError as missing:
+        raise ContractError(
+            f"{operation.id} has no JSON body whose schema is in components.schemas ({missing} is not there)."
+        ) from missing
+
+
+def bundle(specs: Iterable[Path]) -> Document:
+    """One document of many: paths and components of all, references only within.
+
+    Each operation is given `x-source`, its spec's `info.x-source`, since a bundle has only one `info`.
+
+    Raises:
+        ContractError: A file is no valid OpenAPI. Two files have a path, an operationId, a tag or a
+            component of one name, or differ in what holds for all (servers, security).
+    """
+    bundled = _Bundle()
+    for spec in specs:
+        bundled.add(spec)
+    if not bundled.paths:
+        raise ContractError("There is no spec in the folder.")
+    return {
+        **bundled.shared,
+        "info": INFO,
+        "tags": list(bundled.tags.values()),
+        "paths": bundled.paths,
+        "components": bundled.components,
+    }
+
+
+@dataclass
+class _Bundle:
+    shared: Document = field(default_factory=dict[str, Any])
+    tags: dict[str, Document] = field(default_factory=dict[str, Document])
+    paths: Document = field(default_factory=dict[str, Any])
+    components: dict[str, Document] = field(default_factory=dict[str, Document])
+    _first: Path | None = None
+    _files: dict[Path, Document] = field(default_factory=dict["Path", Document])
+    _told_by: dict[tuple[str, str], Path] = field(default_factory=dict[tuple[str, str], "Path"])
+
+    def add(self, spec: Path) -> None:
+        document = self._file(spec)
+        require_openapi(document, spec.name, refers_outside=True)
+        self._share({key: value for key, value in document.items() if key not in MERGED}, spec)
+        for tag in document.get("tags", []):
+            if self.tags.get(tag["name"]) != tag:
+                self._claim("the tag", tag["name"], spec)
+                self.tags[tag["name"]] = tag
+        for section, named in document.get("components", {}).items():
+            for name in named:
+                self._take(section, name, spec)
+        source = document["info"].get("x-source", {})
+        if "page" not in source:
+            raise ContractError(f"{spec.name} has no info.x-source with a page: where was it read, and when?")
+        for operation in operations(document):
+            self._claim("the operationId", operation.id, spec)
+            operation.spec["x-source"] = source
+        for path, item in document["paths"].items():
+            self._claim("the path", path, spec)
+            self.paths[path] = self._localised(item, spec)
+
+    def _share(self, shared: Document, spec: Path) -> None:
+        if self._first is None:
+            self._first, self.shared = spec, shared
+        for key in shared.keys() | self.shared.keys():
+            if shared.get(key) != self.shared.get(key):
+                raise ContractError(f"{self._first.name} and {spec.name} differ in {key}.")
+
+    def _file(self, path: Path) -> Document:
+        if path not in self._files:
+            self._files[path] = read(path)
+        return self._files[path]
+
+    def _claim(self, kind: str, name: str, file: Path) -> None:
+        if first := self._told_by.get((kind, name)):
+            raise ContractError(f"Both {first.name} and {file.name} have {kind} {name}.")
+        self._told_by[kind, name] = file
+
+    def _take(self, section: str, name: str, file: Path) -> None:
+        """Copies a component, and all that it refers to, once."""
+        component, file = self._found(section, name, file)
+        key = (f"components.{section}", name)
+        if self._told_by.get(key) != file:
+            self._claim(*key, file)
+            self.components.setdefault(section, {})[name] = self._localised(component, file)
+
+    def _found(self, section: str, name: str, file: Path) -> tuple[Document, Path]:
+        """A component and the file that holds it: a spec may name one of its own by a `$ref` to another's."""
+        try:
+            component = self._file(file)["components"][section][name]
+        except (KeyError, TypeError) as missing:
+            raise ContractError(f"{file.name} has no components.{section}.{name}.") from missing
+        other, _, pointer = component.get("$ref", "").partition("#")
+        if other and pointer == f"/components/{section}/{name}":
+            return self._found(section, name, _beside(file, other))
+        return component, file
+
+    def _localised(self, node: Any, file: Path) -> Any:
+        """A copy of what stands in `file`, whose references stay within the bundle."""
+        if isinstance(node, list):
+            return [self._localised(item, file) for item in cast("list[Any]", node)]
+        if not isinstance(node, dict):
+            return node
+        members = cast("Document", node)
+        if isinstance(ref := members.get("$ref"), str):
+            other, _, pointer = ref.partition("#")
+            match pointer.split("/"):
+                case ["", "components", section, name]:
+                    self._take(section, name, _beside(file, other) if other else file)
+                    return {**members, "$ref": f"#{pointer}"}
+                case _:
+                    raise ContractError(f"{file.name} refers to {ref}, which is no component.")
+        return {key: self._localised(value, file) for key, value in members.items()}
+
+
+def _beside(file: Path, other: str) -> Path:
+    if "/" in other:
+        raise ContractError(f"{file.name} refers to {other}, which is no file beside it.")
+    return file.with_name(other)

@@ -1,0 +1,53 @@
+"""The document that openapi-python-client is given: what the pages document, less what it would misuse.
+
+It sends every `default` on the wire, builds models for error bodies that it then parses too strictly, and
+takes a picture for text unless told that it is bytes. What is left out here stands in `parameters.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from segmind_sd3_pipeline.spec.bundle import operations
+from segmind_sd3_pipeline.spec.documents import ContractError, Document
+
+PICTURE = {
+    "description": "The reply, whatever it is.",
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
+# A default would be sent, an enum would refuse what the SDK lets through, a bound says nothing here.
+LEFT_OUT = ("default", "examples", "enum", "minimum", "maximum", "multipleOf")
+
+
+def generators_view(documented: Document) -> Document:
+    """A document that openapi-python-client 0.29 makes plain models of, which send what the caller set.
+
+    Raises:
+        ContractError: An operation documents no reply with status 200.
+    """
+    view: Document = {"openapi": documented["openapi"], "info": documented["info"], "paths": {}}
+    for operation in operations(documented):
+        if "200" not in operation.spec["responses"]:
+            raise ContractError(f"{operation.id} documents no status 200.")
+        view["paths"].setdefault(operation.path, {})[operation.method] = {
+            **_without_extensions(operation.spec),
+            "responses": {"200": PICTURE},
+            "security": operation.spec.get("security", documented.get("security", [])),
+        }
+    components = documented["components"]
+    view["components"] = {
+        "securitySchemes": components.get("securitySchemes", {}),
+        "schemas": {name: _plain(schema) for name, schema in components.get("schemas", {}).items()},
+    }
+    return view
+
+
+def _plain(schema: Document) -> Document:
+    kept = {key: value for key, value in _without_extensions(schema).items() if key not in LEFT_OUT}
+    if "properties" in kept:
+        kept["properties"] = {name: _plain(value) for name, value in kept["properties"].items()}
+    return kept
+
+
+def _without_extensions(node: Document) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if not key.startswith("x-")}
