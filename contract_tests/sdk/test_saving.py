@@ -1,4 +1,4 @@
-"""Pictures are saved whole or not at all: beside what is there, and elsewhere where there is no such place."""
+"""Pictures are saved whole or not at all: beside what is there, and elsewhere where a place can't be had."""
 
 import errno
 import io
@@ -206,7 +206,7 @@ def test_of_processes_that_save_one_name_at_once_each_picture_has_a_file_of_its_
     (tmp_path / "drawn").mkdir()
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     command = [sys.executable, "-c", SAVING, tmp_path / "source"]
-    processes = [subprocess.Popen(command, cwd=tmp_path / "drawn", **pipes) for _ in range(4)]
+    processes: list[Any] = [subprocess.Popen(command, cwd=tmp_path / "drawn", **pipes) for _ in range(4)]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     for process in processes:
@@ -379,6 +379,20 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path):
     reader.join()
     assert seen <= whole
     assert files(tmp_path).keys() == {"panda.png"}
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    found: list[list[bytes]] = []
+    fsync = os.fsync
+
+    def look(descriptor: int) -> None:
+        fsync(descriptor)
+        assert not (tmp_path / "panda.jpg").exists()
+        found.append([*files(tmp_path).values()])
+
+    monkeypatch.setattr(os, "fsync", look)
+    JPEG.save(tmp_path / "panda")
+    assert found == [[JPEG.data]]
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])

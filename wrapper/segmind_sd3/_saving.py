@@ -159,6 +159,8 @@ def write_whole(
     try:
         with beside.open("xb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave the name with half a file, or none
         if overwrite:
             return beside.replace(target)
         for number in count(start):
