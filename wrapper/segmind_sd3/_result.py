@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass, field
 from html import escape
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ._metadata import NoMetadata, embed
 from ._public import public
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from ._saving import Saved
     from ._sent import SentRequest
+
+
+_SHOWN_SIZE: Final = "max-width:min(100%,512px);max-height:640px;width:auto;height:auto"
 
 
 @public
@@ -83,7 +86,7 @@ class Image:
         text = base64.b64encode(self.data).decode()
         prompt = self.request.parameters.get("prompt", "") if self.request else ""
         return (
-            f'<img width="{self.width}" height="{self.height}" style="max-width:min(100%,512px);height:auto" '
+            f'<img width="{self.width}" height="{self.height}" style="{_SHOWN_SIZE}" '
             f'alt="{escape(str(prompt)[:500])}" src="data:{escape(self.media_type)};base64,{text}">'
         )
 

@@ -57,8 +57,8 @@ class Saved:
             # Python shows the same text once for each line of code, so the number found is not in it.
             example = numbered(self.taken, 1).name
             warnings.warn(
-                f"{self.taken} exists already and is kept: the new file is beside it, as {example} or with the "
-                "next free number; save() returns its path",
+                f"{self.taken} exists already and is kept: the new file is beside it, as {example} or with "
+                "the next free number; save() returns its path",
                 stacklevel=3,
             )
         for note in self.notes:
