@@ -662,6 +662,24 @@ def test_what_can_not_be_written_where_it_should_is_written_elsewhere(
     assert rescued.read_bytes().startswith(b"\xff\xd8\xff")
 
 
+def test_a_picture_whose_saving_is_interrupted_is_written_elsewhere(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    fsync = os.fsync
+
+    def interrupt(_descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    said = run(*TURBO, "--out", "panda.jpg")
+    (rescued,) = (tmp_path / "temporary").glob("*/panda.jpg")
+    assert (said.exit_code, size_of(rescued), files_in(folder)) == (1, (64, 64), [])
+    assert f"the picture is saved in {rescued}" in said.stderr
+
+
 def test_a_name_too_long_for_the_file_system_costs_no_picture(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

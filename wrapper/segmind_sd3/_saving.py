@@ -163,8 +163,9 @@ def write_whole(
             os.fsync(file.fileno())  # or a power cut could leave the name with half a file, or none
         if overwrite:
             return beside.replace(target)
-        for number in count(start):
-            name = numbered(target, number)
+        names = (numbered(target, number) for number in count(start))
+        while True:
+            name = next(names)
             try:
                 _rename_if_free(beside, name)
             except FileExistsError:
@@ -174,7 +175,6 @@ def write_whole(
                 return name
     finally:
         beside.unlink(missing_ok=True)
-    raise AssertionError  # pragma: no cover - count() has no end
 
 
 def _rename_if_free(beside: Path, target: Path) -> None:
