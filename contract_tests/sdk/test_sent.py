@@ -34,7 +34,7 @@ def server() -> ReferenceServer:
 
 
 def digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return f"picture sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 # -- What is kept -----------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_json_can_say_it_and_the_outcome(client: Client, server: ReferenceServer
                 "width": 64,
                 "height": 64,
                 "bytes": len(image.data),
-                "digest": digest(image.data),
+                "sha256": hashlib.sha256(image.data).hexdigest(),
             }
         ],
         "seed": 7,

@@ -185,7 +185,7 @@ class Client(Endpoints, _Base[Network]):
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = self._body(operation, params, deadline)
-        sent = sent_request(operation, body)
+        sent = sent_request(operation, body, checked="extra" not in params)
         return self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
 
     def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
@@ -294,7 +294,8 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = await self._body(operation, params, deadline)
-        sent = await _in_thread(operation, sent_request, operation, body)
+        describe = partial(sent_request, checked="extra" not in params)
+        sent = await _in_thread(operation, describe, operation, body)
         return await self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
 
     async def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:

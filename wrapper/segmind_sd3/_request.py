@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from segmind_sd3_api.calls import CALLS
 
@@ -16,6 +16,9 @@ from ._sent import SentRequest, digest_of, holds_digest
 from ._url import URL, InvalidURL
 from ._validation import build_body, find_operation
 from ._wire import SENT_HEADERS, Request
+
+if TYPE_CHECKING:
+    from segmind_sd3_api.parameters import Operation
 
 
 def prepare(base_url: str, operation: str, body: dict[str, Any]) -> tuple[Prepared, Request]:
@@ -84,8 +87,11 @@ def _target(url: str) -> bytes:
 # -- What is kept of it -----------------------------------------------------------------------------------
 
 
-def sent_request(operation: str, body: dict[str, Any]) -> SentRequest:
-    """Return what sends a body again: arguments of the endpoint's method, with digests for pictures."""
+def sent_request(operation: str, body: dict[str, Any], *, checked: bool = False) -> SentRequest:
+    """Return what sends a body again: arguments of the endpoint's method, with digests for pictures.
+
+    A body is `checked` where nothing in it came out of `extra`, which alone can send what is out of bounds.
+    """
     known = find_operation(operation)
     hidden = {name for name, parameter in known.parameters.items() if parameter.hidden}
     usual = complete_body(known, {name: value for name, value in body.items() if name not in hidden})
@@ -100,15 +106,21 @@ def sent_request(operation: str, body: dict[str, Any]) -> SentRequest:
             arguments[name] = value
         elif usual.get(name) != value or not parameter.hidden:
             extra[name] = value
-    # What `extra` alone can send, since it is out of bounds. A picture needs no second look.
-    checked = {name: value for name, value in arguments.items() if not holds_digest(value)}
-    try:
-        build_body(known, {**checked, "extra": dict.fromkeys(arguments.keys() - checked.keys())})
-    except InvalidRequest as refused:
-        for problem in refused.problems:
-            if problem.parameter in arguments:
-                extra[problem.parameter] = arguments.pop(problem.parameter)
+    for name in () if checked else _refused(known, arguments):
+        if name in arguments:
+            extra[name] = arguments.pop(name)
     return SentRequest(operation, {**arguments, **({"extra": extra} if extra else {})})
+
+
+def _refused(operation: Operation, arguments: dict[str, Any]) -> list[str]:
+    """Return the names of what is out of bounds. A digest stands for a picture that was not."""
+    pictures = [name for name in arguments if operation.parameters[name].kind == "image"]
+    others = {name: value for name, value in arguments.items() if name not in pictures}
+    try:
+        build_body(operation, {**others, "extra": dict.fromkeys(pictures)})
+    except InvalidRequest as refused:
+        return [problem.parameter for problem in refused.problems]
+    return []
 
 
 def _with_digests(value: Any) -> Any:

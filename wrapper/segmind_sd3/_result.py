@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from dataclasses import dataclass, field
 from html import escape
 from io import BytesIO
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from ._metadata import NoMetadata, embed
 from ._public import public
 from ._saving import save_all, target_path
-from ._sent import digest_of
 
 if TYPE_CHECKING:
     import os
@@ -93,7 +93,7 @@ class Image:
     def to_dict(self) -> dict[str, Any]:
         """Describe the picture as JSON can say it: not its bytes, but their digest."""
         size = {"width": self.width, "height": self.height, "bytes": len(self.data)}
-        return {"media_type": self.media_type, **size, "digest": digest_of(self.data)}
+        return {"media_type": self.media_type, **size, "sha256": hashlib.sha256(self.data).hexdigest()}
 
     # Notebooks call these to show a value.
 

@@ -34,8 +34,8 @@ class SentRequest:
     Attributes:
         operation: the endpoint's name, which is that of the client's method.
         parameters: the method's arguments, with the seed that was drawn; in `extra`, what it takes nowhere
-            else. In place of each picture stands the digest of its file, `sha256:…`. A call refuses a digest:
-            give the picture itself, as in `{**sent.parameters, "image": "photo.jpg"}`.
+            else. In place of each picture stands the digest of its file, `picture sha256:…`. A call refuses
+            that: give the picture itself, as in `{**sent.parameters, "image": "photo.jpg"}`.
     """
 
     operation: str
@@ -83,7 +83,8 @@ def parameters_of(file: str | os.PathLike[str] | bytes | Readable) -> SentReques
 
 
 def digest_of(picture: bytes) -> str:
-    return f"sha256:{hashlib.sha256(picture).hexdigest()}"
+    """Return what stands for a picture among parameters. No API takes such a text for a value."""
+    return f"picture sha256:{hashlib.sha256(picture).hexdigest()}"
 
 
 def holds_digest(value: object) -> bool:
@@ -92,4 +93,4 @@ def holds_digest(value: object) -> bool:
         value = list(cast("dict[str, object]", value).values())
     if isinstance(value, list):
         return any(map(holds_digest, cast("list[object]", value)))
-    return isinstance(value, str) and re.fullmatch("sha256:[0-9a-f]{64}", value) is not None
+    return isinstance(value, str) and re.fullmatch("picture sha256:[0-9a-f]{64}", value) is not None
