@@ -274,6 +274,34 @@ def test_any_chunk_of_a_webp_is_kept(kind: bytes, body: bytes, *, first: bool):
     assert [part for part in webp_parts(written) if not is_exif(part)] == webp_parts(data)[1:]
 
 
+ASCII = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1)
+MAIN_TAGS = {0x010F: ASCII, 0x0112: st.integers(1, 8), 0x013B: ASCII, DESCRIPTION: ASCII}
+DETAIL_TAGS = {0x829A: st.just((1, 250)), 0x927C: st.binary(min_size=1), USER_COMMENT: st.binary(min_size=1)}
+
+
+@given(
+    main=st.fixed_dictionaries({}, optional=MAIN_TAGS),
+    details=st.fixed_dictionaries({}, optional=DETAIL_TAGS),
+    endian=st.sampled_from("<>"),
+    file_format=st.sampled_from(["JPEG", "WEBP"]),
+)
+def test_any_exif_is_kept(main: dict[int, Any], details: dict[int, Any], endian: str, file_format: str):
+    tags = PIL.Image.Exif()
+    tags.endian = endian
+    tags.update(main)
+    tags.get_ifd(DETAILS).update(details)
+    data = saved(file_format, exif=tags.tobytes())
+    if DESCRIPTION in main and USER_COMMENT in details:
+        with pytest.raises(NoMetadata):
+            embed(data, CONTENT)
+        return
+    written = embed(data, CONTENT)
+    assert read_back(written) == CONTENT
+    before, after = tags_of(data), tags_of(written)
+    assert after == {**after, **before}
+    assert len(after) == len(before) + 1
+
+
 # -- Read by others ---------------------------------------------------------------------------------------
 
 TEXT = {"operation": "x", "parameters": {"prompt": 'панда 🐼 "neon" é'}}
