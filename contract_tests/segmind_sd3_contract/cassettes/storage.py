@@ -99,7 +99,9 @@ def _whole(cassette: Path, response: Any) -> Any:
         return response
     data = _blob(cassette, digest).read_bytes()
     if hashlib.sha256(data).hexdigest() != digest:
-        raise ValueError(f"{_blob(cassette, digest)} is not what its name says: restore it, or make record")
+        raise ValueError(
+            f"{_blob(cassette, digest)} is not what its name says: restore it, or record it anew"
+        )
     return {**response, "body": {"string": data}}
 
 
@@ -215,4 +217,4 @@ def read(path: Path) -> tuple[Any, Any, dict[str, Any]]:
         case [[request], [response], dict() as provenance]:
             return request, response, cast("dict[str, Any]", provenance)
         case _:
-            raise ValueError(f"{path} holds no single exchange with its provenance: make record")
+            raise ValueError(f"{path} holds no single exchange with its provenance: record it anew")
