@@ -328,7 +328,7 @@ TO_PIL = "from segmind_sd3 import Image; Image(b'', 'image/png', 1, 1).to_pil()"
         ("bare", ("python", "-m", "segmind_sd3_contract.demo"), "contract"),
         ("bare", ("python", "-m", "segmind_sd3_contract.cassettes"), "contract"),
     ],
-    ids=" ".join,
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
 def test_a_command_without_its_extra_says_in_one_line_what_to_install(
     run: Run, environment: str, words: tuple[str, ...], extra: str
