@@ -17,6 +17,8 @@ import zlib
 from dataclasses import replace
 from typing import Any, Final, cast
 
+from segmind_sd3_api.parameters import PICTURE_MEMBERS
+
 from . import _quirks
 from ._errors import (
     APIError,
@@ -141,7 +143,7 @@ _TELLING: Final = 16
 
 
 def _names_an_image(start: bytes) -> bool:
-    return start.lstrip()[:1] == b"{" and b'"image' in start
+    return start.lstrip()[:1] == b"{" and any(f'"{name}'.encode() in start for name in PICTURE_MEMBERS)
 
 
 def error_from(fault: Fault, reply: Reply, key: Key) -> APIError | OutcomeUnknown:
