@@ -19,7 +19,7 @@ from segmind_sd3_contract.cassettes import LIVE, Recorded, cases, load, recorded
 from segmind_sd3_contract.cassettes.cases import quirk_of
 from segmind_sd3_contract.cassettes.commands import cassettes
 from segmind_sd3_contract.cassettes.judging import BREAKS, MAX_AGE_DAYS, judged, judged_in
-from segmind_sd3_contract.cassettes.recording import keep
+from segmind_sd3_contract.conformance.recording import keep
 from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, Exchange
 from segmind_sd3_contract.reference import CREDITS_PATH, ReferenceServer
 

@@ -801,7 +801,7 @@ def test_a_broken_command_of_another_package_breaks_no_other(
         "@click.option('--name')\n"
         "def good(name): click.echo('hello ' + name)\n"
     )
-    monkeypatch.setattr(sys, "path", [str(about.parent), *sys.path])
+    monkeypatch.syspath_prepend(about.parent)  # pyright: ignore[reportUnknownMemberType]
     assert {"broken", "good", "none", "serve"} <= set(
         re.findall(r"^  (\w+)  ", run("--help").stdout, re.MULTILINE)
     )

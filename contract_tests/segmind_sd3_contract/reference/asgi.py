@@ -1,6 +1,6 @@
 """The server on a socket: a Starlette app, and uvicorn in a thread.
 
-Law: the app carries requests to `ReferenceServer.answer` and its answers back, byte for byte, or as badly as
+Law: the app carries requests to `Service.answer` and its answers back, byte for byte, or as badly as
 was provoked. What is its own is the control under `/reference`, which needs no key: this belongs on a
 loopback address.
 """
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from segmind_sd3_contract.reference.server import ReferenceServer
+    from segmind_sd3_contract.reference.service import Service
 
 SHOWN: int = 200
 """Characters of a text that the ledger shows over the wire: an input picture has millions."""
 
 
-def application(server: ReferenceServer) -> Starlette:
+def application(server: Service) -> Starlette:
     """Give the ASGI app of a server."""
 
     async def calls(scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +89,7 @@ def application(server: ReferenceServer) -> Starlette:
     )
 
 
-def _provoke(server: ReferenceServer, asked: Any) -> None:
+def _provoke(server: Service, asked: Any) -> None:
     """Do what `{"name": …}` or `{"status": …, "error": …}` asks for; `times` and `operation` go with both."""
     match asked:
         case {"name": str(name), **rest}:
@@ -124,7 +124,7 @@ def _shortened(value: Any) -> Any:
 class SocketServer(uvicorn.Server):
     """uvicorn with nothing of its own in the answers, which says when it is ready."""
 
-    def __init__(self, server: ReferenceServer, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, server: Service, tls: ssl.SSLContext | None = None) -> None:
         config = uvicorn.Config(
             application(server),
             http=Front,
@@ -163,9 +163,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 @contextmanager
-def listening(
-    server: ReferenceServer, host: str, port: int, tls: ssl.SSLContext | None = None
-) -> Generator[str]:
+def listening(server: Service, host: str, port: int, tls: ssl.SSLContext | None = None) -> Generator[str]:
     """Serve from a thread while the context lasts."""
     listener = bound(host, port)
     uvicorn_server = SocketServer(server, tls)

@@ -10,16 +10,17 @@ import gzip
 import itertools
 import struct
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
+
+from segmind_sd3_contract.reference.exchange import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from segmind_sd3_contract.reference.exchange import Answer
-    from segmind_sd3_contract.reference.spoils import Change
+    from segmind_sd3_contract.reference.exchange import Answer, Change
 
 DROP_EVERY: Final = 0.02
 """Seconds between two bytes of an answer that drips."""
@@ -29,35 +30,6 @@ BOMB_BYTES: Final = 300 * 1024**2
 
 DELIVERIES: Final[dict[str, Change]] = {}
 """Every faulty delivery, by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How an answer is delivered.
-
-    `sent` is what leaves at once, `then` what happens after it, `length` what the headers say of the body's.
-    The rest of a dripping answer follows byte by byte; an endless one goes on with zeros for ever, gzipped.
-    """
-
-    sent: Literal["nothing", "half the head", "the head", "half the body", "the body"]
-    then: Literal["stall", "drip", "reset", "hang up", "endless"]
-    length: Literal["true", "too long", "too short", "chunked"] = "true"
-
-    @property
-    def begins(self) -> bool:
-        """Whether a status line and all headers arrive."""
-        return self.sent not in ("nothing", "half the head")
-
-    @property
-    def ends(self) -> bool:
-        """Whether the client has what it takes for a whole answer."""
-        return self.length == "too short"
-
-    def arriving(self, body: bytes) -> bytes:
-        """Give so much of a body as the client can have at once."""
-        if self.sent == "the body":
-            return body[: len(body) // 2] if self.length == "too short" else body
-        return body[: len(body) // 2] if self.sent == "half the body" else b""
 
 
 def headers_of(answer: Answer) -> dict[str, str]:

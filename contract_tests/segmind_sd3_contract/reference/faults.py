@@ -16,7 +16,7 @@ from segmind_sd3_contract.reference.exchange import Answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from segmind_sd3_contract.reference.spoils import Change
+    from segmind_sd3_contract.reference.exchange import Change
 
 RESET_AFTER: Final = timedelta(seconds=2)
 """How long a provoked rate limit says that it lasts."""

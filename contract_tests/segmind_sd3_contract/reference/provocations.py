@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Final
 from segmind_sd3_contract.reference.billed_errors import BILLED_ERRORS
 from segmind_sd3_contract.reference.deliveries import DELIVERIES
 from segmind_sd3_contract.reference.faults import FAULTS
-from segmind_sd3_contract.reference.spoils import REPLY_SPOILS, Change
+from segmind_sd3_contract.reference.spoils import REPLY_SPOILS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from segmind_sd3_contract.reference.exchange import Change
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
 from functools import wraps
 from io import BytesIO
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from PIL import Image
 
-from segmind_sd3_contract.reference.exchange import Answer
 from segmind_sd3_contract.reference.pictures import encoded
 
-Change = Callable[[Answer], Answer]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from segmind_sd3_contract.reference.exchange import Answer, Change
 
 REPLY_SPOILS: Final[dict[str, Change]] = {}
 """Every spoil of a 200, by name."""
