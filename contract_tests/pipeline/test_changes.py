@@ -374,7 +374,7 @@ def test_every_action_that_a_change_breaks_is_named_with_its_quirk_row():
     broken = broken_actions(bundle, OPENAPI)
 
     assert [(each.action, each.rows) for each in broken] == [
-        ("turbo-steps-minimum-not-enforced", ()),
+        ("turbo-steps-minimum-not-enforced", ("steps-default-below-minimum",)),
         ("sdk-turbo-steps", ("steps-default-below-minimum",)),
     ]
     assert all("no longer stands there" in each.why for each in broken)

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from proofs.pages import mutation
 from proofs.pages.page_mutants import page_mutants
 from proofs.pages.spec_mutants import shared_mutants, spec_mutants
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_contract.oracle import carried
+from segmind_sd3_contract.quirks import quirks
 from segmind_sd3_pipeline.pages.check_command import check
 from segmind_sd3_pipeline.pages.checking import checked
 from segmind_sd3_pipeline.pages.contradictions import ROWS, contradictions, unfounded
@@ -248,11 +248,11 @@ def test_a_change_that_is_not_seen_survives(monkeypatch: pytest.MonkeyPatch):
 
 @each_page
 def test_each_contradiction_of_a_page_is_answered(slug: str):
-    assert [each for each in contradictions(KEPT[slug]) if each.row is None] == []
+    assert [each for each in contradictions(KEPT[slug], quirks()) if each.row is None] == []
 
 
 def test_every_answer_is_a_row_of_the_quirk_table():
-    assert {*ROWS.values()} <= QUIRKS.keys()
+    assert {*ROWS.values()} <= quirks().keys()
 
 
 def test_no_answer_is_left_without_its_contradiction():
@@ -295,7 +295,7 @@ def with_attribute(sample: Any = None, **said: Any) -> dict[str, Any]:
     ],
 )
 def test_a_contradiction_is_found(facts: dict[str, Any], what: Sequence[str]):
-    assert [each.what for each in contradictions(facts)] == what
+    assert [each.what for each in contradictions(facts, ())] == what
 
 
 def test_a_contradiction_without_a_row_is_told(checkout: Path):
@@ -303,7 +303,17 @@ def test_a_contradiction_without_a_row_is_told(checkout: Path):
 
     ran = run(page(checkout, text), "--root", checkout)
 
-    assert "1 contradiction without a row in quirks.py." in ran.output
+    assert "1 contradiction without a row in quirks.yaml." in ran.output
+
+
+def test_a_row_that_quirks_yaml_does_not_have_answers_nothing(checkout: Path):
+    rows = checkout / "openapi" / "quirks.yaml"
+    rows.write_text(rows.read_text("utf-8").replace("name: mode-without-values", "name: another"), "utf-8")
+    text = written(KEPT["stable-diffusion-3-large-img2img"])
+
+    ran = run(page(checkout, text), "--root", checkout)
+
+    assert "1 contradiction without a row in quirks.yaml." in ran.output
 
 
 # --- Pages that can't be read -----------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def test_an_edit_that_overlay_actions_were_written_against_stops_with_all_their_
     done = run(copy)
 
     assert done.returncode == 1
-    assert "- turbo-steps-minimum-not-enforced (no row)\n" in done.stderr
+    assert "- turbo-steps-minimum-not-enforced (steps-default-below-minimum)\n" in done.stderr
     assert "- sdk-turbo-steps (steps-default-below-minimum)\n" in done.stderr
     changed = subprocess.run(
         ["git", "diff", "--name-only"],

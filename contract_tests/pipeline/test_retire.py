@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 from segmind_sd3_pipeline.generate.methods import endpoint_methods
 from segmind_sd3_pipeline.generate.parameters import endpoints
-from segmind_sd3_pipeline.pages.overlays import without
+from segmind_sd3_pipeline.pages.overlays import without, without_citations
 from segmind_sd3_pipeline.pages.retire_command import retire
 from segmind_sd3_pipeline.pages.retiring import CanNotRetire, Retired, retired
 from segmind_sd3_pipeline.spec.layers import read_layers
+from segmind_sd3_pipeline.spec.quirks import read_rows
 
 ROOT = Path(__file__).parents[2]
 SLUG, OPERATION = "sd3-med-tile", "sd3_medium_tile"
@@ -59,11 +60,21 @@ def test_its_cassettes_go_and_no_body_that_another_one_has(change: Retired):
 
 
 def test_an_action_that_speaks_of_it_alone_goes_and_the_others_stay(change: Retired):
-    assert change.actions == ("sdk-tile-strength",)
-    overlay = text(change, "openapi/sdk.overlay.yaml")
-    assert "sdk-tile-strength" not in overlay
-    before = (ROOT / "openapi" / "sdk.overlay.yaml").read_text(encoding="utf-8")
-    assert overlay.count("x-id:") == before.count("x-id:") - 1
+    assert change.actions == ("tile-sample-quotes-a-call", "sdk-tile-strength")
+    for layer, gone in (("observed", change.actions[0]), ("sdk", change.actions[1])):
+        overlay = text(change, f"openapi/{layer}.overlay.yaml")
+        assert gone not in overlay
+        before = (ROOT / "openapi" / f"{layer}.overlay.yaml").read_text(encoding="utf-8")
+        assert overlay.count("x-id:") == before.count("x-id:") - 1
+
+
+def test_a_quirk_that_cites_such_actions_alone_goes_and_the_others_stay(change: Retired, tmp_path: Path):
+    rows = tmp_path / "quirks.yaml"
+    rows.write_text(text(change, "openapi/quirks.yaml"), encoding="utf-8")
+
+    assert change.rows == ("strength-both-ways", "tob64-inside-quotes")
+    before = read_rows(ROOT / "openapi")
+    assert read_rows(tmp_path) == [row for row in before if row["name"] not in change.rows]
 
 
 def test_no_target_names_it_any_more(change: Retired):
@@ -88,7 +99,7 @@ def test_the_lists_of_methods_and_of_prices_lose_their_row(change: Retired):
 def test_what_people_have_written_for_it_is_listed_with_its_line(change: Retired):
     named = [line for line in change.left if line.startswith("wrapper/segmind_sd3/_quirks.py:")]
 
-    assert [line.partition(": ")[2] for line in named] == ['actions=("sdk-tile-strength",),']
+    assert [line.partition(": ")[2] for line in named] == ['@_quirk("refusal", "tob64-inside-quotes")']
 
 
 @pytest.mark.parametrize("slug", ["sd4", "", "../facts/sd3-med-tile"])
@@ -103,6 +114,29 @@ def test_an_overlay_without_an_action_keeps_every_other_line():
     assert without(overlay, ["one"], ()) == "actions:\n  # one\n  # two\n  - x-id: two\n    update: {}\n"
     assert without(overlay, ["two"], ()) == "actions:\n  # one\n  - x-id: one\n    update: {}\n\n  # two\n"
     assert without(overlay, [], ()) == overlay
+
+
+ROWS = """quirks:
+  # --- One
+  - name: one
+    actions:
+      - a
+
+  # --- Two
+  - name: two
+    actions:
+      - a
+      - b
+"""
+
+
+def test_quirks_without_an_action_keep_every_other_line():
+    assert without_citations(ROWS, ["b"]) == (ROWS.replace("      - b\n", ""), [])
+    assert without_citations(ROWS, ["a"]) == (
+        "quirks:\n  # --- One\n  # --- Two\n  - name: two\n    actions:\n      - b\n",
+        ["one"],
+    )
+    assert without_citations(ROWS, []) == (ROWS, [])
 
 
 # --- The command ------------------------------------------------------------------------------------------

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, is_typeddict
 
 import pytest
+from segmind_sd3_contract.quirks import quirks
 
 from proofs.coverage_report import uses_the_sdk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 ROOT: Final = Path(__file__).parents[2]
 TESTS: Final = ROOT / "contract_tests"
@@ -87,23 +88,27 @@ class Outcome:
 # -- Which faults there are -------------------------------------------------------------------------------
 
 
-def faults(rows: Iterable[tuple[str, str, tuple[str, ...], bool]]) -> Iterator[Fault]:
-    """Give every fault: first the rows, which are the harder to notice, then the bounds."""
+def faults(with_function: Collection[str]) -> Iterator[Fault]:
+    """Give every fault: first the rows, which are the harder to notice, then the bounds.
+
+    `with_function` are the names of the rows for which the SDK has a function.
+    """
     undone = undone_by_action()
-    for row, kind, actions, has_code in rows:
-        if kind in ("repair", "diagnosis"):
-            likely = (("sdk/test_quirk_replies.py", "-k", row), ("sdk/test_quirk_replies.py",))
+    for row in quirks().values():
+        if row.kind in ("repair", "diagnosis"):
+            likely = (("sdk/test_quirk_replies.py", "-k", row.name), ("sdk/test_quirk_replies.py",))
         else:
             signatures = ("sdk/test_signatures.py", "-k", "hidden")
             likely = (
-                ("sdk/test_quirks.py", "-k", row),
+                ("sdk/test_quirks.py", "-k", row.name),
                 signatures,
                 ("sdk/test_calls.py", "sdk/test_boundaries.py"),
             )
-        if has_code:
-            yield Fault(f"row:{row}", likely, row=(row, kind))
-        for action in actions:
-            yield Fault(f"row:{row}:{action}", likely, undone[action])
+        if row.name in with_function:
+            yield Fault(f"row:{row.name}", likely, row=(row.name, row.kind))
+        for action in row.actions:
+            if action.id in undone:
+                yield Fault(f"row:{row.name}:{action.id}", likely, undone[action.id])
     yield from moved_bounds()
 
 
@@ -230,10 +235,11 @@ def plant(fault: Fault) -> None:
                 hints = each.__annotations__
                 hints |= {name: bool | None, "extra": hints.pop("extra")}
     if fault.row:
-        from segmind_sd3._quirks import QUIRKS  # noqa: PLC0415 - as above
+        from segmind_sd3._quirks import FUNCTIONS  # noqa: PLC0415 - as above
 
+        functions: Any = FUNCTIONS
         row, kind = fault.row
-        QUIRKS[row] = replace(QUIRKS[row], function=SWITCHED_OFF[kind])
+        functions[kind][row] = SWITCHED_OFF[kind]
 
 
 def first_failure(run: Iterable[str]) -> str | None:
@@ -255,10 +261,10 @@ def failing_as_it_is(nodes: list[str]) -> str | None:
     return first_failure([node.removeprefix("contract_tests/") for node in nodes])
 
 
-def rows_of_the_table() -> list[tuple[str, str, tuple[str, ...], bool]]:
-    from segmind_sd3._quirks import QUIRKS  # noqa: PLC0415 - in a process that is forked for it alone
+def rows_with_function() -> set[str]:
+    from segmind_sd3._quirks import FUNCTIONS  # noqa: PLC0415 - in a process that is forked for it alone
 
-    return [(row.name, row.kind, row.actions, row.function is not None) for row in QUIRKS.values()]
+    return {row for functions in FUNCTIONS.values() for row in functions}
 
 
 def _be_quiet() -> None:
@@ -296,7 +302,7 @@ def main(arguments: list[str] | None = None) -> int:
         importlib.import_module(module)
     fork = multiprocessing.get_context("fork")
     with fork.Pool(1) as pool:
-        every = list(faults(pool.apply(rows_of_the_table)))
+        every = list(faults(pool.apply(rows_with_function)))
     chosen = [
         fault
         for fault in ([NOTHING, *every] if options.patterns else every)

@@ -14,10 +14,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from segmind_sd3 import Client
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_api.parameters import OPERATIONS, Operation, Parameter
 
 from segmind_sd3_contract.needed import needed
+from segmind_sd3_contract.quirks import quirks
 from segmind_sd3_contract.reference import MADE_UP_KEY, PROVOCATIONS, Answer
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def cases() -> Mapping[str, Case]:
     found = [
         case
         for operation in OPERATIONS.values()
-        for kind in (plain, inside, outside, statuses, quirks)
+        for kind in (plain, inside, outside, statuses, provocations)
         for case in kind(operation)
     ]
     return {case.id: case for case in found}
@@ -213,7 +213,7 @@ def _provocation_of(status: int) -> str | None:
     return usual if usual in PROVOCATIONS else next((n for n in PROVOCATIONS if status_of(n) == status), None)
 
 
-def quirks(operation: Operation) -> Iterator[Case]:
+def provocations(operation: Operation) -> Iterator[Case]:
     """Every provocation of a row of the quirk table."""
     for name in PROVOCATIONS:
         more = _asking_for(name, operation)
@@ -230,7 +230,7 @@ def quirks(operation: Operation) -> Iterator[Case]:
 def quirk_of(provocation: str | None) -> str | None:
     """Give the row of the quirk table that a provocation is named for."""
     name = (provocation or "").partition(":")[0]
-    return name if name in QUIRKS else None
+    return name if name in quirks() else None
 
 
 def _asking_for(provocation: str, operation: Operation) -> dict[str, Any] | None:

@@ -12,11 +12,10 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from segmind_sd3._quirks import QUIRKS
-
 from segmind_sd3_contract import oracle
 from segmind_sd3_contract.cassettes.cases import quirk_of
-from segmind_sd3_contract.cassettes.library import load, shows, spec_digest, today
+from segmind_sd3_contract.cassettes.library import load, spec_digest, today
+from segmind_sd3_contract.quirks import shows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -128,8 +127,7 @@ def _verdict(kept: Recorded) -> tuple[Verdict, str | None, list[Finding]]:
 
 
 def _findings(kept: Recorded, profile: Profile) -> list[Finding]:
-    exchange = oracle.Exchange(kept.operation, kept.sent, kept.status, kept.headers, kept.body)
-    return oracle.findings(exchange, oracle.packaged(profile))
+    return oracle.findings(kept.seen, oracle.packaged(profile))
 
 
 def _rows(kept: Recorded, found: list[Finding]) -> list[str]:
@@ -138,9 +136,7 @@ def _rows(kept: Recorded, found: list[Finding]) -> list[str]:
         provoked = quirk_of(kept.provocation)
         return [provoked] if provoked else []
     broken = {each.clause for each in found}
-    return [
-        row for row, clauses in BREAKS.items() if broken.intersection(clauses) and shows(QUIRKS[row], kept)
-    ]
+    return [row for row, clauses in BREAKS.items() if broken.intersection(clauses) and shows(row, kept.seen)]
 
 
 def _observations(kept: Recorded) -> tuple[Profile, ...]:

@@ -102,12 +102,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """A row of the quirk table, and how the target behaves."""
+    """A row of the quirk table, and how the target behaves.
+
+    `probe` says what decides it, and `why` what came of that.
+    """
 
     quirk: str
     documented: str
     observed: str
     grade: str
+    probe: str
     probed: Probed
     why: str
 

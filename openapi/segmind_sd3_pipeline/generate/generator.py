@@ -17,6 +17,7 @@ from segmind_sd3_pipeline.generate.render import TEMPLATES, render
 from segmind_sd3_pipeline.spec.documents import ContractError, Document, require_openapi
 from segmind_sd3_pipeline.spec.gate import losses
 from segmind_sd3_pipeline.spec.layers import read_layers
+from segmind_sd3_pipeline.spec.quirks import read_quirks
 from segmind_sd3_pipeline.spec.view import generators_view
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,6 +33,7 @@ def make(folder: Path, package: Path) -> list[Endpoint]:
         ContractError: The contract can't be used, or the generator lost a part of it.
     """
     layers = read_layers(folder)
+    quirks = read_quirks(folder)
     known = list(endpoints(layers))
     require_openapi(layers.documented, "The bundle of all specs")
     require_openapi(layers.observed, "What observed.overlay.yaml makes of the specs")
@@ -45,6 +47,7 @@ def make(folder: Path, package: Path) -> list[Endpoint]:
         raise ContractError("\n".join(lost))
     write_json(layers.documented, package / "documented.json")
     write_json(layers.observed, package / "observed.json")
+    write_json(quirks, package / "quirks.json")
     (package / "py.typed").touch()
     return known
 
@@ -73,7 +76,7 @@ def run_generator(view: Document, package: Path, config: Path) -> None:
         raise ContractError(f"openapi-python-client failed: {' '.join(said.split()) or run.returncode}")
 
 
-def write_json(document: Document, path: Path) -> None:
+def write_json(document: Document | list[Document], path: Path) -> None:
     """Write a document as JSON, with the same bytes each time."""
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

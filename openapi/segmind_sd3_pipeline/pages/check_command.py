@@ -18,6 +18,7 @@ from segmind_sd3_pipeline.pages.checking import Row, checked
 from segmind_sd3_pipeline.pages.contradictions import contradictions
 from segmind_sd3_pipeline.pages.reading import Refused, pages
 from segmind_sd3_pipeline.spec.documents import ContractError
+from segmind_sd3_pipeline.spec.quirks import read_rows
 
 if TYPE_CHECKING:
     from segmind_sd3_pipeline.pages.facts import Facts
@@ -34,12 +35,13 @@ def check(files: tuple[Path, ...], root: Path, as_json: bool) -> None:  # noqa: 
     2 a page or a spec can't be read.
     """
     found: list[tuple[Path, Facts, list[Row]]] = []
+    quirks = quirk_names(root / "openapi")
     for file, facts in pages(files).items():
         found.append((file, facts, rows_of(facts, root / "openapi")))
     if as_json:
-        click.echo(json.dumps([_as_json(*each) for each in found], indent=2))
+        click.echo(json.dumps([_as_json(*each, quirks) for each in found], indent=2))
     else:
-        _tell(found)
+        _tell(found, quirks)
     sys.exit(1 if any(rows for _, _, rows in found) else 0)
 
 
@@ -55,7 +57,19 @@ def rows_of(facts: Facts, folder: Path) -> list[Row]:
         raise Refused(str(problem)) from None
 
 
-def _as_json(file: Path, facts: Facts, rows: list[Row]) -> dict[str, Any]:
+def quirk_names(folder: Path) -> set[str]:
+    """Return the names of the rows of quirks.yaml.
+
+    Raises:
+        Refused: The file can't be used.
+    """
+    try:
+        return {row["name"] for row in read_rows(folder)}
+    except ContractError as problem:
+        raise Refused(str(problem)) from None
+
+
+def _as_json(file: Path, facts: Facts, rows: list[Row], quirks: set[str]) -> dict[str, Any]:
     return {
         "file": str(file),
         "slug": facts["slug"],
@@ -69,11 +83,11 @@ def _as_json(file: Path, facts: Facts, rows: list[Row]) -> dict[str, Any]:
             }
             for row in rows
         ],
-        "contradictions": [asdict(each) for each in contradictions(facts)],
+        "contradictions": [asdict(each) for each in contradictions(facts, quirks)],
     }
 
 
-def _tell(found: list[tuple[Path, Facts, list[Row]]]) -> None:
+def _tell(found: list[tuple[Path, Facts, list[Row]]], quirks: set[str]) -> None:
     # A pipe has no width: what is searched there stands in one line each.
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 240, highlight=False)
     differences = Table("page", "fact", "the page says", "the spec says", "where")
@@ -81,7 +95,7 @@ def _tell(found: list[tuple[Path, Facts, list[Row]]]) -> None:
         for row in rows:
             said = (facts["slug"], row.fact, *_said(row), str(row.place))
             differences.add_row(*said)
-    own = [(facts["slug"], each) for _, facts, _ in found for each in contradictions(facts)]
+    own = [(facts["slug"], each) for _, facts, _ in found for each in contradictions(facts, quirks)]
     contradicting = Table("page", "parameter", "contradiction", "the page says", "answered by")
     for slug, each in own:
         said = (slug, each.attribute, each.what, each.said, each.row or "nothing")
@@ -100,7 +114,7 @@ def _tell(found: list[tuple[Path, Facts, list[Row]]]) -> None:
         f"{_counted(statuses, 'status line')}: {_counted(differences.row_count, 'difference')}."
     )
     if without := sum(each.row is None for _, each in own):
-        console.print(f"{_counted(without, 'contradiction')} without a row in quirks.py.")
+        console.print(f"{_counted(without, 'contradiction')} without a row in quirks.yaml.")
     if differences.row_count:
         files = shlex.join(str(file) for file, _, rows in found if rows)
         console.print(f"To follow: segmind-sd3 docs sync {files}")

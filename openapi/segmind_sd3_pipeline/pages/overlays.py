@@ -32,6 +32,21 @@ def without(text: str, actions: Iterable[str], names: Iterable[str]) -> str:
     return shorter.rstrip("\n") + "\n"
 
 
+def without_citations(text: str, actions: Iterable[str]) -> tuple[str, list[str]]:
+    """Return the text of quirks.yaml without these actions, and the names of the rows that cited no other.
+
+    Such a row is removed: where its actions stood, nothing says any more how surely it is known.
+    """
+    gone = set(actions)
+    lines = text.splitlines(keepends=True)
+    yaml: Any = YAML(typ="rt", pure=True)
+    uncited = [row for row in yaml.load(text)["quirks"] if gone.issuperset(row["actions"])]
+    for row in reversed(uncited):
+        del lines[row.lc.line : _end(lines, row.lc.line, row.lc.col)]
+    kept = [line for line in lines if line.strip().removeprefix("- ") not in gone]
+    return "".join(kept).rstrip("\n") + "\n", [row["name"] for row in uncited]
+
+
 def _end(lines: list[str], first: int, column: int) -> int:
     """The line behind an action's own lines and the blank ones that follow."""
     end = first + 1

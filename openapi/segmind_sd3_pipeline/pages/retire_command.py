@@ -61,3 +61,5 @@ def _tell_removed(change: Retired, root: Path) -> None:
         echo(f"removed: {len(recordings)} files of cassettes")
     for action in change.actions:
         echo(f"The overlay action {action} speaks of this endpoint alone, and goes.")
+    for row in change.rows:
+        echo(f"The quirk {row} cites no other action, and goes; its function and its probe stay.")

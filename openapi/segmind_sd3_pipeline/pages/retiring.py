@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from segmind_sd3_pipeline.changes.rating import Change
 from segmind_sd3_pipeline.changes.versions import HEADING, entered, lines
 from segmind_sd3_pipeline.pages.contract import actions_without_target, copied, methods_of, put
-from segmind_sd3_pipeline.pages.overlays import without
+from segmind_sd3_pipeline.pages.overlays import without, without_citations
 from segmind_sd3_pipeline.spec.documents import ContractError, read
+from segmind_sd3_pipeline.spec.quirks import FILE as QUIRKS
+from segmind_sd3_pipeline.spec.quirks import read_quirks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,12 +42,14 @@ class Retired:
         texts: new texts of files.
         removed: files that go.
         actions: the overlay actions that spoke of this endpoint alone, by their names.
+        rows: the rows of quirks.yaml that cited no other action.
         left: lines that still name the endpoint, for people to look at.
     """
 
     texts: Mapping[Path, str]
     removed: tuple[Path, ...]
     actions: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
     left: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -72,7 +76,10 @@ def retired(slug: str, root: Path) -> Retired:
                 file: without(file.read_text(encoding="utf-8"), actions, (model, f"/v1/{slug}"))
                 for file in sorted(folder.glob("*.overlay.yaml"))
             }
+            quirks, rows = without_citations((folder / QUIRKS).read_text(encoding="utf-8"), actions)
+            overlays[folder / QUIRKS] = quirks
             put({copy / file.name: text for file, text in overlays.items()})
+            read_quirks(copy)
             methods = methods_of(copy)
         except ContractError as problem:
             raise CanNotRetire(str(problem)) from problem
@@ -81,8 +88,8 @@ def retired(slug: str, root: Path) -> Retired:
     removed = tuple(
         file for file in (spec, folder / "facts" / f"{slug}.json", *_cassettes(root, slug)) if file.is_file()
     )
-    words = (slug, operation, model, *actions)
-    return Retired(texts, removed, tuple(actions), tuple(_left(root, words, texts, removed)))
+    words = (slug, operation, model, *actions, *rows)
+    return Retired(texts, removed, tuple(actions), tuple(rows), tuple(_left(root, words, texts, removed)))
 
 
 def _names(document: dict[str, Any]) -> tuple[str, str]:
