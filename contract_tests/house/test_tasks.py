@@ -116,11 +116,13 @@ TASKS = {
     "change a default": Task(
         [("x-sdk-default: 10 ", "x-sdk-default: 20 ")],
         """
+from pathlib import Path
 from segmind_sd3 import Client
-print(Client().prepare("sd35_turbo_txt2img", prompt="a lighthouse").body["steps"])
+steps = Client().prepare("sd35_turbo_txt2img", prompt="a lighthouse").body["steps"]
+print(steps, f"sends {steps} unless given" in Path("README.md").read_text("utf-8"))
 """,
-        before="10",
-        after="20",
+        before="10 True",
+        after="20 True",
     ),
     "add an alias to a reply": Task(
         [
