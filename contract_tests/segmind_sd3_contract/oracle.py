@@ -291,11 +291,20 @@ def pictures_in(exchange: Exchange) -> list[bytes]:
     if not isinstance(reply, dict):
         raise ValueError("The reply is no JSON object.")  # noqa: TRY004 - one error for every other shape
     content = cast("dict[str, Any]", reply)
-    image: Any = content.get("image") or content.get("images") or []
+    image = next(filter(None, map(content.get, picture_members())), cast("Any", []))
     texts: list[Any] = [image] if isinstance(image, str) else image
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):  # pyright: ignore[reportUnnecessaryIsInstance] - a reply may hold anything
         raise ValueError("The reply's pictures are no texts.")
     return [base64.b64decode(text, validate=True) for text in texts]
+
+
+@cache
+def picture_members() -> tuple[str, ...]:
+    """Give the members of a JSON reply that hold pictures, by its schema."""
+    members = carried("observed")["components"]["schemas"]["Base64Reply"]["properties"]
+    return tuple(
+        name for name, schema in members.items() if '"contentEncoding": "base64"' in json.dumps(schema)
+    )
 
 
 def _picture(order: _Order, named: str | None, data: bytes) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """The command line: one command for each endpoint, with an option for each parameter of the generated table.
 
 No bound is checked here. What can't be read as a number is passed on as text, so that the SDK names
-everything that is wrong at once. `_cli_run.py` makes the call. Nothing that loads httpx is imported before.
+everything that is wrong at once. `_cli_options.py` has all other options, and `_cli_run.py` makes the call.
+Nothing that loads httpx is imported before.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import click
 from click.shell_completion import CompletionItem
 from segmind_sd3_api.parameters import OPERATIONS
 
-from ._cli_run import CreditsCall, DrawCall, Options, command_name, for_command_line, option_name
+from ._cli_options import CALL_OPTIONS, DRAW_OPTIONS, Options
+from ._cli_run import CreditsCall, DrawCall, command_name, for_command_line, option_name
 from ._text import printable
 from ._version import __version__
 
@@ -125,65 +127,6 @@ def parse_number(parameter: Parameter, text: str) -> object:
         except ValueError:
             continue
     return text
-
-
-def parse_extra(_context: object, _option: object, pairs: tuple[str, ...]) -> dict[str, object]:
-    """Parse `NAME=VALUE` pairs, each value as JSON where it is JSON."""
-    extra: dict[str, object] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{pair!r} is not of the form NAME=VALUE, such as steps=4")
-        try:
-            extra[name] = json.loads(text)
-        except (ValueError, RecursionError):
-            extra[name] = text
-    return extra
-
-
-CALL_OPTIONS: Final = (
-    click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object on stdout, errors too."),
-    click.Option(
-        ["--timeout"], type=float, metavar="SECONDS", help="Deadline of the call, retries included."
-    ),
-    click.Option(
-        ["--base-url"],
-        metavar="URL",
-        help="The server to call; else SEGMIND_BASE_URL, else the live service.",
-    ),
-    click.Option(
-        ["--local"], is_flag=True, help="Call the reference server, in this process: free, not live."
-    ),
-    click.Option(
-        ["--no-retry"], is_flag=True, help="Try once, even where another try can't be billed twice."
-    ),
-    click.Option(
-        ["--verbose", "-v"], is_flag=True, help="Print each try, wait and outcome on stderr, without the key."
-    ),
-    click.Option(["--traceback"], is_flag=True, help="Show the traceback of an error."),
-)
-"""The options of every command that calls the service. Their names are fields of `Options`."""
-
-DRAW_OPTIONS: Final = (
-    click.Option(
-        ["--extra"],
-        multiple=True,
-        metavar="NAME=VALUE",
-        callback=parse_extra,
-        help="Sent unchecked, also in place of a parameter. The value is JSON, else text. May be repeated.",
-    ),
-    click.Option(
-        ["--out"],
-        type=click.Path(),
-        default="",
-        metavar="FILE",
-        help="Where the picture goes; several are numbered. Else a name made of endpoint and seed.",
-    ),
-    click.Option(["--overwrite"], is_flag=True, help="Replace an existing file; else it is refused, unpaid."),
-    click.Option(["--dry-run"], is_flag=True, help="Print the call as curl and send nothing. Needs no key."),
-    *CALL_OPTIONS,
-)
-"""The options of every endpoint's command, besides its parameters."""
 
 
 class CommandGroup(click.Group):
