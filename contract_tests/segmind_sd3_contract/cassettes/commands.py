@@ -41,7 +41,7 @@ class ListedUnlessTold(click.Group):
 
 @click.group(cls=ListedUnlessTold)
 def cassettes() -> None:
-    """Recorded exchanges, in the folder `cassettes` of the repository that this is called in.
+    """Record, list and judge exchanges, in the folder `cassettes` of the current repository.
 
     Without a command: list.
     """
