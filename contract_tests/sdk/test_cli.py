@@ -839,16 +839,16 @@ def test_a_broken_command_of_another_package_breaks_no_other(run: Run):
             "absent",
             2,
             (
-                "absent works on a checkout of segmind-sd3, not on an installed package: clone the repository, "
-                "run `make setup` in it, and call .venv/bin/segmind-sd3 absent."
+                "absent works on a checkout of segmind-sd3, not on an installed package: clone the "
+                "repository, run `make setup` in it, and call .venv/bin/segmind-sd3 absent."
             ),
         ),
         (
             "unready",
             1,
             (
-                "unready can't be loaded: No module named 'others.no_such_module'; 'others' is not a package: "
-                "run `make setup`"
+                "unready can't be loaded: No module named 'others.no_such_module'; 'others' is not a "
+                "package: run `make setup`"
             ),
         ),
     ],
