@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from segmind_sd3_pipeline.generate.generator import differences, main, run_generator
 from segmind_sd3_pipeline.generate.paragraphs import paragraph
-from segmind_sd3_pipeline.generate.parameters import Endpoint, endpoints
+from segmind_sd3_pipeline.generate.parameters import Endpoint, endpoints, picture_members
 from segmind_sd3_pipeline.generate.render import render
 from segmind_sd3_pipeline.spec.bundle import bundle, operations, request_schema
 from segmind_sd3_pipeline.spec.documents import ContractError, Document, contains, read
@@ -778,6 +778,15 @@ def test_a_default_that_can_not_be_sent_needs_an_action_that_says_what_is(tmp_pa
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Endpoint:
     return endpoint(tmp_path_factory.mktemp("toy"), size={"type": "string"})
+
+
+def test_a_member_of_the_reply_holds_pictures_where_its_schema_says_base64():
+    text = {"type": "string", "contentEncoding": "base64"}
+    members = {"image": {"anyOf": [text]}, "status": {}, "pictures": {"type": "array", "items": text}}
+
+    found = picture_members({"components": {"schemas": {"Base64Reply": {"properties": members}}}})
+
+    assert found == ("image", "pictures")
 
 
 @given(description=st.text(st.characters(exclude_categories=["C"])) | st.text("\"'\\\\{}%# \n"))

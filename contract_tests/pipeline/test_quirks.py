@@ -38,7 +38,19 @@ def test_the_package_has_each_row_with_the_grade_and_evidence_of_what_it_cites()
             {"id": name, "grade": actions[name]["x-grade"], "evidence": actions[name]["x-evidence"]}
             for name in row["actions"]
         ]
-        assert packaged == {"documented": "", "observed": "", **row, "actions": cited}
+        words = {"documented": "", "observed": "", **row, "sdk": packaged["sdk"]}
+        assert packaged == {**words, "actions": cited}
+
+
+def test_a_row_says_the_value_that_an_action_makes_the_sdk_send(folder: Path):
+    rows: Rows = read(folder / "quirks.yaml")["quirks"]
+    put(sdk='sends {sdk-turbo-steps} unless given; `extra={"steps": 4}`')(rows)
+    write(folder, {"quirks": rows})
+    default = next(a for a in read(folder / "sdk.overlay.yaml")["actions"] if a["x-id"] == "sdk-turbo-steps")
+
+    said = read_quirks(folder)[0]["sdk"]
+
+    assert said == f'sends {default["update"]["x-sdk-default"]} unless given; `extra={{"steps": 4}}`'
 
 
 def put(**members: Any) -> Callable[[Rows], None]:
@@ -79,6 +91,14 @@ MISTAKES: dict[str, tuple[Callable[[Rows], object], str]] = {
     "unknown action": (
         put(actions=["sdk-turbo-steps", "turbo-stepps"]),
         f"{FIRST} cites turbo-stepps, which no overlay has.",
+    ),
+    "a value of no cited action": (
+        put(sdk="sends {sdk-large-mode} unless given"),
+        f"{FIRST} cites no action sdk-large-mode with an x-sdk-default.",
+    ),
+    "a value of an action without any": (
+        put(sdk="sends {turbo-steps-minimum-not-enforced} unless given"),
+        f"{FIRST} cites no action turbo-steps-minimum-not-enforced with an x-sdk-default.",
     ),
     "observed by nobody": (
         put(actions=["sdk-turbo-steps"]),

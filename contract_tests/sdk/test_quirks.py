@@ -1,4 +1,4 @@
-"""The SDK's functions and the quirk table, and its rows about requests: what is sent by default or refused."""
+"""The functions of the quirk table, and its rows about requests: what is sent by default or refused."""
 
 import subprocess
 import sys

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from segmind_sd3_contract.oracle import media_type, speaks_of_credits
+from segmind_sd3_contract.oracle import media_type, picture_members, speaks_of_credits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +75,7 @@ def shows(row: str, seen: Exchange) -> bool:
             return picture is not None and named.startswith("image/") and named != picture
         case "several-images", 200:
             members = _members(seen)
-            return bool(members.get("images")) and not members.get("image")
+            return not members.get("image") and any(members.get(name) for name in picture_members())
         case "error-in-200", 200:
             members = _members(seen)
             return "image" not in members and any(members.get(name) for name in ERROR_MEMBERS)

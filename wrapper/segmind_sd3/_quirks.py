@@ -1,7 +1,7 @@
 """The functions of the quirks: what the SDK does where the docs pages are wrong or vague.
 
-`openapi/quirks.yaml` has a row for each quirk. A function is bound to its row by the row's name. What it may do
-depends on the kind of the row:
+`openapi/quirks.yaml` has a row for each quirk. A function is bound to its row by the row's name. The kind of
+the row says what the function may do:
 
 default    completes a body. A value that is always the same needs no function: it is an action of
            `openapi/sdk.overlay.yaml`.
@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
+
+from segmind_sd3_api.parameters import PICTURE_MEMBERS
 
 from ._errors import Fault, InsufficientCredits, Problem, RateLimited, UnusableReply, text_of
 from ._imagefile import sniff
@@ -160,16 +162,18 @@ def _with_media_type(reply: Reply, media_type: str) -> Reply:
 
 @_quirk("repair", "several-images")
 def rename_images(reply: Reply) -> Reply:
-    if sniff(reply.body) or b'"images"' not in reply.body:
+    others = (name for name in PICTURE_MEMBERS if name != "image")
+    if sniff(reply.body) or not any(f'"{name}"'.encode() in reply.body for name in others):
         return reply
     content = json_of(reply.body)
     if not isinstance(content, dict):
         return reply
     content = cast("dict[str, Any]", content)
-    if content.get("image") or not content.get("images"):
+    found = next((content[name] for name in PICTURE_MEMBERS if content.get(name)), None)
+    if content.get("image") or not found:
         return reply
-    others = {name: value for name, value in content.items() if name not in ("image", "images")}
-    return replace(reply, body=json.dumps({**others, "image": content["images"]}).encode())
+    kept = {name: value for name, value in content.items() if name not in PICTURE_MEMBERS}
+    return replace(reply, body=json.dumps({**kept, "image": found}).encode())
 
 
 # -- Diagnoses --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from segmind_sd3_pipeline.generate.methods import endpoint_methods
-from segmind_sd3_pipeline.generate.parameters import Endpoint, endpoints
+from segmind_sd3_pipeline.generate.parameters import Endpoint, endpoints, picture_members
 from segmind_sd3_pipeline.generate.render import TEMPLATES, render
 from segmind_sd3_pipeline.spec.documents import ContractError, Document, require_openapi
 from segmind_sd3_pipeline.spec.gate import losses
@@ -40,7 +40,8 @@ def make(folder: Path, package: Path) -> list[Endpoint]:
     package.mkdir(parents=True)
     # Written first: the generator's last step formats every file in the directory.
     for module in ("parameters.py", "calls.py"):
-        (package / module).write_text(render(f"{module}.jinja", known), encoding="utf-8")
+        source = render(f"{module}.jinja", known, picture_members(layers.observed))
+        (package / module).write_text(source, encoding="utf-8")
     run_generator(generators_view(layers.documented), package, folder / "generator.yaml")
     if lost := losses(layers.documented, package):
         raise ContractError("\n".join(lost))

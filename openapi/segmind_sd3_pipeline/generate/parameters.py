@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -172,6 +173,13 @@ def endpoints(layers: Layers) -> Iterator[Endpoint]:
     for operation in operations(layers.sdk):
         if operation.id in documented:
             yield _endpoint(layers.sdk, operation)
+
+
+def picture_members(observed: Document) -> tuple[str, ...]:
+    """Return the names of the members of a JSON reply that hold pictures as base64 text."""
+    reply = observed["components"]["schemas"].get("Base64Reply", {})
+    members: dict[str, Document] = reply.get("properties", {})
+    return tuple(name for name, spec in members.items() if '"contentEncoding": "base64"' in json.dumps(spec))
 
 
 def _endpoint(document: Document, operation: Operation) -> Endpoint:

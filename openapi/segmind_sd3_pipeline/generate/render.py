@@ -19,7 +19,7 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 WIDTH = 100
 
 
-def render(template: str, endpoints: Iterable[Endpoint]) -> str:
+def render(template: str, endpoints: Iterable[Endpoint], picture_members: Iterable[str] = ()) -> str:
     """Render a template with the endpoints. ruff formats the result later."""
     environment = Environment(  # noqa: S701 - it writes Python, where HTML's escapes would be wrong
         loader=FileSystemLoader(TEMPLATES),
@@ -35,7 +35,9 @@ def render(template: str, endpoints: Iterable[Endpoint]) -> str:
         "in_docstring": _in_docstring,
     }
     environment.filters.update(filters)
-    return environment.get_template(template).render(endpoints=list(endpoints))
+    return environment.get_template(template).render(
+        endpoints=list(endpoints), picture_members=tuple(picture_members)
+    )
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -10,7 +10,10 @@ from segmind_sd3_pipeline.spec.documents import ContractError, Document, read
 from segmind_sd3_pipeline.spec.overlay import read_overlays
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from segmind_sd3_pipeline.spec.overlay import Action
 
 FILE = "quirks.yaml"
 KINDS = ("default", "refusal", "repair", "diagnosis")
@@ -70,11 +73,12 @@ def _one_line(text: str) -> str:
 def read_quirks(folder: Path) -> list[Document]:
     """Return the rows of a folder, with id, grade and evidence in place of each action's id.
 
-    What a row leaves out is an empty text.
+    What a row leaves out is an empty text. An action in braces in what it says of the SDK becomes a value.
 
     Raises:
         ContractError: As for `read_rows`; an overlay can't be read; a row cites an action that is in no
-            overlay, or says what was observed and cites only policy; no row cites an action of our policy.
+            overlay, or says what was observed and cites only policy, or wants the value of an action that has
+            none; no row cites an action of our policy.
     """
     rows = read_rows(folder)
     overlays = read_overlays(folder / "observed.overlay.yaml", folder / "sdk.overlay.yaml")
@@ -93,10 +97,34 @@ def read_quirks(folder: Path) -> list[Document]:
         {
             **dict.fromkeys(OPTIONAL, ""),
             **row,
+            "sdk": _with_values(row, actions),
             "actions": [_cited(actions[name].spec) for name in row["actions"]],
         }
         for row in rows
     ]
+
+
+def _with_values(row: Document, actions: Mapping[str, Action]) -> str:
+    """Return what a row says of the SDK, each action in braces replaced by the value that the SDK sends."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        sent = _sent(actions[name].spec["update"]) if name in row["actions"] else None
+        if sent is None:
+            where = f"The row {row['name']} of {FILE}"
+            raise ContractError(f"{where} cites no action {name} with an x-sdk-default.")
+        return str(sent)
+
+    return re.sub(r"\{([a-z0-9-]+)\}", value, row["sdk"])
+
+
+def _sent(node: object) -> object:
+    """Return the x-sdk-default of an update, wherever in it that stands; None without one."""
+    if not isinstance(node, dict):
+        return None
+    members = cast("Document", node)
+    inner = (sent for each in members.values() if (sent := _sent(each)) is not None)
+    return members.get("x-sdk-default", next(inner, None))
 
 
 def _cited(action: Document) -> Document:
