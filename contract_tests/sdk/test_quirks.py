@@ -1,4 +1,4 @@
-"""The SDK's functions and the quirk table, and its rows about requests: what is sent by default or refused."""
+"""The functions of the quirk table, and its rows about requests: what is sent by default or refused."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def test_each_row_that_needs_code_has_a_function(kind: Kind):
 
 
 def test_a_default_row_without_a_function_cites_an_action_that_says_what_is_sent_or_known():
-    data = actions("sdk").keys() | {action for *_, action in LISTED}
+    data = actions("sdk").keys() | {action for listed in LISTED.values() for *_, action in listed}
 
     for name in rows("default") - FUNCTIONS["default"].keys():
         assert {action.id for action in quirks()[name].actions} & data, name
@@ -85,18 +85,21 @@ NOT_SENT: dict[str, tuple[str, str, str]] = {
 }
 """What is not sent unless it is given, and the action whose note is in its documentation."""
 
-LISTED: list[tuple[str, str, str]] = [
-    ("sd3_medium_tile", "sampler", "medium-sampler-values"),
-    ("sd3_medium_img2img", "sampler", "medium-sampler-values"),
-    ("sd3_medium_tile", "scheduler", "scheduler-values"),
-    ("sd3_medium_img2img", "scheduler", "scheduler-values"),
-    ("sd35_turbo_txt2img", "scheduler", "scheduler-values"),
-    ("sd3_medium_txt2img", "scheduler", "medium-txt2img-scheduler-values"),
-    ("sd35_turbo_txt2img", "aspect_ratio", "turbo-aspect-ratio-values"),
-    ("sd35_turbo_txt2img", "image_format", "turbo-image-format-values"),
-    ("sd3_large_img2img", "output_format", "large-output-format-values"),
-]
-"""Enums of which no page lists a value, and the action that knows some."""
+LISTED: dict[str, list[tuple[str, str, str]]] = {
+    "mode-without-values": [("sd3_large_img2img", "mode", "large-mode-values")],
+    "enum-without-values": [
+        ("sd3_medium_tile", "sampler", "medium-sampler-values"),
+        ("sd3_medium_img2img", "sampler", "medium-sampler-values"),
+        ("sd3_medium_tile", "scheduler", "scheduler-values"),
+        ("sd3_medium_img2img", "scheduler", "scheduler-values"),
+        ("sd35_turbo_txt2img", "scheduler", "scheduler-values"),
+        ("sd3_medium_txt2img", "scheduler", "medium-txt2img-scheduler-values"),
+        ("sd35_turbo_txt2img", "aspect_ratio", "turbo-aspect-ratio-values"),
+        ("sd35_turbo_txt2img", "image_format", "turbo-image-format-values"),
+        ("sd3_large_img2img", "output_format", "large-output-format-values"),
+    ],
+}
+"""Enums of which no page lists a value, and the action that knows some, by row."""
 
 
 def test_every_row_of_a_default_and_every_default_is_tried_here():
@@ -142,12 +145,18 @@ def test_what_has_no_good_default_is_sent_only_when_given_and_says_so(
 
 
 def test_every_list_of_the_row_of_enums_is_tried_here():
-    assert {action for *_, action in LISTED} == {each.id for each in quirks()["enum-without-values"].actions}
+    listed = {action for *_, action in LISTED["enum-without-values"]}
+
+    assert listed == {each.id for each in quirks()["enum-without-values"].actions}
 
 
 @pytest.mark.parametrize(
     ("operation", "name", "action"),
-    [pytest.param(*each, id=f"enum-without-values::{each[0]}::{each[1]}") for each in LISTED],
+    [
+        pytest.param(*each, id=f"{row}::{each[0]}::{each[1]}")
+        for row, listed in LISTED.items()
+        for each in listed
+    ],
 )
 def test_an_enum_without_values_offers_those_that_are_known(operation: str, name: str, action: str):
     listed, _ = actions("observed")[action]["update"]["anyOf"]
@@ -155,7 +164,7 @@ def test_an_enum_without_values_offers_those_that_are_known(operation: str, name
     assert set(listed["enum"]) <= set(OPERATIONS[operation].parameters[name].known_values)
 
 
-@pytest.mark.parametrize(("operation", "name"), [place for *place, _ in LISTED])
+@pytest.mark.parametrize(("operation", "name"), [place for listed in LISTED.values() for *place, _ in listed])
 def test_an_enum_without_values_takes_any_text(operation: str, name: str, client: Client, least: Least):
     size: dict[str, None] = {"width": None, "height": None} if name == "aspect_ratio" else {}
     params = least(operation, **{name: "of-tomorrow"}, **size)

@@ -86,7 +86,8 @@ def shows(row: str, seen: Exchange) -> bool:
         case "gateway-html", status if status > 500:
             return _is_html(seen)
         case "no-retry-after", 429:
-            return "x-rate-limit-reset-at-utc" in seen.headers and "retry-after" not in seen.headers
+            reset = seen.headers.get("x-rate-limit-reset-at-utc", "")
+            return re.search(r"\d", reset) is not None and "retry-after" not in seen.headers
         case _:
             return False
 

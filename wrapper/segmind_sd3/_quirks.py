@@ -1,7 +1,7 @@
 """The functions of the quirks: what the SDK does where the docs pages are wrong or vague.
 
-`openapi/quirks.yaml` has a row for each quirk. A function is bound to its row by the row's name. What it may do
-depends on the kind of the row:
+`openapi/quirks.yaml` has a row for each quirk. A function is bound to its row by the row's name. The kind of
+the row says what the function may do:
 
 default    completes a body. A value that is always the same needs no function: it is an action of
            `openapi/sdk.overlay.yaml`.
