@@ -720,7 +720,7 @@ def test_list_says_what_to_do_where_there_is_none(command: Command):
     done = command("list")
 
     assert done.exit_code == 1
-    assert done.output.endswith("make record.\n")
+    assert done.output.endswith(": segmind-sd3 cassettes record makes some.\n")
 
 
 @pytest.mark.parametrize(

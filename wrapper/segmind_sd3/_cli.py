@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -31,6 +32,8 @@ NUMBER_PARSERS: Final[dict[str, tuple[Callable[[str], object], ...]]] = {
     "number": (int, float),
 }
 METAVARS: Final = {"integer": "INTEGER", "number": "FLOAT", "string": "TEXT", "image": "IMAGE"}
+PLUGINS: Final = "segmind_sd3.commands"
+CHECKOUT_PLUGINS: Final = "segmind_sd3.checkout_commands"
 
 
 class CallCommand(click.Command):
@@ -130,7 +133,7 @@ class CommandGroup(click.Group):
     """The endpoints, `credits`, and the commands that other packages provide through entry points."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
-        return [*map(command_name, OPERATIONS.values()), "credits", *sorted(plugin_commands())]
+        return [*map(command_name, OPERATIONS.values()), "credits", *offered_commands()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's own signature
         if operation := OPERATIONS.get(cmd_name.replace("-", "_")):
@@ -154,7 +157,7 @@ class CommandGroup(click.Group):
             formatter.write_dl([(command_name(each), each.summary) for each in OPERATIONS.values()])
         with formatter.section("Account"):
             formatter.write_dl([("credits", "Show what the account has left.")])
-        if others := sorted(plugin_commands()):
+        if others := offered_commands():
             with formatter.section("Other commands"):
                 formatter.write_dl([(name, f"See segmind-sd3 {name} --help.") for name in others])
 
@@ -172,19 +175,36 @@ class PluginCommand(click.Command):
         return self._load().make_context(info_name, args, parent, **extra)
 
     def _load(self) -> click.Command:
+        if not is_offered(self._point):
+            raise click.UsageError(
+                f"{self.name} works on a checkout of segmind-sd3, not on an installed package: "
+                f"clone the repository, run `make setup` in it, and call .venv/bin/segmind-sd3 {self.name}."
+            )
         try:
             command = self._point.load()
+        except ImportError as error:
+            advice = ": run `make setup`" if self._point.group == CHECKOUT_PLUGINS else ""
+            raise click.ClickException(f"{self.name} can't be loaded: {error}{advice}") from error
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            advice = "Perhaps: pip install 'segmind-sd3[contract]'"
-            raise click.ClickException(f"{self.name} can't be loaded ({reason}). {advice}") from error
+            raise click.ClickException(f"{self.name} can't be loaded: {reason}") from error
         if not isinstance(command, click.Command):
             raise click.ClickException(f"{self.name} can't be loaded: {self._point.value} is no command.")
         return command
 
 
 def plugin_commands() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group="segmind_sd3.commands")}
+    points = (*entry_points(group=PLUGINS), *entry_points(group=CHECKOUT_PLUGINS))
+    return {point.name: point for point in points}
+
+
+def offered_commands() -> list[str]:
+    return sorted(name for name, point in plugin_commands().items() if is_offered(point))
+
+
+def is_offered(point: EntryPoint) -> bool:
+    """Return whether a command is offered: one for a checkout is, where its package is installed."""
+    return point.group == PLUGINS or find_spec(point.module.partition(".")[0]) is not None
 
 
 @click.group(

@@ -90,7 +90,7 @@ class Recorded:
 
 
 def provenance(case: str, *, target: str, profile: str | None, provocation: str | None) -> dict[str, Any]:
-    """Give what a cassette says of itself. It is stored beside the exchange, in the same file."""
+    """Return what a cassette says of itself. It is stored beside the exchange, in the same file."""
     return {
         "case": case,
         "target": target,
@@ -103,12 +103,12 @@ def provenance(case: str, *, target: str, profile: str | None, provocation: str 
 
 
 def today() -> date:
-    """Give the day in UTC, by which cassettes are dated."""
+    """Return the day in UTC, by which cassettes are dated."""
     return datetime.now(UTC).date()
 
 
 def operation_of(case: str) -> str:
-    """Give the endpoint's name, with which the id of every case begins, and the name of every call."""
+    """Return the endpoint's name, with which the id of every case begins, and the name of every call."""
     return case.partition(":")[0]
 
 

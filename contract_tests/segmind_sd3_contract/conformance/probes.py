@@ -1,7 +1,7 @@
-"""The quirk ledger: how a target behaves, row by row, decided by what a run has sent anyway.
+"""The quirk ledger: how a target behaves in each row, decided from what a run has sent.
 
-Law: a probe sends nothing. It reads the answers to cases by their ids, or all answers, and says `not probed`
-where they are not there. It knows a row by its name alone.
+A probe sends nothing. It reads the answers of cases by their ids, or all answers, and says `not probed` where
+they are missing. It knows a row by its name alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Evidence:
     exchanges: Mapping[str, Exchange]
 
     def of(self, case: str) -> list[Reply]:
-        """Give the answers that a case was judged by; none where it was not run."""
+        """Return the answers that a case was judged by; none where it was not run."""
         outcome = self.outcomes.get(case)
         return [self._reply(self.exchanges[name]) for name in outcome.calls] if outcome else []
 
@@ -63,7 +63,7 @@ def _probe(row: str) -> Callable[[Callable[[Evidence], Told]], Callable[[Evidenc
 def ledger(
     readings: Readings, outcomes: Sequence[Outcome], exchanges: Mapping[str, Exchange]
 ) -> list[LedgerRow]:
-    """Give each row of the quirk table, and how the target behaves."""
+    """Return each row of the quirk table, and how the target behaves."""
     evidence = Evidence(readings, {outcome.id: outcome for outcome in outcomes}, exchanges)
     rows: list[LedgerRow] = []
     for name, quirk in quirks().items():
@@ -80,7 +80,7 @@ MEDIUM: Final = "sd3_medium_txt2img"
 
 
 def _sound(replies: Sequence[Reply]) -> bool:
-    """Whether there are answers, and each carries whole pictures, in whichever form."""
+    """Return whether there are answers, and each has whole pictures in any form."""
     return bool(replies) and all(reply.status == 200 and _whole(reply) for reply in replies)
 
 

@@ -1,6 +1,6 @@
-"""What a run has found, as plain values: each report is made of these and of nothing else.
+"""What a run found, as plain values. Every report is made from these alone.
 
-Law: no I/O. The key is in none of them: whoever makes an `Exchange` leaves it out.
+No I/O. The key is in none of them: whoever makes an `Exchange` leaves it out.
 """
 
 from __future__ import annotations
