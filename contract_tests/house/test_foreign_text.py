@@ -160,7 +160,7 @@ PAGES = "segmind_sd3_pipeline.pages"
 EXCUSED: Final[dict[str, str]] = {
     f"{PAGES}.overlays": "reads the overlays of this project",
     f"{PAGES}.retiring": "reads the files of this project",
-    f"{PAGES}.page:{page.HEADER.pattern!r}": f"a line is cut to {page.LONGEST} characters before",
+    f"{PAGES}.page:{page.HEADER.pattern!r}": f"a line is cut to {page.MAX_CREDITS_CHARS} characters before",
     "segmind_sd3_pipeline.generate.readme": "reads the README",
 }
 """Modules, and expressions as `module:source`, that meet no text from outside, with the reason."""
@@ -169,7 +169,7 @@ QUOTED = "f'{self.code[at]}(?:[^\\\\\\\\{self.code[at]}]|\\\\\\\\.)*+{self.code[
 COMPUTED: Final[dict[str, Iterable[str]]] = {
     "segmind_sd3._options:pattern": list(_options._WRONG_KEYS.values()),  # pyright: ignore[reportPrivateUsage]
     "segmind_sd3_contract.conformance.judging:about": keywords("about"),
-    f"{PAGES}.samples:mark": list(samples.MARKS.values()),
+    f"{PAGES}.samples:mark": list(samples.LANGUAGE_MARKS.values()),
     f"{PAGES}.samples:{QUOTED}": [rf"{quote}(?:[^\\{quote}]|\\.)*+{quote}" for quote in "\"'`"],
 }
 """What an expression is that only a call knows."""

@@ -3,11 +3,11 @@
 `make prove WHAT=planted` plants them all; here a few go through it.
 """
 
-import pytest
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from proofs import planted
 from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_api.parameters import OPERATIONS

@@ -8,24 +8,25 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from proofs.pages import mutation
+from proofs.pages import check as proof
 from proofs.pages.page_mutants import page_mutants
 from proofs.pages.spec_mutants import shared_mutants, spec_mutants
 from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_contract.oracle import carried
 from segmind_sd3_pipeline.pages.check_command import check
-from segmind_sd3_pipeline.pages.checking import checked
-from segmind_sd3_pipeline.pages.contradictions import ROWS, contradictions, unfounded
+from segmind_sd3_pipeline.pages.comparison import located_differences
+from segmind_sd3_pipeline.pages.contradictions import ROWS, contradictions, unused_rows
+from segmind_sd3_pipeline.pages.facts import all_recorded_facts
 from segmind_sd3_pipeline.pages.page import read_page
-from segmind_sd3_pipeline.pages.writing import written
+from segmind_sd3_pipeline.pages.page_writer import page_text
 
 ROOT = Path(__file__).parents[2]
 OPENAPI = ROOT / "openapi"
 SAVED_PAGES = sorted((ROOT.parent / "shared" / "docs").glob("*.txt"))
-KEPT: dict[str, dict[str, Any]] = {each["slug"]: each for each in mutation.kept_facts()}
-TURBO = KEPT["stable-diffusion-3.5-turbo-txt2img"]
+FACTS: dict[str, dict[str, Any]] = {each["slug"]: each for each in all_recorded_facts(OPENAPI)}
+TURBO = FACTS["stable-diffusion-3.5-turbo-txt2img"]
 
-each_page = pytest.mark.parametrize("slug", KEPT)
+each_page = pytest.mark.parametrize("slug", FACTS)
 needs_saved_pages = pytest.mark.skipif(not SAVED_PAGES, reason="the saved pages are not beside this checkout")
 
 
@@ -42,7 +43,7 @@ def follow(checkout: Path) -> Callable[[str], dict[str, Any]]:
 
     def followed(text: str) -> dict[str, Any]:
         facts = read_page(text)
-        kept = KEPT[facts["slug"]]
+        kept = FACTS[facts["slug"]]
         spec = checkout / "openapi" / f"{facts['slug']}.yaml"
         said = spec.read_text(encoding="utf-8").replace(kept["digest"], facts["digest"])
         for name, value in kept["sample"]["values"].items():
@@ -85,7 +86,7 @@ def test_the_saved_pages_and_the_specs_say_the_same():
 def test_a_page_that_was_followed_differs_in_nothing(
     slug: str, checkout: Path, follow: Callable[[str], dict[str, Any]]
 ):
-    text = written(KEPT[slug])
+    text = page_text(FACTS[slug])
     follow(text)
 
     ran = run(page(checkout, text), "--root", checkout)
@@ -99,7 +100,7 @@ def test_a_page_that_was_followed_differs_in_nothing(
 def test_a_difference_is_told_with_both_values_and_the_line_of_the_spec(
     checkout: Path, follow: Callable[[str], dict[str, Any]]
 ):
-    text = written(TURBO)
+    text = page_text(TURBO)
     follow(text)
     spec = checkout / "openapi" / f"{TURBO['slug']}.yaml"
     lines = spec.read_text(encoding="utf-8").splitlines()
@@ -119,7 +120,7 @@ def test_a_difference_is_told_with_both_values_and_the_line_of_the_spec(
 
 
 def test_as_json_the_same_is_data(checkout: Path, follow: Callable[[str], dict[str, Any]]):
-    text = written(TURBO)
+    text = page_text(TURBO)
     follow(text)
 
     ran = run(page(checkout, text.replace("min : 10", "min : 12", 1)), "--root", checkout, "--json")
@@ -159,16 +160,16 @@ def test_as_json_the_same_is_data(checkout: Path, follow: Callable[[str], dict[s
     ],
 )
 def test_a_difference_is_told_where_the_spec_says_it(fact: str, old: str, new: str, line: str | None):
-    text = written(TURBO)
+    text = page_text(TURBO)
     assert old in text
-    rows = {row.fact: row for row in checked(read_page(text.replace(old, new, 1)), OPENAPI)}
+    rows = {row.fact: row for row in located_differences(read_page(text.replace(old, new, 1)), OPENAPI)}
 
     place = rows[fact].place
     assert line is None or place.file.read_text(encoding="utf-8").splitlines()[place.line - 1] == line
 
 
 def test_a_page_of_a_new_endpoint_differs_in_having_no_spec(checkout: Path):
-    text = written(TURBO).replace("stable-diffusion-3.5-turbo-txt2img", "stable-diffusion-4")
+    text = page_text(TURBO).replace("stable-diffusion-3.5-turbo-txt2img", "stable-diffusion-4")
 
     ran = run(page(checkout, text), "--root", checkout)
 
@@ -183,13 +184,13 @@ def test_what_a_spec_says_beyond_the_page_is_told(checkout: Path):
         said.replace("minimum: 10\n", "minimum: 10\n          multipleOf: 2\n", 1), encoding="utf-8"
     )
 
-    rows = {row.fact: (row.page, row.spec) for row in checked(TURBO, checkout / "openapi")}
+    rows = {row.fact: (row.page, row.spec) for row in located_differences(TURBO, checkout / "openapi")}
 
     assert rows == {"attributes.steps.multiple_of": (None, '"2"')}
 
 
 def test_a_section_that_nobody_knows_is_told(checkout: Path, follow: Callable[[str], dict[str, Any]]):
-    text = written(TURBO)
+    text = page_text(TURBO)
     follow(text)
     changed = text.replace("Attributes", "Rate Limits\n\nFive calls a minute.\n\nAttributes", 1)
 
@@ -205,13 +206,13 @@ def test_a_section_that_nobody_knows_is_told(checkout: Path, follow: Callable[[s
 
 @each_page
 def test_every_change_of_one_fact_of_a_page_is_seen_for_what_it_is(slug: str):
-    tally = mutation.of_page(KEPT[slug])
+    tally = proof.try_page_mutants(FACTS[slug])
 
     assert tally.survivors == ()
 
 
 def test_there_are_enough_changes_to_pages():
-    pages = [written(facts) for facts in KEPT.values()]
+    pages = [page_text(facts) for facts in FACTS.values()]
     mutants = [each for text in pages for each in page_mutants(text, read_page(text))]
 
     assert len(mutants) >= 550
@@ -220,25 +221,25 @@ def test_there_are_enough_changes_to_pages():
 
 def test_changes_of_one_fact_of_a_spec_are_seen_for_what_they_are():
     # `make prove WHAT=pages` tries many times as many.
-    for number, facts in enumerate(KEPT.values()):
-        tally = mutation.of_spec(facts, among=range(number, number + 1), round_of=30)
+    for number, facts in enumerate(FACTS.values()):
+        tally = proof.try_spec_mutants(facts, among=range(number, number + 1), round_of=30)
         assert (tally.survivors, tally.tried > 0) == ((), True)
 
 
 def test_there_are_enough_changes_to_specs():
     mutants = [
-        each for slug in KEPT for every in (spec_mutants, shared_mutants) for each in every(OPENAPI, slug)
+        each for slug in FACTS for every in (spec_mutants, shared_mutants) for each in every(OPENAPI, slug)
     ]
 
-    assert len(mutants) * mutation.SHARE / mutation.ROUND >= 300
+    assert len(mutants) * proof.SHARE / proof.ROUND >= 300
     assert len({(each.slug, each.file, each.text) for each in mutants}) == len(mutants)
 
 
 def test_a_change_that_is_not_seen_survives(monkeypatch: pytest.MonkeyPatch):
     # pyright can't know that the check is blinded here: it is what the proof would have to notice.
-    monkeypatch.setattr(mutation, "differing", lambda _facts, _folder: [])  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType] - as above
+    monkeypatch.setattr(proof, "differing", lambda _facts, _folder: [])  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType] - as above
 
-    tally = mutation.of_page(KEPT["sd3-med-tile"])
+    tally = proof.try_page_mutants(FACTS["sd3-med-tile"])
 
     assert len(tally.survivors) == tally.tried > 0
 
@@ -248,7 +249,7 @@ def test_a_change_that_is_not_seen_survives(monkeypatch: pytest.MonkeyPatch):
 
 @each_page
 def test_each_contradiction_of_a_page_is_answered(slug: str):
-    assert [each for each in contradictions(KEPT[slug]) if each.row is None] == []
+    assert [each for each in contradictions(FACTS[slug]) if each.row is None] == []
 
 
 def test_every_answer_is_a_row_of_the_quirk_table():
@@ -256,9 +257,9 @@ def test_every_answer_is_a_row_of_the_quirk_table():
 
 
 def test_no_answer_is_left_without_its_contradiction():
-    assert unfounded(KEPT.values()) == set()
-    assert "steps-default-below-minimum" in unfounded(
-        facts for slug, facts in KEPT.items() if slug != TURBO["slug"]
+    assert unused_rows(FACTS.values()) == set()
+    assert "steps-default-below-minimum" in unused_rows(
+        facts for slug, facts in FACTS.items() if slug != TURBO["slug"]
     )
 
 
@@ -299,7 +300,7 @@ def test_a_contradiction_is_found(facts: dict[str, Any], what: Sequence[str]):
 
 
 def test_a_contradiction_without_a_row_is_told(checkout: Path):
-    text = written(TURBO).replace("( default: 95 )", "( default: 5 )")
+    text = page_text(TURBO).replace("( default: 95 )", "( default: 5 )")
 
     ran = run(page(checkout, text), "--root", checkout)
 
@@ -316,7 +317,7 @@ def test_a_contradiction_without_a_row_is_told(checkout: Path):
         (b"\x89PNG\r\n\x1a\n\x00\x00", "no text in UTF-8"),
         (b"x" * 20_000_000, "800,000 bytes"),
         (b"Weather in Rome\n\nSunny", "method"),
-        (written(TURBO)[: len(written(TURBO)) // 2].encode(), "expected"),
+        (page_text(TURBO)[: len(page_text(TURBO)) // 2].encode(), "expected"),
     ],
     ids=["empty", "binary", "20 MB", "another site", "cut"],
 )
@@ -340,7 +341,7 @@ def test_a_file_that_cannot_be_opened_is_named(checkout: Path, where: str):
 
 
 def test_two_pages_of_one_endpoint_are_refused(checkout: Path):
-    files = [page(checkout, written(TURBO), name) for name in ("one.txt", "two.txt")]
+    files = [page(checkout, page_text(TURBO), name) for name in ("one.txt", "two.txt")]
 
     ran = run(*files, "--root", checkout)
 
@@ -350,7 +351,7 @@ def test_two_pages_of_one_endpoint_are_refused(checkout: Path):
 
 
 def test_a_folder_without_specs_is_refused(tmp_path: Path):
-    ran = run(page(tmp_path, written(TURBO)), "--root", tmp_path)
+    ran = run(page(tmp_path, page_text(TURBO)), "--root", tmp_path)
 
     assert ran.exit_code == 2
     assert "--root" in ran.output
@@ -360,7 +361,7 @@ def test_a_spec_that_cannot_be_read_is_named(checkout: Path):
     spec = checkout / "openapi" / f"{TURBO['slug']}.yaml"
     spec.write_text("openapi: [", encoding="utf-8")
 
-    ran = run(page(checkout, written(TURBO)), "--root", checkout)
+    ran = run(page(checkout, page_text(TURBO)), "--root", checkout)
 
     assert ran.exit_code == 2
     assert spec.name in ran.output

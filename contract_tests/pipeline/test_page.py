@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from segmind_sd3_pipeline.pages.page import BIGGEST, PageError, read_page
-from segmind_sd3_pipeline.pages.writing import written
+from segmind_sd3_pipeline.pages.page import MAX_PAGE_CHARS, PageError, read_page
+from segmind_sd3_pipeline.pages.page_writer import page_text
 
 ROOT = Path(__file__).parents[2]
 SAVED_PAGES = ROOT.parent / "shared" / "docs"
@@ -19,7 +19,7 @@ KEPT: dict[str, dict[str, Any]] = {
     file.stem: json.loads(file.read_text(encoding="utf-8"))
     for file in sorted((ROOT / "openapi" / "facts").glob("*.json"))
 }
-PAGE = written(KEPT["stable-diffusion-3-medium-txt2img"])
+PAGE = page_text(KEPT["stable-diffusion-3-medium-txt2img"])
 
 each_page = pytest.mark.parametrize("slug", KEPT)
 needs_saved_pages = pytest.mark.skipif(
@@ -104,7 +104,7 @@ def test_no_line_of_a_saved_page_is_left_over(slug: str):
 
 @each_page
 def test_a_page_that_is_written_from_facts_says_them(slug: str):
-    facts = read_page(written(KEPT[slug]))
+    facts = read_page(page_text(KEPT[slug]))
 
     assert without_digests(facts) == without_digests(KEPT[slug])
 
@@ -115,7 +115,7 @@ def test_a_sample_says_the_same_in_every_language(slug: str, language: str):
     facts = deepcopy(KEPT[slug])
     facts["sample"]["language"] = language
 
-    assert without_digests(read_page(written(facts))) == without_digests(facts)
+    assert without_digests(read_page(page_text(facts))) == without_digests(facts)
 
 
 # --- Names and types --------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ def test_what_is_not_understood_is_named_with_its_section(old: str, new: str, se
         ("<!doctype html><html>", "<!doctype html>"),
         ('{"slug": "sd4"}', "slug"),
         ("Weather in Rome\n\nSunny, 25 degrees", "the page's end"),
-        ("x" * (BIGGEST + 1), f"{BIGGEST + 1:,}"),
+        ("x" * (MAX_PAGE_CHARS + 1), f"{MAX_PAGE_CHARS + 1:,}"),
     ],
     ids=["empty", "blank", "binary", "html", "json", "another site", "too big"],
 )
@@ -365,8 +365,8 @@ def test_a_page_cut_anywhere_above_its_last_prose_is_refused():
 
 def test_a_page_of_one_endless_line_is_refused_at_once():
     for start in ("# ", "credit response header a-", "( default: ", '"a": {'):
-        refusal(PAGE.replace("negative", start * 5000, 1)[:BIGGEST])
-        refusal(f"POST\n{start * 20_000}"[:BIGGEST])
+        refusal(PAGE.replace("negative", start * 5000, 1)[:MAX_PAGE_CHARS])
+        refusal(f"POST\n{start * 20_000}"[:MAX_PAGE_CHARS])
 
 
 # --- Anything at all --------------------------------------------------------------------------------------
@@ -447,4 +447,4 @@ def test_whatever_a_page_says_in_this_layout_is_read(
         "sample": {"language": language, "values": {each["name"]: 1 for each in said}},
     }
 
-    assert without_digests(read_page(written(facts))) == without_digests(facts)
+    assert without_digests(read_page(page_text(facts))) == without_digests(facts)

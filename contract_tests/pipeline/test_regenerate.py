@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from proofs.pages.through import EDITS, through
+from proofs.pages.page_to_client import EDITS, run_edit
 from segmind_sd3_pipeline.changes.regenerate import regenerate
 
 pytestmark = pytest.mark.slow
@@ -98,6 +98,6 @@ def test_outside_of_a_checkout_the_status_is_2(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_new_endpoint_is_through_to_a_tested_client_by_one_command():
-    came = through(EDITS["a whole new endpoint"])
+    came = run_edit(EDITS["a whole new endpoint"])
 
     assert (came.problem, came.passed > 100) == ("", True)

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 from segmind_sd3_pipeline.generate.methods import endpoint_methods
 from segmind_sd3_pipeline.generate.parameters import endpoints
-from segmind_sd3_pipeline.pages.overlays import without
+from segmind_sd3_pipeline.pages.overlays import remove_actions
 from segmind_sd3_pipeline.pages.retire_command import retire
-from segmind_sd3_pipeline.pages.retiring import CanNotRetire, Retired, retired
+from segmind_sd3_pipeline.pages.retirement import CanNotRetire, Retirement, plan_retirement
 from segmind_sd3_pipeline.spec.layers import read_layers
 
 ROOT = Path(__file__).parents[2]
@@ -19,32 +19,32 @@ METHODS = "wrapper/segmind_sd3/_endpoints.py"
 
 
 @pytest.fixture(scope="module")
-def change() -> Retired:
+def change() -> Retirement:
     """What the checkout that the tests are in would become. Nothing is written."""
-    return retired(SLUG, ROOT)
+    return plan_retirement(SLUG, ROOT)
 
 
-def text(change: Retired, name: str) -> str:
+def text(change: Retirement, name: str) -> str:
     return change.texts[ROOT / name]
 
 
 # --- What goes --------------------------------------------------------------------------------------------
 
 
-def test_spec_and_facts_go(change: Retired):
+def test_spec_and_facts_go(change: Retirement):
     assert {ROOT / "openapi" / f"{SLUG}.yaml", ROOT / "openapi" / "facts" / f"{SLUG}.json"} <= {
         *change.removed
     }
 
 
-def test_both_clients_lose_the_method_and_nothing_else(change: Retired):
+def test_both_clients_lose_the_method_and_nothing_else(change: Retirement):
     others = [each for each in endpoints(read_layers(ROOT / "openapi")) if each.operation.id != OPERATION]
 
     assert OPERATION not in text(change, METHODS)
     assert text(change, METHODS) == endpoint_methods(others)
 
 
-def test_its_cassettes_go_and_no_body_that_another_one_has(change: Retired):
+def test_its_cassettes_go_and_no_body_that_another_one_has(change: Retirement):
     cassettes = ROOT / "cassettes"
     gone = {file for file in change.removed if cassettes in file.parents}
     kept = {
@@ -58,7 +58,7 @@ def test_its_cassettes_go_and_no_body_that_another_one_has(change: Retired):
     assert {file.name for file in (cassettes / "blobs").iterdir()} - {file.name for file in gone} == kept
 
 
-def test_an_action_that_speaks_of_it_alone_goes_and_the_others_stay(change: Retired):
+def test_an_action_that_speaks_of_it_alone_goes_and_the_others_stay(change: Retirement):
     assert change.actions == ("sdk-tile-strength",)
     overlay = text(change, "openapi/sdk.overlay.yaml")
     assert "sdk-tile-strength" not in overlay
@@ -66,18 +66,18 @@ def test_an_action_that_speaks_of_it_alone_goes_and_the_others_stay(change: Reti
     assert overlay.count("x-id:") == before.count("x-id:") - 1
 
 
-def test_no_target_names_it_any_more(change: Retired):
+def test_no_target_names_it_any_more(change: Retirement):
     assert "Sd3MediumTile" not in text(change, "openapi/observed.overlay.yaml")
     assert "['Sd3MediumImg2Img', 'Sd35TurboTxt2Img'].properties.seed" in text(
         change, "openapi/observed.overlay.yaml"
     )
 
 
-def test_the_changelog_says_so(change: Retired):
+def test_the_changelog_says_so(change: Retirement):
     assert f"- **Breaking:** `{OPERATION}` is gone.\n" in text(change, "CHANGELOG.md")
 
 
-def test_the_lists_of_methods_and_of_prices_lose_their_row(change: Retired):
+def test_the_lists_of_methods_and_of_prices_lose_their_row(change: Retirement):
     assert OPERATION not in text(change, "README.md")
     prices = "contract_tests/segmind_sd3_contract/prices.json"
     texts = ((ROOT / prices).read_text(encoding="utf-8"), text(change, prices))
@@ -85,8 +85,8 @@ def test_the_lists_of_methods_and_of_prices_lose_their_row(change: Retired):
     assert before - after == {SLUG}
 
 
-def test_what_people_have_written_for_it_is_listed_with_its_line(change: Retired):
-    named = [line for line in change.left if line.startswith("wrapper/segmind_sd3/_quirks.py:")]
+def test_what_people_have_written_for_it_is_listed_with_its_line(change: Retirement):
+    named = [line for line in change.mentions if line.startswith("wrapper/segmind_sd3/_quirks.py:")]
 
     assert [line.partition(": ")[2] for line in named] == ['actions=("sdk-tile-strength",),']
 
@@ -94,15 +94,20 @@ def test_what_people_have_written_for_it_is_listed_with_its_line(change: Retired
 @pytest.mark.parametrize("slug", ["sd4", "", "../facts/sd3-med-tile"])
 def test_an_endpoint_that_is_not_there_is_refused_with_those_that_are(slug: str):
     with pytest.raises(CanNotRetire, match=f"There is no endpoint .*; there are .*{SLUG}"):
-        retired(slug, ROOT)
+        plan_retirement(slug, ROOT)
 
 
 def test_an_overlay_without_an_action_keeps_every_other_line():
     overlay = "actions:\n  # one\n  - x-id: one\n    update: {}\n\n  # two\n  - x-id: two\n    update: {}\n"
 
-    assert without(overlay, ["one"], ()) == "actions:\n  # one\n  # two\n  - x-id: two\n    update: {}\n"
-    assert without(overlay, ["two"], ()) == "actions:\n  # one\n  - x-id: one\n    update: {}\n\n  # two\n"
-    assert without(overlay, [], ()) == overlay
+    assert (
+        remove_actions(overlay, ["one"], ()) == "actions:\n  # one\n  # two\n  - x-id: two\n    update: {}\n"
+    )
+    assert (
+        remove_actions(overlay, ["two"], ())
+        == "actions:\n  # one\n  - x-id: one\n    update: {}\n\n  # two\n"
+    )
+    assert remove_actions(overlay, [], ()) == overlay
 
 
 # --- The command ------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from segmind_sd3_pipeline.pages.retire_command import retire
-from segmind_sd3_pipeline.pages.retiring import CanNotRetire, retired
+from segmind_sd3_pipeline.pages.retirement import CanNotRetire, plan_retirement
 from segmind_sd3_pipeline.spec.documents import read
 
 pytestmark = pytest.mark.slow
@@ -42,7 +42,7 @@ def test_the_last_endpoint_stays(root: Path):
             file.unlink()
 
     with pytest.raises(CanNotRetire, match="the only endpoint"):
-        retired(SLUG, root)
+        plan_retirement(SLUG, root)
 
 
 def test_declined_everything_stays(root: Path):

@@ -1,5 +1,5 @@
 """`docs sync`: the specs follow a page line by line, or say what stops them. Each change, one at a time:
-`python -m proofs.pages.sync`; each kind, up to a tested client: `proofs.pages.through`."""
+`python -m proofs.pages.sync`; each kind, up to a tested client: `proofs.pages.page_to_client`."""
 
 import difflib
 import json
@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from proofs.pages.sync import outcomes
-from segmind_sd3_pipeline.pages.checking import checked
-from segmind_sd3_pipeline.pages.contract import put
-from segmind_sd3_pipeline.pages.editing import Edited, block, scalar
+from segmind_sd3_pipeline.pages.comparison import located_differences
+from segmind_sd3_pipeline.pages.contract import write_files
 from segmind_sd3_pipeline.pages.new_spec import model_of, operation_id_of
+from segmind_sd3_pipeline.pages.page_writer import page_text
+from segmind_sd3_pipeline.pages.sync import CanNotSync, synced_files
 from segmind_sd3_pipeline.pages.sync_command import sync
-from segmind_sd3_pipeline.pages.syncing import CanNotSync, all_synced, synced
-from segmind_sd3_pipeline.pages.writing import written
+from segmind_sd3_pipeline.pages.yaml_editor import YamlEditor, block, scalar
 from segmind_sd3_pipeline.spec.documents import read
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ def changed(slug: str, name: str, **facts: Any) -> dict[str, Any]:
 def diff(folder: Path, page: dict[str, Any]) -> list[str]:
     """The lines that go and come in the page's spec."""
     file = folder / f"{page['slug']}.yaml"
-    new = synced(page, folder, on=DAY).get(file, file.read_text(encoding="utf-8"))
+    new = synced_files([page], folder, saved_on=DAY).get(file, file.read_text(encoding="utf-8"))
     lines = difflib.ndiff(file.read_text(encoding="utf-8").splitlines(), new.splitlines())
     return [f"{line[0]} {line[2:].strip()}" for line in lines if line[0] in "+-"]
 
@@ -81,7 +81,7 @@ def diff(folder: Path, page: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("file", sorted(OPENAPI.glob("*.yaml")), ids=lambda file: file.name)
 def test_a_text_without_edits_is_the_same_text(file: Path):
-    assert str(Edited(file.read_text(encoding="utf-8"))) == file.read_text(encoding="utf-8")
+    assert str(YamlEditor(file.read_text(encoding="utf-8"))) == file.read_text(encoding="utf-8")
 
 
 TEXT = """\
@@ -100,7 +100,7 @@ b: end
 """
 
 
-EDITED: list[tuple[Callable[[Edited], None], str, str]] = [
+EDITED: list[tuple[Callable[[YamlEditor], None], str, str]] = [
     (lambda e: e.put(("a", "one"), 2), "one: 1  #", "one: 2  #"),
     (lambda e: e.put(("a", "two"), ["x", "a, b"]), "[x, y]", '[x, "a, b"]'),
     (
@@ -124,8 +124,8 @@ EDITED: list[tuple[Callable[[Edited], None], str, str]] = [
 
 
 @pytest.mark.parametrize(("edit", "old", "new"), EDITED)
-def test_an_edit_changes_its_own_lines_and_no_other(edit: Callable[[Edited], None], old: str, new: str):
-    edited = Edited(TEXT)
+def test_an_edit_changes_its_own_lines_and_no_other(edit: Callable[[YamlEditor], None], old: str, new: str):
+    edited = YamlEditor(TEXT)
     edit(edited)
 
     assert TEXT.count(old) == 1
@@ -133,7 +133,7 @@ def test_an_edit_changes_its_own_lines_and_no_other(edit: Callable[[Edited], Non
 
 
 def test_edits_at_one_place_stand_in_the_order_in_which_they_were_asked_for():
-    edited = Edited("a: 1\nb: 2\n")
+    edited = YamlEditor("a: 1\nb: 2\n")
     edited.remove(("a",))
     edited.insert(("x",), 1, order=["x", "a"])
     edited.insert(("y",), 2, order=["x", "y"])
@@ -177,7 +177,7 @@ def test_a_text_that_needs_no_quotes_gets_none():
 
 @each_page
 def test_a_page_that_has_not_changed_changes_nothing(slug: str):
-    assert synced(PAGES[slug], OPENAPI) == {}
+    assert synced_files([PAGES[slug]], OPENAPI) == {}
 
 
 @each_page
@@ -204,7 +204,7 @@ def test_a_raised_maximum_is_one_line_and_the_pages_digest(folder: Path):
 def test_the_kept_facts_become_those_of_the_page(folder: Path):
     page = changed(TURBO, "guidance_scale", max="20")
 
-    kept = synced(page, folder)[folder / "facts" / f"{TURBO}.json"]
+    kept = synced_files([page], folder)[folder / "facts" / f"{TURBO}.json"]
 
     assert json.loads(kept) == page
 
@@ -263,7 +263,7 @@ def test_the_examples_of_an_open_enum_follow_its_default_and_its_sample(folder: 
 
 def test_a_type_that_the_contract_can_not_carry_is_refused_with_those_that_it_can(folder: Path):
     with pytest.raises(CanNotSync, match=r"steps has the type video; .* bool, .* int"):
-        synced(changed(TURBO, "steps", type="video"), folder)
+        synced_files([changed(TURBO, "steps", type="video")], folder)
 
 
 def test_what_all_pages_share_changes_once_all_of_them_say_so(folder: Path):
@@ -272,10 +272,10 @@ def test_what_all_pages_share_changes_once_all_of_them_say_so(folder: Path):
         page["url"] = page["url"].replace("api.segmind.com", "api.segmind.example")
 
     with pytest.raises(CanNotSync, match="differ in servers"):
-        synced(pages[0], folder)
-    put(all_synced(pages, folder))
+        synced_files([pages[0]], folder)
+    write_files(synced_files(pages, folder))
 
-    assert [row for page in pages for row in checked(page, folder)] == []
+    assert [row for page in pages for row in located_differences(page, folder)] == []
 
 
 def test_what_one_page_alone_calls_a_status_stands_beside_what_all_share_until_all_say_so(folder: Path):
@@ -287,12 +287,12 @@ def test_what_one_page_alone_calls_a_status_stands_beside_what_all_share_until_a
         "+ x-documented-names:",
         '+ "500": Own Goal',
     ]
-    put(synced(pages[0], folder))
+    write_files(synced_files([pages[0]], folder))
     without_actions(folder)  # one was written against the name
-    put(all_synced(pages, folder))
+    write_files(synced_files(pages, folder))
 
     assert "x-documented-names" not in (folder / f"{pages[0]['slug']}.yaml").read_text(encoding="utf-8")
-    assert [row for page in pages for row in checked(page, folder)] == []
+    assert [row for page in pages for row in located_differences(page, folder)] == []
 
 
 # --- Overlays ---------------------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ def without_actions(folder: Path) -> None:
 )
 def test_a_fact_that_an_action_was_written_against_stops_with_its_name(page: dict[str, Any], action: str):
     with pytest.raises(CanNotSync, match=f"The action {action} of "):
-        synced(page, OPENAPI)
+        synced_files([page], OPENAPI)
 
 
 # --- New endpoints ----------------------------------------------------------------------------------------
@@ -337,9 +337,9 @@ def test_a_name_made_of_a_slug_is_the_one_that_is_in_use(slug: str):
 def test_a_page_without_a_spec_makes_one_that_says_what_it_says(folder: Path, slug: str):
     page = deepcopy(PAGES[slug]) | {"slug": "sd4-test", "url": "https://api.segmind.com/v1/sd4-test"}
 
-    put(synced(page, folder))
+    write_files(synced_files([page], folder))
 
-    assert checked(page, folder) == []
+    assert located_differences(page, folder) == []
     assert read(folder / "sd4-test.yaml")["paths"]["/v1/sd4-test"]["post"]["operationId"] == "sd4_test"
 
 
@@ -372,7 +372,7 @@ def test_a_new_endpoint_gets_its_method_on_both_clients(root: Path):
 
 def called(root: Path, page: dict[str, Any], *arguments: str, says: str | None = None) -> Result:
     file = root / "page.txt"
-    file.write_text(written(page), encoding="utf-8")
+    file.write_text(page_text(page), encoding="utf-8")
     return CliRunner().invoke(sync, [str(file), "--root", str(root), *arguments], input=says)
 
 

@@ -68,11 +68,11 @@ PROOFS: Final = {
     ),
     "pages": Proof(
         "every fact of the docs pages and the specs changed: docs check sees it, and docs sync follows it",
-        (module("proofs.pages.mutation"), module("proofs.pages.sync")),
+        (module("proofs.pages.check"), module("proofs.pages.sync")),
     ),
     "through": Proof(
         "from each kind of change to a tested client by one command, in clones, with the time it takes",
-        (module("proofs.pages.through"),),
+        (module("proofs.pages.page_to_client"),),
     ),
     "generator": Proof(
         "another openapi-python-client in a temporary copy: gate, differences, tests",
