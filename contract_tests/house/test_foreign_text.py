@@ -159,7 +159,7 @@ FOUND = all_found()
 PAGES = "segmind_sd3_pipeline.pages"
 EXCUSED: Final[dict[str, str]] = {
     f"{PAGES}.overlays": "reads the overlays of this project",
-    f"{PAGES}.retiring": "reads the files of this project",
+    f"{PAGES}.retirement": "reads the files of this project",
     f"{PAGES}.page:{page.HEADER.pattern!r}": f"a line is cut to {page.MAX_CREDITS_CHARS} characters before",
     "segmind_sd3_pipeline.generate.readme": "reads the README",
 }

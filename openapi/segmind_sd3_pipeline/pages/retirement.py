@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_pipeline.changes.rating import Change
-from segmind_sd3_pipeline.changes.versions import HEADING, entered, lines
+from segmind_sd3_pipeline.changes.versions import HEADING, add_to_changelog, changelog_lines
 from segmind_sd3_pipeline.pages.contract import (
     actions_without_target,
     render_methods,
@@ -125,7 +125,7 @@ def _edit_shared_files(root: Path, slug: str, operation: str) -> dict[Path, str]
             major, minor = int(top[1]), int(top[2])
             version = f"{major + 1}.0.0" if major else f"0.{minor + 1}.0"
         change = Change(operation, "", "removed", None, None, "breaking", "breaking")
-        texts[changelog] = entered(text, version, lines([change]))
+        texts[changelog] = add_to_changelog(text, version, changelog_lines([change]))
     return texts
 
 
