@@ -1,6 +1,7 @@
 """`python -m proofs [NAME [ARGUMENT…]]`: run a proof by its name, or list them. `make prove WHAT=…` calls it.
 
-A proof takes longer than a test may, or needs what a checkout does not set up. `make test` runs a sample of most.
+A proof takes longer than a test may, or needs what a checkout does not set up. `make test` runs a sample of
+most.
 """
 
 from __future__ import annotations

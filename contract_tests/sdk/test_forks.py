@@ -12,8 +12,8 @@ from proofs.forks import (
     How,
     Start,
     fork_during_a_call,
-    hang_up_beside_a_child,
-    rounds,
+    close_parent_while_child_lives,
+    run_rounds,
 )
 from segmind_sd3 import Client, Generation
 
@@ -30,8 +30,8 @@ def test_forked_workers_get_their_own_pictures_and_the_parent_keeps_its_connecti
     driver: Driver, how: How, start: Start, *, tls: bool
 ):
     forks = Forks()
-    rounds(2, driver, how, start, tls=tls, forks=forks)
-    assert forks.wrong == []
+    run_rounds(2, driver, how, start, tls=tls, forks=forks)
+    assert forks.violations == []
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -41,7 +41,7 @@ def test_a_call_under_way_during_a_fork_ends_well(driver: Driver):
 
 @pytest.mark.parametrize("used", [True, False], ids=["used it", "did not use it"])
 def test_a_parent_that_hangs_up_is_seen_to_while_a_child_lives_that(*, used: bool):
-    assert list(hang_up_beside_a_child("sync", "os.fork", tls=False, used=used)) == []
+    assert list(close_parent_while_child_lives("sync", "os.fork", tls=False, used=used)) == []
 
 
 def test_a_swapped_picture_is_seen(monkeypatch: pytest.MonkeyPatch):
@@ -52,7 +52,7 @@ def test_a_swapped_picture_is_seen(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(Client, "sd35_turbo_txt2img", ask_for_another)
     forks = Forks()
-    rounds(1, "sync", "os.fork", "at once", tls=False, forks=forks)
+    run_rounds(1, "sync", "os.fork", "at once", tls=False, forks=forks)
     assert forks.counts["swapped"] == 1 + WORKERS * CALLS + 1
 
 

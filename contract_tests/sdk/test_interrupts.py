@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from proofs.interrupts import MOMENTS, After, Interrupts, interrupted
+from proofs.interrupts import MOMENTS, After, Interrupts, interrupt_calls
 from segmind_sd3 import Client, Generation
 
 
@@ -13,8 +13,8 @@ from segmind_sd3 import Client, Generation
 )
 def test_an_interrupt_is_raised_soon_and_the_client_goes_on(after: After, *, tls: bool):
     done = Interrupts()
-    interrupted(30, after, tls=tls, done=done)
-    assert done.wrong == []
+    interrupt_calls(30, after, tls=tls, done=done)
+    assert done.violations == []
     assert done.raised == 30
 
 
@@ -27,6 +27,6 @@ def test_an_interrupt_that_is_swallowed_is_seen(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(Client, "sd35_turbo_txt2img", deaf)
     done = Interrupts()
-    interrupted(1, "the request arrived", done=done)
+    interrupt_calls(1, "the request arrived", done=done)
     assert done.raised == 0
-    assert any("no interrupt was raised" in wrong for wrong in done.wrong)
+    assert any("no interrupt was raised" in violation for violation in done.violations)

@@ -1,14 +1,14 @@
 """Many async calls at once, under faults: a short `make prove WHAT=soak`, and that it would see what it is for."""
 
 import pytest
-from proofs.soak import soaked
+from proofs.soak import run_soak
 from segmind_sd3 import AsyncClient
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_many_calls_at_once_under_faults_and_cancelled_leave_nothing_behind(backend: str):
-    done = soaked(300, 64, cancelled=75, backend=backend)
-    assert done.wrong == []
+    done = run_soak(300, 64, cancelled=75, backend=backend)
+    assert done.violations == []
     assert done.ended["picture"] > 50
     assert done.ended["cancelled"] > 20
     assert len(done.ended) > 5
@@ -19,6 +19,6 @@ def test_an_error_outside_the_tree_is_seen(monkeypatch: pytest.MonkeyPatch):
         raise KeyError("no picture")
 
     monkeypatch.setattr(AsyncClient, "sd35_turbo_txt2img", broken)
-    wrong = soaked(1, 1).wrong
-    assert "call 0 ended outside the tree: KeyError: 'no picture'" in wrong
-    assert "a later call ended as KeyError: 'no picture'" in wrong
+    wrong = run_soak(1, 1).violations
+    assert "call 0 ended with another exception: KeyError: 'no picture'" in wrong
+    assert "a final call ended as KeyError: 'no picture'" in wrong
