@@ -1,11 +1,11 @@
-"""Nothing is paid twice, lost or misreported: a sample of `make prove WHAT=sequences`, and that it would be seen."""
+"""Nothing is paid twice, lost or misreported: a sample of `make prove WHAT=sequences`, and its own checks."""
 
 from dataclasses import replace
 
 import pytest
-from proofs.fixtures.fault_server import Move, moves_for
 from proofs.fixtures.drivers import DRIVERS, Driver
-from proofs.fixtures.ledger import End, Sending, report_violations, repeat_violations
+from proofs.fixtures.fault_server import Move, moves_for
+from proofs.fixtures.ledger import End, Sending, repeat_violations, report_violations
 from proofs.sequences import SETTINGS, Plan, Tally, in_process, make_plan, run
 from segmind_sd3 import OutcomeUnknown
 
@@ -17,33 +17,33 @@ def careless(plan: Plan) -> Plan:
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-@pytest.mark.parametrize("ground", SETTINGS)
-def test_nothing_is_paid_twice_or_lost_or_misreported(driver: Driver, ground: str):
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_nothing_is_paid_twice_or_lost_or_misreported(driver: Driver, setting: str):
     tally = Tally()
-    run(range(SAMPLE[ground]), driver, SETTINGS[ground][0], tally, seed=1)
+    run(range(SAMPLE[setting]), driver, SETTINGS[setting][0], tally, seed=1)
     assert tally.violations == []
     assert tally.billed > 0
 
 
-def test_the_sample_has_calls_that_are_sent_again_and_calls_that_fail():
+def test_the_sample_has_repeated_calls_and_failing_calls():
     tally = Tally()
     run(range(60), "asyncio", SETTINGS["http"][0], tally, seed=1)
     assert tally.repeated > 0
     assert {"picture", "cancelled", "OutcomeUnknown"} <= tally.ended.keys()
 
 
-def test_a_client_that_would_rather_pay_twice_is_seen_to():
+def test_a_client_that_repeats_unknown_outcomes_is_detected():
     tally = Tally()
     run(range(40), "sync", in_process, tally, seed=1, change=careless)
     assert any("was billed 2 times" in violation for violation in tally.violations)
     assert any("was sent again after" in violation for violation in tally.violations)
 
 
-def test_a_sequence_is_the_same_each_time_it_is_planned():
+def test_a_plan_depends_only_on_its_number_and_run():
     assert make_plan(5, run=1) == make_plan(5, run=1) != make_plan(5, run=2)
 
 
-def test_the_moves_of_a_call_reach_every_kind_of_end():
+def test_the_moves_cover_every_kind_of_end():
     moves = {move for seed in range(2000) for move in moves_for(seed, run=0)}
     assert {move.sent for move in moves} == {
         *("nothing", "half the head", "the head", "half the body", "all", "more")
@@ -53,18 +53,18 @@ def test_the_moves_of_a_call_reach_every_kind_of_end():
     }
 
 
-# -- What the ledger proves -------------------------------------------------------------------------------
+# -- The ledger's checks ----------------------------------------------------------------------------------
 
 BODY = Move().body(7, 0)
 BILLED = Sending(7, "a picture", billed=True, repeatable=False, delivered=BODY)
 LIMITED = Sending(7, "a 429", billed=False, repeatable=True)
 
 
-def test_a_sending_after_one_that_cost_nothing_is_no_waste():
+def test_a_call_may_be_sent_again_after_an_unbilled_429():
     assert list(repeat_violations([LIMITED, BILLED])) == []
 
 
-def test_calls_of_other_seeds_are_other_calls():
+def test_each_seed_is_a_call_of_its_own():
     assert list(repeat_violations(replace(BILLED, seed=seed) for seed in range(3))) == []
 
 
@@ -83,7 +83,7 @@ def test_calls_of_other_seeds_are_other_calls():
         ([LIMITED], End.of(OutcomeUnknown("x")), ""),
     ],
 )
-def test_what_the_caller_has_is_judged_by_the_ledger(sendings: list[Sending], end: End, expected: str):
+def test_a_callers_result_is_checked_against_the_ledger(sendings: list[Sending], end: End, expected: str):
     found = list(report_violations(sendings, [(7, end)]))
     assert bool(found) == bool(expected)
     assert not expected or any(expected in each for each in found)
