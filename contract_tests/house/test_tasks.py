@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from proofs.generator import copied
-from segmind_sd3_pipeline.pages.writing import written
+from proofs.generator import copy_repository
+from segmind_sd3_pipeline.pages.page_writer import page_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def by_hand(folder: Path, *generated: str) -> set[str]:
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkout as it is, in a repository of its own."""
     folder = tmp_path_factory.mktemp("original")
-    copied(folder)
+    copy_repository(folder)
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "The checkout as it is")
@@ -287,12 +287,12 @@ def test_a_bound_is_changed_in_its_spec_by_the_page_that_changes_it(copy: Path, 
     slug, page = "stable-diffusion-3.5-turbo-txt2img", tmp_path / "page.txt"
     facts = json.loads((copy / f"openapi/facts/{slug}.json").read_text("utf-8"))
     # The page is written from its facts, in words of ours: the copy has to know it so first.
-    page.write_text(written(facts), "utf-8")
+    page.write_text(page_text(facts), "utf-8")
     make(copy, "regenerate", f"PAGES={page}", "YES=1")
     git(copy, "commit", "--quiet", "--all", "--message", "The page as it is")
     (scale,) = (each for each in facts["attributes"] if each["name"] == "guidance_scale")
     scale["max"] = "16"
-    page.write_text(written(facts), "utf-8")
+    page.write_text(page_text(facts), "utf-8")
 
     make(copy, "regenerate", f"PAGES={page}", "YES=1")
 
