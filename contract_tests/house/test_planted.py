@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from proofs import planted
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_api.parameters import OPERATIONS
+from segmind_sd3_contract.quirks import quirks
 
 pytestmark = pytest.mark.slow
 
@@ -22,9 +22,7 @@ SAMPLE = [
 
 
 def every_fault() -> list[planted.Fault]:
-    return list(
-        planted.faults((row.name, row.kind, row.actions, row.function is not None) for row in QUIRKS.values())
-    )
+    return list(planted.faults(planted.rows_with_function()))
 
 
 def run(*names: str) -> tuple[int, list[str]]:
@@ -37,9 +35,11 @@ def run(*names: str) -> tuple[int, list[str]]:
 def test_every_function_and_action_of_every_row_has_a_fault():
     names = {fault.name for fault in every_fault()}
 
-    for row in QUIRKS.values():
-        own = {f"row:{row.name}"} if row.function else set[str]()
-        assert own | {f"row:{row.name}:{action}" for action in row.actions} <= names
+    for row in quirks().values():
+        own = {f"row:{row.name}"} if row.name in planted.rows_with_function() else set[str]()
+        policy = [action.id for action in row.actions if action.grade == "policy"]
+        assert own | {f"row:{row.name}:{action}" for action in policy} <= names
+    assert {f"row:enum-without-values:{each.id}" for each in quirks()["enum-without-values"].actions} <= names
 
 
 def test_every_bound_is_moved_in_both_directions():

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from proofs.pages import check as proof
 from proofs.pages.page_mutants import page_mutants
 from proofs.pages.spec_mutants import shared_mutants, spec_mutants
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_contract.oracle import carried
+from segmind_sd3_contract.quirks import quirks
 from segmind_sd3_pipeline.pages.check_command import check
 from segmind_sd3_pipeline.pages.comparison import located_differences
 from segmind_sd3_pipeline.pages.contradictions import ROWS, contradictions, unused_rows
@@ -253,11 +253,11 @@ def test_a_mutant_that_the_check_does_not_report_survives(monkeypatch: pytest.Mo
 
 @each_page
 def test_each_contradiction_of_a_page_has_a_quirk_row(slug: str):
-    assert [each for each in contradictions(FACTS[slug]) if each.row is None] == []
+    assert [each for each in contradictions(FACTS[slug], quirks()) if each.row is None] == []
 
 
-def test_every_row_for_a_contradiction_is_in_the_quirk_table():
-    assert {*ROWS.values()} <= QUIRKS.keys()
+def test_every_row_for_a_contradiction_is_in_quirks_yaml():
+    assert {*ROWS.values()} <= quirks().keys()
 
 
 def test_every_row_for_a_contradiction_is_used():
@@ -300,7 +300,7 @@ def with_attribute(sample: Any = None, **facts: Any) -> dict[str, Any]:
     ],
 )
 def test_a_contradiction_is_found(facts: dict[str, Any], what: Sequence[str]):
-    assert [each.what for each in contradictions(facts)] == what
+    assert [each.what for each in contradictions(facts, ())] == what
 
 
 def test_a_contradiction_without_a_quirk_row_is_reported(checkout: Path):
@@ -308,7 +308,17 @@ def test_a_contradiction_without_a_quirk_row_is_reported(checkout: Path):
 
     ran = run(page(checkout, text), "--root", checkout)
 
-    assert "1 contradiction without a row in the quirk table." in ran.output
+    assert "1 contradiction without a row in quirks.yaml." in ran.output
+
+
+def test_a_contradiction_whose_row_is_not_in_quirks_yaml_has_no_row(checkout: Path):
+    rows = checkout / "openapi" / "quirks.yaml"
+    rows.write_text(rows.read_text("utf-8").replace("name: mode-without-values", "name: another"), "utf-8")
+    text = page_text(FACTS["stable-diffusion-3-large-img2img"])
+
+    ran = run(page(checkout, text), "--root", checkout)
+
+    assert "1 contradiction without a row in quirks.yaml." in ran.output
 
 
 # --- Pages that can't be read -----------------------------------------------------------------------------

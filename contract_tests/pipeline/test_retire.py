@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 from segmind_sd3_pipeline.generate.methods import endpoint_methods
 from segmind_sd3_pipeline.generate.parameters import endpoints
-from segmind_sd3_pipeline.pages.overlays import remove_actions
+from segmind_sd3_pipeline.pages.overlays import remove_actions, remove_citations
 from segmind_sd3_pipeline.pages.retire_command import retire
 from segmind_sd3_pipeline.pages.retirement import CanNotRetire, Retirement, plan_retirement
 from segmind_sd3_pipeline.spec.layers import read_layers
+from segmind_sd3_pipeline.spec.quirks import read_rows
 
 ROOT = Path(__file__).parents[2]
 SLUG, OPERATION = "sd3-med-tile", "sd3_medium_tile"
@@ -59,11 +60,21 @@ def test_its_cassettes_are_removed_but_no_body_that_another_cassette_uses(change
 
 
 def test_only_the_overlay_actions_for_it_alone_are_removed(change: Retirement):
-    assert change.actions == ("sdk-tile-strength",)
-    overlay = text(change, "openapi/sdk.overlay.yaml")
-    assert "sdk-tile-strength" not in overlay
-    before = (ROOT / "openapi" / "sdk.overlay.yaml").read_text(encoding="utf-8")
-    assert overlay.count("x-id:") == before.count("x-id:") - 1
+    assert change.actions == ("tile-sample-quotes-a-call", "sdk-tile-strength")
+    for layer, removed in (("observed", change.actions[0]), ("sdk", change.actions[1])):
+        overlay = text(change, f"openapi/{layer}.overlay.yaml")
+        assert removed not in overlay
+        before = (ROOT / "openapi" / f"{layer}.overlay.yaml").read_text(encoding="utf-8")
+        assert overlay.count("x-id:") == before.count("x-id:") - 1
+
+
+def test_only_the_quirks_that_cite_no_other_action_are_removed(change: Retirement, tmp_path: Path):
+    rows = tmp_path / "quirks.yaml"
+    rows.write_text(text(change, "openapi/quirks.yaml"), encoding="utf-8")
+
+    assert change.rows == ("strength-both-ways", "tob64-inside-quotes")
+    before = read_rows(ROOT / "openapi")
+    assert read_rows(tmp_path) == [row for row in before if row["name"] not in change.rows]
 
 
 def test_no_overlay_target_names_it(change: Retirement):
@@ -88,7 +99,7 @@ def test_readme_and_price_list_lose_its_row(change: Retirement):
 def test_hand_written_mentions_are_listed_with_their_lines(change: Retirement):
     mentions = [line for line in change.mentions if line.startswith("wrapper/segmind_sd3/_quirks.py:")]
 
-    assert [line.partition(": ")[2] for line in mentions] == ['actions=("sdk-tile-strength",),']
+    assert [line.partition(": ")[2] for line in mentions] == ['@_quirk("refusal", "tob64-inside-quotes")']
 
 
 @pytest.mark.parametrize("slug", ["sd4", "", "../facts/sd3-med-tile"])
@@ -108,6 +119,29 @@ def test_removing_an_action_keeps_every_other_line():
         == "actions:\n  # one\n  - x-id: one\n    update: {}\n\n  # two\n"
     )
     assert remove_actions(overlay, [], ()) == overlay
+
+
+ROWS = """quirks:
+  # --- One
+  - name: one
+    actions:
+      - a
+
+  # --- Two
+  - name: two
+    actions:
+      - a
+      - b
+"""
+
+
+def test_removing_a_citation_keeps_every_other_line():
+    assert remove_citations(ROWS, ["b"]) == (ROWS.replace("      - b\n", ""), [])
+    assert remove_citations(ROWS, ["a"]) == (
+        "quirks:\n  # --- One\n  # --- Two\n  - name: two\n    actions:\n      - b\n",
+        ["one"],
+    )
+    assert remove_citations(ROWS, []) == (ROWS, [])
 
 
 # --- The command ------------------------------------------------------------------------------------------

@@ -79,6 +79,10 @@ PROOFS: Final = {
         "another version of openapi-python-client in a temporary copy: gate, differences, tests",
         (module("proofs.generator"),),
     ),
+    "wheel": Proof(
+        "the wheel installed by pip with each extra: its sizes, and every part works outside of a checkout",
+        (module("proofs.wheel"),),
+    ),
     "spectral": Proof(
         "a second opinion on the specs, by spectral; needs Node",
         (

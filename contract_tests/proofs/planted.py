@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, is_typeddict
 
 import pytest
+from segmind_sd3_contract.quirks import quirks
 
 from proofs.coverage_report import uses_the_sdk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 ROOT: Final = Path(__file__).parents[2]
 TESTS: Final = ROOT / "contract_tests"
@@ -86,23 +87,27 @@ class Outcome:
 # -- The faults --------------------------------------------------------------------------------------------
 
 
-def faults(rows: Iterable[tuple[str, str, tuple[str, ...], bool]]) -> Iterator[Fault]:
-    """Yield every fault: first the rows, then the bounds."""
+def faults(with_function: Collection[str]) -> Iterator[Fault]:
+    """Yield every fault: first the rows, then the bounds.
+
+    `with_function` are the names of the rows for which the SDK has a function.
+    """
     originals = fields_without_actions()
-    for row, kind, actions, has_code in rows:
-        if kind in ("repair", "diagnosis"):
-            likely = (("sdk/test_quirk_replies.py", "-k", row), ("sdk/test_quirk_replies.py",))
+    for row in quirks().values():
+        if row.kind in ("repair", "diagnosis"):
+            likely = (("sdk/test_quirk_replies.py", "-k", row.name), ("sdk/test_quirk_replies.py",))
         else:
             signatures = ("sdk/test_signatures.py", "-k", "hidden")
             likely = (
-                ("sdk/test_quirks.py", "-k", row),
+                ("sdk/test_quirks.py", "-k", row.name),
                 signatures,
                 ("sdk/test_calls.py", "sdk/test_boundaries.py"),
             )
-        if has_code:
-            yield Fault(f"row:{row}", likely, row=(row, kind))
-        for action in actions:
-            yield Fault(f"row:{row}:{action}", likely, originals[action])
+        if row.name in with_function:
+            yield Fault(f"row:{row.name}", likely, row=(row.name, row.kind))
+        for action in row.actions:
+            if action.id in originals:
+                yield Fault(f"row:{row.name}:{action.id}", likely, originals[action.id])
     yield from moved_bounds()
 
 
@@ -229,10 +234,11 @@ def plant(fault: Fault) -> None:
                 hints = each.__annotations__
                 hints |= {name: bool | None, "extra": hints.pop("extra")}
     if fault.row:
-        from segmind_sd3._quirks import QUIRKS  # noqa: PLC0415 - as above
+        from segmind_sd3._quirks import FUNCTIONS  # noqa: PLC0415 - as above
 
+        functions: Any = FUNCTIONS
         row, kind = fault.row
-        QUIRKS[row] = replace(QUIRKS[row], function=NO_OPS[kind])
+        functions[kind][row] = NO_OPS[kind]
 
 
 def first_failure(run: Iterable[str]) -> str | None:
@@ -254,10 +260,10 @@ def failing_without_fault(nodes: list[str]) -> str | None:
     return first_failure([node.removeprefix("contract_tests/") for node in nodes])
 
 
-def quirk_rows() -> list[tuple[str, str, tuple[str, ...], bool]]:
-    from segmind_sd3._quirks import QUIRKS  # noqa: PLC0415 - in a process that is forked for it alone
+def rows_with_function() -> set[str]:
+    from segmind_sd3._quirks import FUNCTIONS  # noqa: PLC0415 - in a process that is forked for it alone
 
-    return [(row.name, row.kind, row.actions, row.function is not None) for row in QUIRKS.values()]
+    return {row for functions in FUNCTIONS.values() for row in functions}
 
 
 def _silence() -> None:
@@ -295,7 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
         importlib.import_module(module)
     fork = multiprocessing.get_context("fork")
     with fork.Pool(1) as pool:
-        every = list(faults(pool.apply(quirk_rows)))
+        every = list(faults(pool.apply(rows_with_function)))
     chosen = [
         fault
         for fault in ([NOTHING, *every] if options.patterns else every)

@@ -1,6 +1,5 @@
 """What type checkers make of the SDK: a good call passes, a bad one is an error on its line."""
 
-import pytest
 import json
 import os
 import re
@@ -8,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 pytestmark = pytest.mark.slow
 

@@ -1,8 +1,7 @@
-"""Making the one call of a case, and keeping the exchange; or keeping one that a conformance run has made."""
+"""Make the one call of a case, and record the exchange as a cassette."""
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -10,15 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 from segmind_sd3 import Client, Retry, SegmindError
-from segmind_sd3._settings import BASE_URL
-from segmind_sd3._wire import Reply
 from segmind_sd3_api.calls import CALLS
 from segmind_sd3_api.client import AuthenticatedClient
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes.cases import REFERENCE_URL, body_of, cases
-from segmind_sd3_contract.cassettes.library import LIVE, operation_of, provenance
-from segmind_sd3_contract.cassettes.storage import KEY_SHOWN_AS, Sent, recording, write
+from segmind_sd3_contract.cassettes.library import provenance
+from segmind_sd3_contract.cassettes.storage import recording
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 if TYPE_CHECKING:
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
     from segmind_sd3_contract.cassettes.cases import Case
     from segmind_sd3_contract.cassettes.storage import Recorder
-    from segmind_sd3_contract.conformance.results import Exchange
     from segmind_sd3_contract.reference import Profile
 
 PROFILE: Final[Profile] = "documented"
@@ -36,12 +32,6 @@ MOMENT: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 """The reference server's clock stands still, so that recording twice gives the same bytes."""
 
 ONCE: Final = Retry(attempts=1)
-
-KEY: Final = re.compile(rb"\bSG_[0-9a-fA-F]{16}\b")
-"""What the vendor's keys look like."""
-
-AS_IT_TRAVELLED: Final = ("content-encoding", "transfer-encoding", "content-length")
-"""Headers that say how a body travelled: a kept one is whole and unpacked."""
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -100,61 +90,8 @@ def send(case: Case, base_url: str, key: str, transport: httpx.BaseTransport | N
                     bare.post(f"{path}-no-such-model", json=body_of(case))
 
 
-def keep(
-    exchange: Exchange,
-    *,
-    case: str,
-    target: str,
-    folder: Path,
-    profile: str | None,
-    content: bytes | None = None,
-) -> Path | None:
-    """Keep an exchange of a conformance run as a cassette, with a file for each call; give the file.
-
-    Whatever looks like a key is blotted out, and no cookie is kept. `content` is the request's body as it was
-    sent: an exchange no longer tells the JSON of a text from the text itself, and goes for the latter.
-
-    None where no whole reply came: there is nothing to keep.
-    """
-    if exchange.status is None or exchange.failure is not None:
-        return None
-    operation = operation_of(case)
-    slug = OPERATIONS[operation].slug if operation in OPERATIONS else operation
-    name = re.sub(r"[^\w.-]+", "-", exchange.call.rpartition(":")[2])
-    file = folder / slug / f"{name}.yaml"
-    origin = {"reference": REFERENCE_URL, LIVE: BASE_URL}.get(target, target).rstrip("/")
-    body = _content(exchange.sent) if content is None else content
-    received = {
-        name: _blotted(value.encode()).decode()
-        for name, value in exchange.received.items()
-        if name not in AS_IT_TRAVELLED
-    }
-    known = provenance(case, target=target, profile=profile, provocation=None)
-    write(
-        file,
-        Sent(exchange.method, origin + exchange.path, exchange.headers, _blotted(body)),
-        Reply(exchange.status, received, _blotted(exchange.body)),
-        {**known, "call": exchange.call},
-    )
-    return file
-
-
-def _content(sent: Any) -> bytes:
-    match sent:
-        case None:
-            return b""
-        case str():
-            return sent.encode()
-        case _:
-            return json.dumps(sent).encode()
-
-
-def _blotted(text: bytes) -> bytes:
-    return KEY.sub(KEY_SHOWN_AS.encode(), text)
-
-
 def generated_client(base_url: str, key: str, **options: Any) -> AuthenticatedClient:
-    """Give the generated client alone, with nothing of the SDK's between it and the wire."""
+    """Return the generated client alone, with nothing of the SDK's between it and the wire."""
     return AuthenticatedClient(
         base_url=base_url, token=key, prefix="", auth_header_name="x-api-key", **options
     )

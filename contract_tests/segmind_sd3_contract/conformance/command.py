@@ -14,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from segmind_sd3_contract.cassettes.recording import keep
 from segmind_sd3_contract.conformance import report
 from segmind_sd3_contract.conformance.prices import Prices
+from segmind_sd3_contract.conformance.recording import keep
 from segmind_sd3_contract.conformance.results import TIERS, Outcome, Run, Tier
 from segmind_sd3_contract.conformance.sending import Pace
 from segmind_sd3_contract.conformance.session import CouldNotRun, Session, Settings

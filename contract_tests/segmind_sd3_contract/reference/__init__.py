@@ -34,7 +34,8 @@ from segmind_sd3_contract.reference.contract import PROFILES, Operation, Profile
 from segmind_sd3_contract.reference.examples import MADE_UP_KEY, example_body, example_request
 from segmind_sd3_contract.reference.exchange import Answer, Request
 from segmind_sd3_contract.reference.provocations import PROVOCATIONS, SPOILS, Provocation
-from segmind_sd3_contract.reference.server import CREDITS_PATH, ReferenceServer
+from segmind_sd3_contract.reference.server import ReferenceServer
+from segmind_sd3_contract.reference.service import CREDITS_PATH
 
 __all__ = [
     "CREDITS_PATH",

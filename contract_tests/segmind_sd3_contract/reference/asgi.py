@@ -1,8 +1,7 @@
 """The server on a socket: a Starlette app, and uvicorn in a thread.
 
-Law: the app carries requests to `ReferenceServer.answer` and its answers back, byte for byte, or as badly as
-was provoked. What is its own is the control under `/reference`, which needs no key: this belongs on a
-loopback address.
+The app passes requests to `Service.answer` and sends its answers, byte for byte or with the faulty delivery
+that was provoked. The control endpoints under `/reference` need no key, so serve this on a loopback address.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from segmind_sd3_contract.reference.server import ReferenceServer
+    from segmind_sd3_contract.reference.service import Service
 
 SHOWN: int = 200
 """Characters of a text that the ledger shows over the wire: an input picture has millions."""
 
 
-def application(server: ReferenceServer) -> Starlette:
-    """Give the ASGI app of a server."""
+def application(server: Service) -> Starlette:
+    """Return the ASGI app of a server."""
 
     async def calls(scope: Scope, receive: Receive, send: Send) -> None:
         request = HttpRequest(scope, receive)
@@ -89,7 +88,7 @@ def application(server: ReferenceServer) -> Starlette:
     )
 
 
-def _provoke(server: ReferenceServer, asked: Any) -> None:
+def _provoke(server: Service, asked: Any) -> None:
     """Do what `{"name": …}` or `{"status": …, "error": …}` asks for; `times` and `operation` go with both."""
     match asked:
         case {"name": str(name), **rest}:
@@ -124,7 +123,7 @@ def _shortened(value: Any) -> Any:
 class SocketServer(uvicorn.Server):
     """uvicorn with nothing of its own in the answers, which says when it is ready."""
 
-    def __init__(self, server: ReferenceServer, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, server: Service, tls: ssl.SSLContext | None = None) -> None:
         config = uvicorn.Config(
             application(server),
             http=Front,
@@ -148,7 +147,7 @@ class SocketServer(uvicorn.Server):
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """Give a socket bound to an address; port 0 is any free one. Raises OSError when it is taken."""
+    """Return a socket bound to an address; port 0 is any free one. Raises OSError when it is taken."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.create_server(address[:2], family=family)
     # asyncio sets this only where the socket names its protocol; without it a short body waits 40 ms.
@@ -157,15 +156,13 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Give the URL of a bound socket."""
+    """Return the URL of a bound socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextmanager
-def listening(
-    server: ReferenceServer, host: str, port: int, tls: ssl.SSLContext | None = None
-) -> Generator[str]:
+def listening(server: Service, host: str, port: int, tls: ssl.SSLContext | None = None) -> Generator[str]:
     """Serve from a thread while the context lasts."""
     listener = bound(host, port)
     uvicorn_server = SocketServer(server, tls)

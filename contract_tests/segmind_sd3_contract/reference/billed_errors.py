@@ -15,8 +15,7 @@ from segmind_sd3_contract.reference.spoils import as_json, media_type_of, pictur
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from segmind_sd3_contract.reference.exchange import Answer
-    from segmind_sd3_contract.reference.spoils import Change
+    from segmind_sd3_contract.reference.exchange import Answer, Change
 
 STATUSES: Final = (400, 402, 404, 429, 500, 503)
 """The statuses that say of themselves that nothing was billed, or leave it open."""

@@ -1,17 +1,11 @@
-"""What crosses the wire, as plain values: a request and its answer.
-
-Law: no I/O, no clock, no judgement. Header names are in lower case; bodies are whole.
-"""
+"""A request and its answer as plain values, without I/O. Header names are in lower case; bodies are whole."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from segmind_sd3_contract.reference.deliveries import Delivery
+from typing import Any, Literal
 
 Headers = Mapping[str, str]
 
@@ -34,6 +28,35 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an answer is delivered.
+
+    `sent` is what leaves at once, `then` what happens after it, `length` what the headers say of the body's.
+    The rest of a dripping answer follows byte by byte; an endless one goes on with zeros for ever, gzipped.
+    """
+
+    sent: Literal["nothing", "half the head", "the head", "half the body", "the body"]
+    then: Literal["stall", "drip", "reset", "hang up", "endless"]
+    length: Literal["true", "too long", "too short", "chunked"] = "true"
+
+    @property
+    def begins(self) -> bool:
+        """Whether a status line and all headers arrive."""
+        return self.sent not in ("nothing", "half the head")
+
+    @property
+    def ends(self) -> bool:
+        """Whether the client has what it takes for a whole answer."""
+        return self.length == "too short"
+
+    def arriving(self, body: bytes) -> bytes:
+        """Return so much of a body as the client can have at once."""
+        if self.sent == "the body":
+            return body[: len(body) // 2] if self.length == "too short" else body
+        return body[: len(body) // 2] if self.sent == "half the body" else b""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One HTTP answer, before any transfer coding; `content-length` is left to whoever sends it.
 
@@ -46,15 +69,19 @@ class Answer:
     delivery: Delivery | None = None
 
     def with_headers(self, **changes: str | None) -> Answer:
-        """Give the answer with headers set, or taken away by None; `_` in a name stands for `-`."""
+        """Return the answer with headers set, or taken away by None; `_` in a name stands for `-`."""
         headers: dict[str, str | None] = dict(self.headers)
         headers |= {name.replace("_", "-"): value for name, value in changes.items()}
         return replace(self, headers={name: value for name, value in headers.items() if value is not None})
 
     def with_body(self, body: bytes, media_type: str | None) -> Answer:
-        """Give the answer with another body of that media type; None leaves out the content type."""
+        """Return the answer with another body of that media type; None leaves out the content type."""
         return replace(self.with_headers(content_type=media_type), body=body)
 
     def with_json(self, value: Any) -> Answer:
-        """Give the answer with a JSON body."""
+        """Return the answer with a JSON body."""
         return self.with_body(json.dumps(value).encode(), "application/json")
+
+
+Change = Callable[[Answer], Answer]
+"""What a fault does to an answer."""

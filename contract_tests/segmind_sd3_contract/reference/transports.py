@@ -1,8 +1,7 @@
-"""The server without a socket: transports for httpx.
+"""The server without a socket: transports for httpx. (httpx's own ASGI transport is async only.)
 
-Law: they carry, and judge nothing. httpx's own ASGI transport is async alone. An answer that goes astray
-raises what httpx raises for it on a socket; one that stalls or drips does so when httpx's read timeout is
-over, or at once where there is none.
+A faulty delivery raises what httpx raises for it on a socket. One that stalls or drips does so when httpx's
+read timeout is over, or at once without a timeout.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ from segmind_sd3_contract.reference.deliveries import endless, headers_of
 from segmind_sd3_contract.reference.exchange import Answer, Request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
-    from segmind_sd3_contract.reference.server import ReferenceServer
+    Answering = Callable[[Request], Answer]
 
 
 class ReferenceTransport(httpx.BaseTransport):
     """Answers an `httpx.Client` in-process, whatever host it calls."""
 
-    def __init__(self, server: ReferenceServer) -> None:
-        self._server = server
+    def __init__(self, answer: Answering) -> None:
+        self._answer = answer
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        stream = _Stream(self._server.answer(_carried(request, request.read())), request)
+        stream = _Stream(self._answer(_carried(request, request.read())), request)
         if not stream.begins:
             stream.end()
         return stream.response()
@@ -40,12 +39,12 @@ class ReferenceTransport(httpx.BaseTransport):
 class AsyncReferenceTransport(httpx.AsyncBaseTransport):
     """Answers an `httpx.AsyncClient` in-process, from a thread, so that drawing holds up nothing."""
 
-    def __init__(self, server: ReferenceServer) -> None:
-        self._server = server
+    def __init__(self, answer: Answering) -> None:
+        self._answer = answer
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         carried = _carried(request, await request.aread())
-        stream = _Stream(await anyio.to_thread.run_sync(self._server.answer, carried), request)
+        stream = _Stream(await anyio.to_thread.run_sync(self._answer, carried), request)
         if not stream.begins:
             await stream.aend()
         return stream.response()

@@ -9,7 +9,6 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_contract.cassettes.library import LIVE, digest_of, recorded
 from segmind_sd3_contract.conformance.cases import cases
 from segmind_sd3_contract.conformance.judging import Readings
@@ -19,6 +18,7 @@ from segmind_sd3_pipeline.spec.bundle import bundle
 from segmind_sd3_pipeline.spec.documents import ContractError
 from segmind_sd3_pipeline.spec.layers import specs
 from segmind_sd3_pipeline.spec.overlay import apply, read_overlays
+from segmind_sd3_pipeline.spec.quirks import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from segmind_sd3_pipeline.changes.nodes import Bundle
     from segmind_sd3_pipeline.changes.states import State
+    from segmind_sd3_pipeline.spec.documents import Document
 
 OVERLAYS: Final = ("observed.overlay.yaml", "sdk.overlay.yaml")
 
@@ -54,16 +55,17 @@ class BrokenAction:
 def broken_actions(documented: Bundle, openapi: Path) -> list[BrokenAction]:
     """List every action whose target or expected value is gone. The build stops at the first.
 
-    `openapi` is the folder of the overlays.
+    `openapi` is the folder of the overlays and of quirks.yaml.
 
     Raises:
-        StateUnavailable: An overlay can't be read.
+        StateUnavailable: One of them can't be read.
     """
     found: list[BrokenAction] = []
     known: set[str] = set()
     document = documented
     try:
         overlays = read_overlays(*(openapi / name for name in OVERLAYS))
+        rows = read_rows(openapi)
     except ContractError as problem:
         raise StateUnavailable(str(problem)) from None
     for action in (action for actions in overlays for action in actions):
@@ -72,11 +74,16 @@ def broken_actions(documented: Bundle, openapi: Path) -> list[BrokenAction]:
         try:
             document = apply(document, [action])
         except ContractError as problem:
-            found.append(BrokenAction(name, _rows(name), str(problem)))
-    orphaned = sorted({name for row in QUIRKS.values() for name in row.actions} - known)
+            found.append(BrokenAction(name, _citing(name, rows), str(problem)))
+    orphaned = sorted({name for row in rows for name in row["actions"]} - known)
     return found + [
-        BrokenAction(name, _rows(name), f"The action {name} is in no overlay.") for name in orphaned
+        BrokenAction(name, _citing(name, rows), f"The action {name} is in no overlay.") for name in orphaned
     ]
+
+
+def _citing(action: str, rows: list[Document]) -> tuple[str, ...]:
+    """Return the names of the rows that cite an action."""
+    return tuple(row["name"] for row in rows if action in row["actions"])
 
 
 def bundle_specs(openapi: Path) -> Bundle:
@@ -89,10 +96,6 @@ def bundle_specs(openapi: Path) -> Bundle:
         return bundle(specs(openapi))
     except ContractError as problem:
         raise StateUnavailable(str(problem)) from None
-
-
-def _rows(action: str) -> tuple[str, ...]:
-    return tuple(row.name for row in QUIRKS.values() if action in row.actions)
 
 
 # -- Cases ------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from segmind_sd3_pipeline.pages.comparison import LocatedDifference, located_dif
 from segmind_sd3_pipeline.pages.contradictions import contradictions
 from segmind_sd3_pipeline.pages.page_files import Refused, read_pages
 from segmind_sd3_pipeline.spec.documents import ContractError
+from segmind_sd3_pipeline.spec.quirks import read_rows
 
 if TYPE_CHECKING:
     from segmind_sd3_pipeline.pages.facts import Facts
@@ -34,12 +35,13 @@ def check(files: tuple[Path, ...], root: Path, as_json: bool) -> None:  # noqa: 
     or a spec can't be read.
     """
     found: list[tuple[Path, Facts, list[LocatedDifference]]] = []
+    quirks = quirk_names(root / "openapi")
     for file, facts in read_pages(files).items():
         found.append((file, facts, _compare(facts, root / "openapi")))
     if as_json:
-        click.echo(json.dumps([_as_json(*each) for each in found], indent=2))
+        click.echo(json.dumps([_as_json(*each, quirks) for each in found], indent=2))
     else:
-        _print_report(found)
+        _print_report(found, quirks)
     sys.exit(1 if any(rows for _, _, rows in found) else 0)
 
 
@@ -55,7 +57,19 @@ def _compare(facts: Facts, folder: Path) -> list[LocatedDifference]:
         raise Refused(str(problem)) from None
 
 
-def _as_json(file: Path, facts: Facts, rows: list[LocatedDifference]) -> dict[str, Any]:
+def quirk_names(folder: Path) -> set[str]:
+    """Return the names of the rows of quirks.yaml.
+
+    Raises:
+        Refused: The file can't be used.
+    """
+    try:
+        return {row["name"] for row in read_rows(folder)}
+    except ContractError as problem:
+        raise Refused(str(problem)) from None
+
+
+def _as_json(file: Path, facts: Facts, rows: list[LocatedDifference], quirks: set[str]) -> dict[str, Any]:
     return {
         "file": str(file),
         "slug": facts["slug"],
@@ -69,18 +83,18 @@ def _as_json(file: Path, facts: Facts, rows: list[LocatedDifference]) -> dict[st
             }
             for row in rows
         ],
-        "contradictions": [asdict(each) for each in contradictions(facts)],
+        "contradictions": [asdict(each) for each in contradictions(facts, quirks)],
     }
 
 
-def _print_report(found: list[tuple[Path, Facts, list[LocatedDifference]]]) -> None:
+def _print_report(found: list[tuple[Path, Facts, list[LocatedDifference]]], quirks: set[str]) -> None:
     # Into a pipe, each row is one line, so that it can be searched.
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 240, highlight=False)
     differences = Table("page", "fact", "the page says", "the spec says", "where")
     for _, facts, rows in found:
         for row in rows:
             differences.add_row(facts["slug"], row.fact, *_describe(row), str(row.place))
-    contradicted = [(facts["slug"], each) for _, facts, _ in found for each in contradictions(facts)]
+    contradicted = [(facts["slug"], each) for _, facts, _ in found for each in contradictions(facts, quirks)]
     contradicting = Table("page", "parameter", "contradiction", "the page says", "quirk")
     for slug, each in contradicted:
         contradicting.add_row(slug, each.attribute, each.what, each.details, each.row or "nothing")
@@ -98,7 +112,7 @@ def _print_report(found: list[tuple[Path, Facts, list[LocatedDifference]]]) -> N
         f"{_count(statuses, 'status line')}: {_count(differences.row_count, 'difference')}."
     )
     if without := sum(each.row is None for _, each in contradicted):
-        console.print(f"{_count(without, 'contradiction')} without a row in the quirk table.")
+        console.print(f"{_count(without, 'contradiction')} without a row in quirks.yaml.")
     if differences.row_count:
         files = shlex.join(str(file) for file, _, rows in found if rows)
         console.print(f"To update the specs: segmind-sd3 docs sync {files}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from segmind_sd3_pipeline.pages.attributes import NUMBER, NUMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from segmind_sd3_pipeline.pages.facts import Facts
 
@@ -55,11 +55,11 @@ class Contradiction:
     row: str | None
 
 
-def contradictions(facts: Facts) -> list[Contradiction]:
-    """List where a page contradicts itself."""
+def contradictions(facts: Facts, rows: Collection[str]) -> list[Contradiction]:
+    """List where a page contradicts itself. `rows` are the names of all quirks."""
     values = facts["sample"]["values"]
     return [
-        Contradiction(each["name"], what, details, _row(what, facts["slug"], each["name"]))
+        Contradiction(each["name"], what, details, _row(what, facts["slug"], each["name"], rows))
         for each in facts["attributes"]
         for what, details in _attribute_contradictions(each, values.get(each["name"]), facts["reply"])
     ]
@@ -67,13 +67,13 @@ def contradictions(facts: Facts) -> list[Contradiction]:
 
 def unused_rows(pages: Iterable[Facts]) -> set[str]:
     """Return the quirk rows that no contradiction of a page needs."""
-    needed = {each.row for facts in pages for each in contradictions(facts)}
+    needed = {each.row for facts in pages for each in contradictions(facts, ROWS.values())}
     return {row for row in ROWS.values() if row not in needed}
 
 
-def _row(what: str, slug: str, attribute: str) -> str | None:
+def _row(what: str, slug: str, attribute: str, rows: Collection[str]) -> str | None:
     keys = ((what, slug, attribute), (what, ANY, attribute), (what, ANY, ANY))
-    return next((ROWS[key] for key in keys if key in ROWS), None)
+    return next((ROWS[key] for key in keys if ROWS.get(key) in rows), None)
 
 
 def _attribute_contradictions(attribute: Facts, sample: Any, reply: str) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,21 @@ def remove_actions(text: str, actions: Iterable[str], names: Iterable[str]) -> s
     return shorter.rstrip("\n") + "\n"
 
 
+def remove_citations(text: str, actions: Iterable[str]) -> tuple[str, list[str]]:
+    """Return the text of quirks.yaml without these actions, and the names of the removed rows.
+
+    A row that cites no other action is removed, since nothing else has its grade and evidence.
+    """
+    gone = set(actions)
+    lines = text.splitlines(keepends=True)
+    yaml: Any = YAML(typ="rt", pure=True)
+    uncited = [row for row in yaml.load(text)["quirks"] if gone.issuperset(row["actions"])]
+    for row in reversed(uncited):
+        del lines[row.lc.line : _end(lines, row.lc.line, row.lc.col)]
+    remaining = [line for line in lines if line.strip().removeprefix("- ") not in gone]
+    return "".join(remaining).rstrip("\n") + "\n", [row["name"] for row in uncited]
+
+
 def _end(lines: list[str], first: int, column: int) -> int:
     """Return the line after an action and the blank lines that follow it."""
     end = first + 1

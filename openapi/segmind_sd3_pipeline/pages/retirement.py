@@ -19,8 +19,10 @@ from segmind_sd3_pipeline.pages.contract import (
     temporary_copy,
     write_files,
 )
-from segmind_sd3_pipeline.pages.overlays import remove_actions
+from segmind_sd3_pipeline.pages.overlays import remove_actions, remove_citations
 from segmind_sd3_pipeline.spec.documents import ContractError, read
+from segmind_sd3_pipeline.spec.quirks import FILE as QUIRKS
+from segmind_sd3_pipeline.spec.quirks import read_quirks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,12 +53,14 @@ class Retirement:
         texts: The new texts of files.
         removed: The files to remove.
         actions: The names of the overlay actions for this endpoint alone.
+        rows: The rows of quirks.yaml that cite no other action.
         mentions: The lines that still name the endpoint, for people to review.
     """
 
     texts: Mapping[Path, str]
     removed: tuple[Path, ...]
     actions: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
     mentions: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -83,7 +87,10 @@ def plan_retirement(slug: str, root: Path) -> Retirement:
                 file: remove_actions(file.read_text(encoding="utf-8"), actions, (model, f"/v1/{slug}"))
                 for file in sorted(folder.glob("*.overlay.yaml"))
             }
+            quirks, rows = remove_citations((folder / QUIRKS).read_text(encoding="utf-8"), actions)
+            overlays[folder / QUIRKS] = quirks
             write_files({copy / file.name: text for file, text in overlays.items()})
+            read_quirks(copy)
             methods = render_methods(copy)
         except ContractError as problem:
             raise CanNotRetire(str(problem)) from problem
@@ -92,8 +99,9 @@ def plan_retirement(slug: str, root: Path) -> Retirement:
     removed = tuple(
         file for file in (spec, folder / "facts" / f"{slug}.json", *_cassettes(root, slug)) if file.is_file()
     )
-    words = (slug, operation, model, *actions)
-    return Retirement(texts, removed, tuple(actions), tuple(_remaining_mentions(root, words, texts, removed)))
+    words = (slug, operation, model, *actions, *rows)
+    mentions = tuple(_remaining_mentions(root, words, texts, removed))
+    return Retirement(texts, removed, tuple(actions), tuple(rows), mentions)
 
 
 def _names(document: dict[str, Any]) -> tuple[str, str]:
