@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/ready
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 # Without compiled files, each process that a test starts would compile what it imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 # Whole runs of the suite, clients made in copies of the repository, tests run anew for each planted fault, every
@@ -12,7 +13,7 @@ SLOW += bench editors foreign_text mock_tools terminal typing
 SLOW := $(SLOW:%=contract_tests/test_%.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format generate readme record conformance mutation mutation-compare faults sequences soak forks interrupts early-answers planted bench spectral pins try-generator clean docs-mutation through sync-proof redocly regenerate
+.PHONY: help setup demo test test-slow check format generate readme record conformance mutation mutation-compare faults sequences soak forks interrupts early-answers planted bench spectral try-generator clean docs-mutation through sync-proof redocly regenerate
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,8 +24,11 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e '.[contract]'
+	@# pip first: the one that comes with Python may be old, and slower.
+	sed -n '/^pip==/,/# via/p' constraints.txt | $(INSTALL) --require-hashes --only-binary :all: -r /dev/stdin
+	$(INSTALL) --require-hashes --only-binary :all: -r constraints.txt
+	@# What builds the project is installed by now: this line fetches nothing.
+	$(INSTALL) --no-build-isolation -e .
 	@# pyright fetches its JavaScript half when it first runs: now, so that tests need no network.
 	$(BIN)/pyright --version
 	@touch $@
@@ -117,10 +121,6 @@ spectral: $(READY)  ## lint the specs with spectral (needs Node; an extra opinio
 
 redocly: $(READY)  ## our rating of a change beside that of redocly diff (needs Node; an extra opinion, as above)
 	$(BIN)/python -m segmind_sd3_contract.changes.redocly
-
-pins: $(READY)  ## write what is installed in .venv into constraints.txt
-	@{ echo "# Everything that make setup installs, at the versions it was tried with: written by make pins."; \
-		$(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check | LC_ALL=C sort -f; } > constraints.txt
 
 try-generator: $(READY)  ## VERSION=x.y.z: another openapi-python-client in a temporary copy: gate, diff, tests
 	@test -n "$(VERSION)" || { echo "say which: make try-generator VERSION=0.29.2"; exit 2; }
