@@ -248,7 +248,7 @@ print(*(f"{case['id'].rpartition('::')[2]}={case['verdict']}" for case in cases 
     "add a fault": Task(
         [
             above(
-                "    # Sent, and no reply that can be understood.",
+                "    # Sent, and no intelligible reply.",
                 '    ("teapot", RequestRefused, False, 1, {"target": at(answering(reply(418)))}),',
             )
         ],
