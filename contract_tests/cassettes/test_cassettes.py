@@ -33,8 +33,10 @@ from segmind_sd3 import (
     ServerError,
     UnusableReply,
 )
-from segmind_sd3._quirks import QUIRKS
+from segmind_sd3._errors import Fault, rule_for
+from segmind_sd3._quirks import FUNCTIONS
 from segmind_sd3._settings import BASE_URL
+from segmind_sd3._wire import Reply
 from segmind_sd3_api.calls import CALLS
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_api.types import File, Response
@@ -51,13 +53,14 @@ from segmind_sd3_contract.cassettes import (
 )
 from segmind_sd3_contract.cassettes.cases import REFERENCE_URL, body_of, inside, outside, quirk_of
 from segmind_sd3_contract.cassettes.commands import cassettes
-from segmind_sd3_contract.cassettes.library import digest_of, shows
+from segmind_sd3_contract.cassettes.library import digest_of
 from segmind_sd3_contract.cassettes.live import Target
 from segmind_sd3_contract.cassettes.recording import (
     generated_client,
     leftovers,
     record,
 )
+from segmind_sd3_contract.quirks import quirks, shows
 from segmind_sd3_contract.reference import MADE_UP_KEY, PROVOCATIONS, ReferenceServer, Request
 from vcr.errors import CannotOverwriteExistingCassetteException  # pyright: ignore[reportMissingTypeStubs] - it has none
 
@@ -206,12 +209,27 @@ def test_what_was_provoked_shows_beside_an_honest_answer_to_the_same_call(operat
     assert unseen == []
 
 
-@pytest.mark.parametrize("name", [row.name for row in QUIRKS.values() if row.kind in ("repair", "diagnosis")])
-def test_the_code_of_a_row_finds_it_on_a_cassette_and_in_no_plain_call(name: str):
-    found = [each.case for each in ALL.values() if shows(QUIRKS[name], each)]
+each_row_of_a_reply = pytest.mark.parametrize(
+    "name", [row.name for row in quirks().values() if row.kind in ("repair", "diagnosis")]
+)
+
+
+@each_row_of_a_reply
+def test_a_row_about_replies_is_shown_by_a_cassette_and_by_no_plain_call(name: str):
+    found = [each.case for each in ALL.values() if shows(name, each.seen)]
 
     assert found
     assert [case for case in found if case.endswith("::plain")] == []
+
+
+@each_row_of_a_reply
+def test_the_function_of_a_row_acts_on_every_cassette_that_shows_the_row(name: str):
+    for each in ALL.values():
+        if shows(name, each.seen):
+            reply = Reply(each.status, each.headers, each.body)
+            fault = Fault(rule_for(each.status).error, "", None)
+            before = {"repair": (reply,), "diagnosis": (reply, fault)}[quirks()[name].kind]
+            assert FUNCTIONS[quirks()[name].kind][name](*before) != before[-1], each.case
 
 
 def test_every_call_names_a_seed_where_its_endpoint_takes_one():
@@ -469,7 +487,7 @@ def test_every_row_that_shows_on_the_wire_was_recorded_from_the_reference_server
     shown = {quirk_of(name) for name in PROVOCATIONS} - {None}
 
     assert {name for name, where in sources(FOLDER).items() if where} == shown
-    assert sources(FOLDER).keys() == QUIRKS.keys()
+    assert sources(FOLDER).keys() == quirks().keys()
 
 
 def test_a_live_exchange_is_a_source_of_the_rows_that_it_shows(tmp_path: Path):
@@ -702,7 +720,7 @@ def test_list_says_what_to_do_where_there_is_none(command: Command):
     done = command("list")
 
     assert done.exit_code == 1
-    assert done.output.endswith("make record.\n")
+    assert done.output.endswith(": segmind-sd3 cassettes record makes some.\n")
 
 
 @pytest.mark.parametrize(

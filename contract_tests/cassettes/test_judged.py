@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner, Result
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract.cassettes import LIVE, Recorded, cases, load, recorded, replaying
 from segmind_sd3_contract.cassettes.cases import quirk_of
@@ -21,6 +20,7 @@ from segmind_sd3_contract.cassettes.commands import cassettes
 from segmind_sd3_contract.cassettes.judging import BREAKS, MAX_AGE_DAYS, judged, judged_in
 from segmind_sd3_contract.conformance.recording import keep
 from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, Exchange
+from segmind_sd3_contract.quirks import quirks
 from segmind_sd3_contract.reference import CREDITS_PATH, ReferenceServer
 
 FOLDER = Path(__file__).parents[2] / "cassettes"
@@ -84,7 +84,7 @@ def test_what_breaks_the_contract_breaks_it_on_every_endpoint_that_bounds_it(ope
 
 
 def test_what_a_row_accounts_for_is_of_the_quirk_table():
-    assert BREAKS.keys() <= QUIRKS.keys()
+    assert BREAKS.keys() <= quirks().keys()
 
 
 # --- Broken -----------------------------------------------------------------------------------------------

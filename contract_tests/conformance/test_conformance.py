@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_contract.conformance.bodies import endpoints
 from segmind_sd3_contract.conformance.cases import beside, cases, deviation
 from segmind_sd3_contract.conformance.inprocess import KEY, PENNILESS
@@ -17,6 +16,7 @@ from segmind_sd3_contract.conformance.running import SMOKE_PAID, Plan, planned
 from segmind_sd3_contract.conformance.sending import Pace
 from segmind_sd3_contract.conformance.session import Session, Settings
 from segmind_sd3_contract.conformance.target import Target
+from segmind_sd3_contract.quirks import quirks
 from segmind_sd3_contract.reference import PROFILES, Answer, Profile, ReferenceServer, Request
 
 if TYPE_CHECKING:
@@ -253,11 +253,11 @@ def test_whatever_was_observed_in_place_of_a_page_has_its_row_in_the_quirk_table
     ]
 
     assert len(differing) > 5
-    assert {deviation(endpoint, name) for endpoint, name in differing} <= QUIRKS.keys()
+    assert {deviation(endpoint, name) for endpoint, name in differing} <= quirks().keys()
 
 
 def test_each_row_of_the_quirk_table_has_a_probe():
-    assert PROBES.keys() == QUIRKS.keys()
+    assert PROBES.keys() == quirks().keys()
 
 
 @pytest.mark.parametrize(

@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 from proofs.mutation import contracts
-from proofs.mutation.equivalents import Equivalent, listed, reason_of, untrue
-from proofs.mutation.mutants import UNCHANGED, every, named, packaged, sampled
-from proofs.mutation.score import Result, Score, tried
+from proofs.mutation.equivalents import Equivalent, outdated_rows, read_equivalents, reason_of
+from proofs.mutation.mutants import UNCHANGED, all_mutants, named_mutants, packaged, sample
+from proofs.mutation.score import Result, Score, try_mutant
 
 pytestmark = pytest.mark.slow
 
-NOTICEABLE = [mutant for mutant in every() if not reason_of(mutant.name, listed())]
-SAMPLE = sampled(NOTICEABLE, 40, seed=20261121)
+NOTICEABLE = [mutant for mutant in all_mutants() if not reason_of(mutant.name, read_equivalents())]
+SAMPLE = sample(NOTICEABLE, 40, seed=20261121)
 ENDPOINTS = list(contracts.operations(packaged().documented))
 
 
 @pytest.mark.parametrize("name", [mutant.name for mutant in SAMPLE])
 def test_the_suite_notices(name: str):
-    result = tried(name)
+    result = try_mutant(name)
 
     assert result.killed_by, result.why or "no case is broken"
 
@@ -50,19 +50,19 @@ def test_what_is_not_changed_survives_and_is_told(tmp_path: Path):
 
 
 def test_each_mutant_has_a_name_of_its_own():
-    names = Counter(mutant.name for mutant in (UNCHANGED, *every()))
+    names = Counter(mutant.name for mutant in (UNCHANGED, *all_mutants()))
 
     assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_there_are_at_least_400_and_each_endpoint_has_some_of_each_kind():
-    found = Counter((mutant.kind, mutant.operation) for mutant in every())
+    found = Counter((mutant.kind, mutant.operation) for mutant in all_mutants())
 
     assert found.total() >= 400
     assert {(kind, each) for kind in ("server", "behaviour", "spec") for each in ENDPOINTS} <= set(found)
 
 
-@pytest.mark.parametrize("of_what", [contracts.of_the_server, contracts.of_the_specs])
+@pytest.mark.parametrize("of_what", [contracts.server_edits, contracts.spec_edits])
 def test_each_change_of_a_contract_changes_it(of_what: Any):
     without_effect: list[str] = []
     for edit in of_what(packaged().documented):
@@ -94,7 +94,7 @@ def changed_words() -> list[list[tuple[tuple[str, str], set[str]]]]:
     documented = packaged().documented
     return [
         [((edit.operation, edit.group), words(edit)) for edit in edits if not edit.group.startswith("(")]
-        for edits in (contracts.of_the_server(documented), contracts.of_the_specs(documented))
+        for edits in (contracts.server_edits(documented), contracts.spec_edits(documented))
     ]
 
 
@@ -109,16 +109,16 @@ def words(edit: contracts.Edit) -> set[str]:
 
 
 def test_a_sample_is_the_same_each_time_and_spread_over_kinds_and_endpoints():
-    again = sampled(NOTICEABLE, 40, seed=20261121)
+    again = sample(NOTICEABLE, 40, seed=20261121)
     rows = Counter((mutant.kind, mutant.operation) for mutant in SAMPLE)
 
     assert again == SAMPLE
     assert len(SAMPLE) == 40
-    assert len(rows) == len({(mutant.kind, mutant.operation) for mutant in every()})
+    assert len(rows) == len({(mutant.kind, mutant.operation) for mutant in all_mutants()})
 
 
 def test_a_pattern_chooses_by_name():
-    chosen = [mutant.name for mutant in named(["server:sd35_turbo_txt2img::steps::max*1"])]
+    chosen = [mutant.name for mutant in named_mutants(["server:sd35_turbo_txt2img::steps::max*1"])]
 
     assert chosen == [f"server:sd35_turbo_txt2img::steps::{each}" for each in ("max-1", "max+1")]
 
@@ -127,16 +127,16 @@ def test_a_pattern_chooses_by_name():
 
 
 def test_each_line_of_the_list_of_equivalents_matches_a_mutant_and_has_a_reason():
-    assert list(untrue(listed(), [mutant.name for mutant in every()], [])) == []
-    assert [row.pattern for row in listed() if not row.reason] == []
+    assert list(outdated_rows(read_equivalents(), [mutant.name for mutant in all_mutants()], [])) == []
+    assert [row.pattern for row in read_equivalents() if not row.reason] == []
 
 
-def test_a_line_that_matches_nothing_or_whose_mutant_is_killed_is_told():
+def test_a_line_that_matches_nothing_or_whose_mutant_is_killed_is_reported():
     rows = [Equivalent("spec:gone", "…"), Equivalent("spec:*max+1", "…")]
 
-    assert list(untrue(rows, ["spec:a::max+1"], ["spec:a::max+1"])) == [
-        "spec:gone is listed as equivalent, and there is no such mutant",
-        "spec:a::max+1 is listed as equivalent (spec:*max+1), and was killed",
+    assert list(outdated_rows(rows, ["spec:a::max+1"], ["spec:a::max+1"])) == [
+        "spec:gone is listed as equivalent, but there is no such mutant",
+        "spec:a::max+1 is listed as equivalent (spec:*max+1), but was killed",
     ]
 
 

@@ -72,7 +72,11 @@ def a_run(*outcomes: Outcome, **changed: Any) -> Run:
         finished="2026-10-01T10:01:00+00:00",
         outcomes=outcomes,
         exchanges={"one": an_exchange()},
-        ledger=(LedgerRow("fixed-seed-default", "one seed", "another", "client", "as observed", "it drew"),),
+        ledger=(
+            LedgerRow(
+                "fixed-seed-default", "one seed", "another", "client", "two calls", "as observed", "it drew"
+            ),
+        ),
         spent=0.5,
         reserved=0.0,
         budget=2.0,

@@ -75,7 +75,9 @@ RUN = Run(
     finished="2026-10-01T10:01:00+00:00",
     outcomes=OUTCOMES,
     exchanges=EXCHANGES,
-    ledger=(LedgerRow("fixed-seed-default", MARKUP, "another", "client", "as observed", "it drew"),),
+    ledger=(
+        LedgerRow("fixed-seed-default", MARKUP, "another", "client", "two calls", "as observed", "it drew"),
+    ),
     spent=0.5,
     reserved=0.0,
     budget=2.0,

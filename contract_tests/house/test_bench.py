@@ -1,4 +1,4 @@
-"""The benchmark: its server answers as HTTP wants it, both sides get the same, and limits judge ratios."""
+"""The benchmark: its server follows HTTP, both sides get the same reply, and ratios have limits."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ def connection(command: Sequence[str]):
 
 
 def received(connection: socket.socket, replies: int = 1) -> list[bytes]:
-    """Read so many replies, and give their bodies."""
+    """Read some replies, and return their bodies."""
     bodies: list[bytes] = []
     with connection.makefile("rb") as stream:
         for _ in range(replies):
@@ -57,13 +57,13 @@ def received(connection: socket.socket, replies: int = 1) -> list[bytes]:
     return bodies
 
 
-def test_each_request_on_a_kept_connection_is_answered_with_the_picture(connection: socket.socket):
+def test_each_request_on_a_kept_alive_connection_gets_the_picture(connection: socket.socket):
     for body in (b"", b"{}", b"x" * 1_000_000):
         connection.sendall(HEAD % len(body) + body)
         assert received(connection) == [PICTURE]
 
 
-def test_a_request_is_answered_once_its_last_byte_has_come(connection: socket.socket):
+def test_a_request_is_answered_after_its_last_byte(connection: socket.socket):
     body = b"\r\n\r\ncontent-length: 0\r\n\r\n" * 100
     connection.sendall(HEAD % len(body))
     connection.sendall(body[:-1])
@@ -76,7 +76,7 @@ def test_a_request_is_answered_once_its_last_byte_has_come(connection: socket.so
     assert received(connection) == [PICTURE]
 
 
-def test_requests_sent_ahead_are_answered_in_turn(connection: socket.socket):
+def test_pipelined_requests_are_answered_in_order(connection: socket.socket):
     connection.sendall((HEAD % 2 + b"{}") * 5)
     assert received(connection, 5) == [PICTURE] * 5
 
@@ -106,23 +106,23 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("size", [1_000, 1_003, 30_000, 300_000, 1_000_000])
-def test_a_picture_is_a_whole_jpeg_of_the_size_asked_for(size: int):
+def test_a_picture_is_a_whole_jpeg_of_the_requested_size(size: int):
     data = jpeg(size)
     assert len(data) == size
     with Image.open(BytesIO(data)) as image:
         image.load()
 
 
-def test_a_call_that_brings_another_picture_is_not_measured(command: Sequence[str]):
+def test_a_call_that_returns_another_picture_is_not_measured(command: Sequence[str]):
     with serving(command, jpeg(2_000)) as url:
-        with pytest.raises(SystemExit, match="brought 2000 bytes"), sync_calls(url, PICTURE):
+        with pytest.raises(SystemExit, match="returned 2000 bytes"), sync_calls(url, PICTURE):
             pass
 
         async def compared() -> None:
             async with async_calls(url, PICTURE):
                 pass
 
-        with pytest.raises(SystemExit, match="brought 2000 bytes"):
+        with pytest.raises(SystemExit, match="returned 2000 bytes"):
             asyncio.run(compared())
 
 
@@ -134,12 +134,12 @@ def test_a_machine_that_gets_slower_between_rounds_changes_no_ratio(
     assert done.ratio == pytest.approx(ratio)
 
 
-def test_one_disturbed_round_decides_nothing():
+def test_one_slow_round_does_not_change_the_ratio_much():
     assert Comparison("import", "ms", [(1, 10), (99, 10), (2, 10)]).ratio == 0.2
 
 
 @pytest.mark.parametrize(
-    ("name", "ratio", "short"),
+    ("name", "ratio", "fails"),
     [
         ("sync, 300 KB: p50", 1.05, False),
         ("sync, 300 KB: p50", 1.06, True),
@@ -154,11 +154,11 @@ def test_one_disturbed_round_decides_nothing():
         ("sync, 300 KB: CPU", 99.0, False),
     ],
 )
-def test_a_ratio_beyond_its_limit_falls_short(name: str, ratio: float, *, short: bool):
-    assert Comparison(name, "", [(ratio, 1.0)]).short is short
+def test_a_ratio_beyond_its_limit_fails(name: str, ratio: float, *, fails: bool):
+    assert Comparison(name, "", [(ratio, 1.0)]).fails is fails
 
 
-def test_the_command_judges_every_limit_and_exits_with_1_where_one_is_not_kept():
+def test_the_command_checks_every_limit_and_exits_with_1_if_one_fails():
     ended = subprocess.run(
         [sys.executable, "-m", "proofs.bench", "--quick", "--rounds=1", "--json"],
         stdout=subprocess.PIPE,
@@ -166,4 +166,4 @@ def test_the_command_judges_every_limit_and_exits_with_1_where_one_is_not_kept()
     )
     done = json.loads(ended.stdout)["comparisons"]
     assert {each["name"] for each in done if each["limit"]} == set(LIMITS)
-    assert ended.returncode == any(each["short"] for each in done)
+    assert ended.returncode == any(each["fails"] for each in done)

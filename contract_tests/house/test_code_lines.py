@@ -1,4 +1,4 @@
-"""What counts as a code line of the SDK, and that their number has a limit."""
+"""The count of the SDK's code lines, and its comparison with the goal."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ SOURCES = {
 
 
 @pytest.mark.parametrize(("source", "lines"), SOURCES.values(), ids=SOURCES)
-def test_code_is_no_blank_line_no_comment_and_no_docstring(source: str, lines: int):
+def test_blank_lines_comments_and_docstrings_do_not_count(source: str, lines: int):
     assert code_lines(source) == lines
 
 
@@ -41,17 +41,15 @@ def test_the_command_line_and_the_generated_endpoints_do_not_count(tmp_path: Pat
     assert count(tmp_path) == {"__init__.py": 1, "_client.py": 1}
 
 
-def test_every_module_of_the_sdk_that_counts_has_code():
-    counted = count()
-    assert counted.keys() >= {"_client.py", "_quirks.py", "_validation.py"}
-    assert counted.keys() < {path.name for path in PACKAGE.glob("*.py")}
-    assert all(counted.values())
+def test_every_counted_module_has_code():
+    counts = count()
+    assert counts.keys() >= {"_client.py", "_quirks.py", "_validation.py"}
+    assert counts.keys() < {path.name for path in PACKAGE.glob("*.py")}
+    assert all(counts.values())
 
 
 @pytest.mark.parametrize("lines", [GOAL - 1, GOAL + 1])
-def test_the_figure_is_printed_beside_its_goal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: int
-):
+def test_the_figure_is_printed_with_its_goal(tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: int):
     (tmp_path / "_client.py").write_text("x = 1\n" * (lines - 1))
     (tmp_path / "_wire.py").write_text("x = 1\n")
     main(tmp_path, each=True)

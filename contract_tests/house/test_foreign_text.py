@@ -1,7 +1,7 @@
-"""No regular expression takes longer than in proportion to the text from outside that it meets.
+"""The time of every regular expression that reads foreign text grows linearly with the text.
 
-The expressions are found by a walk over the code. Each is run on texts made from its own words and signs, and
-judged by growth: four times the text may take some four times as long, where a quadratic one takes sixteen.
+A walk over the code finds the expressions. Each runs on texts made of its own words and signs. For four times
+the text, a linear expression takes about four times as long, and a quadratic one sixteen times.
 """
 
 import ast
@@ -31,7 +31,7 @@ FOLDERS = {
 # -- The walk over the code -------------------------------------------------------------------------------
 
 USES: Final[dict[str, tuple[str, int | None]]] = {
-    # What is called: how it reads a text, and which argument its flags are.
+    # The function of `re`: how it reads a text, and the position of its flags.
     "compile": ("", 1),
     "match": ("match", 2),
     "search": ("search", 2),
@@ -46,7 +46,7 @@ USES: Final[dict[str, tuple[str, int | None]]] = {
 
 @dataclass(frozen=True)
 class Found:
-    """An expression in the code. `value` is None where it is made of what only a call knows."""
+    """An expression in the code. `value` is None if it is computed from a call's arguments."""
 
     module: str
     source: str
@@ -69,11 +69,11 @@ def modules() -> Iterator[tuple[str, ast.Module]]:
 
 
 Called = defaultdict[tuple[str, str], set[str]]
-"""How the expression is used that has a name in a module, there or where it is imported."""
+"""The uses of an expression, by its module and name."""
 
 
 def found_in(name: str, tree: ast.Module, called: Called) -> Iterator[Found]:
-    """Give the expressions of a module."""
+    """Yield the expressions of a module."""
     parents = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
     for node in ast.walk(tree):
         match node:
@@ -96,7 +96,7 @@ def found_in(name: str, tree: ast.Module, called: Called) -> Iterator[Found]:
 
 
 def methods_of(parent: ast.AST, module: str, called: Called) -> set[str]:
-    """Say how a compiled expression is used: at once, by the name that it has, or in any way."""
+    """Return how a compiled expression is used: directly, by its name, or in any way."""
     match parent:
         case ast.Attribute(attr=method):
             return {USES[method][0]}
@@ -107,7 +107,7 @@ def methods_of(parent: ast.AST, module: str, called: Called) -> set[str]:
 
 
 def valued(module: str, expression: ast.expr) -> Any:
-    """Give what an expression is in its module; None where only a call knows."""
+    """Return the value of an expression in its module, or None if it depends on a call."""
     try:
         return eval(ast.unparse(expression), vars(importlib.import_module(module)))  # noqa: S307 - our own code
     except NameError:
@@ -115,7 +115,7 @@ def valued(module: str, expression: ast.expr) -> Any:
 
 
 def uses_in(name: str, tree: ast.Module) -> Iterator[tuple[tuple[str, str], str]]:
-    """Give each use of an expression by its name, with the module that the name comes from."""
+    """Yield each use of a named expression, with the module that defines the name."""
     home = {
         each.asname or each.name: node.module or ""
         for node in ast.walk(tree)
@@ -145,7 +145,7 @@ def all_found() -> list[Found]:
 
 
 def keywords(name: str) -> list[str]:
-    """Give every text that is passed under a name, anywhere."""
+    """Return every text that is passed as a keyword argument of this name, anywhere."""
     nodes = (node for _, tree in modules() for node in ast.walk(tree))
     return [
         ast.literal_eval(each.value) for each in nodes if isinstance(each, ast.keyword) and each.arg == name
@@ -154,25 +154,25 @@ def keywords(name: str) -> list[str]:
 
 FOUND = all_found()
 
-# -- What can't meet text from outside --------------------------------------------------------------------
+# -- Expressions without foreign text -------------------------------------------------------------------
 
 PAGES = "segmind_sd3_pipeline.pages"
 EXCUSED: Final[dict[str, str]] = {
     f"{PAGES}.overlays": "reads the overlays of this project",
-    f"{PAGES}.retiring": "reads the files of this project",
-    f"{PAGES}.page:{page.HEADER.pattern!r}": f"a line is cut to {page.LONGEST} characters before",
+    f"{PAGES}.retirement": "reads the files of this project",
+    f"{PAGES}.page:{page.HEADER.pattern!r}": f"a line is cut to {page.MAX_CREDITS_CHARS} characters before",
     "segmind_sd3_pipeline.generate.readme": "reads the README",
 }
-"""Modules, and expressions as `module:source`, that meet no text from outside, with the reason."""
+"""The modules, and expressions as `module:source`, that read no foreign text, with the reason."""
 
 QUOTED = "f'{self.code[at]}(?:[^\\\\\\\\{self.code[at]}]|\\\\\\\\.)*+{self.code[at]}'"
 COMPUTED: Final[dict[str, Iterable[str]]] = {
     "segmind_sd3._options:pattern": list(_options._WRONG_KEYS.values()),  # pyright: ignore[reportPrivateUsage]
     "segmind_sd3_contract.conformance.judging:about": keywords("about"),
-    f"{PAGES}.samples:mark": list(samples.MARKS.values()),
+    f"{PAGES}.samples:mark": list(samples.LANGUAGE_MARKS.values()),
     f"{PAGES}.samples:{QUOTED}": [rf"{quote}(?:[^\\{quote}]|\\.)*+{quote}" for quote in "\"'`"],
 }
-"""What an expression is that only a call knows."""
+"""The values of expressions that depend on a call."""
 
 
 def excuse(each: Found) -> str | None:
@@ -180,7 +180,7 @@ def excuse(each: Found) -> str | None:
 
 
 def compiled() -> Iterator[tuple[str, re.Pattern[Any], str]]:
-    """Give each expression that may meet text from outside, with each way in which it reads one."""
+    """Yield each expression that may read foreign text, with each way in which it reads."""
     for each in FOUND:
         if excuse(each):
             continue
@@ -197,13 +197,13 @@ USUAL = [" ", "\n", "\t", "1", "a", "A", "_", "-", ".", '"', "é", "<h1>", "x "]
 
 
 def pieces_of(source: str) -> list[str]:
-    """Give the words and signs of an expression, and what its classes stand for."""
+    """Return the words and signs of an expression, and samples of its classes."""
     words = re.findall(r"[A-Za-z]{2,20}|[^\w\s\\]", source)
     return list(dict.fromkeys([*words, *USUAL]))[:28]
 
 
 def texts_for(source: str) -> Iterator[Callable[[int], str]]:
-    """Give texts of any length: runs of a piece, of two pieces, and of one piece behind another."""
+    """Yield texts of any length: runs of a piece, of two pieces, and of one piece after another."""
 
     def run(begin: str, repeated: str, end: str) -> Callable[[int], str]:
         return lambda size: begin + repeated * (size // len(repeated)) + end
@@ -228,23 +228,23 @@ def seconds(pattern: re.Pattern[Any], use: str, text: str) -> float:
 
 
 def is_linear(pattern: re.Pattern[Any], use: str, text: Callable[[int], str], size: int) -> bool:
-    """Say whether four times the text takes far less than sixteen times as long.
+    """Return whether four times the text takes far less than sixteen times as long.
 
-    One try of several is enough: what else runs on the machine makes a try longer, and never shorter.
+    One of several tries is enough, since a busy machine only makes a try longer.
     """
     short, long = text(size), text(4 * size)
     return any(seconds(pattern, use, long) < MOST * max(seconds(pattern, use, short), 1e-5) for _ in range(5))
 
 
 SIZES: Final = (500, 4_000, 250_000)
-"""Characters, up to four times as many. One that takes minutes for the last shows itself at the first."""
+"""The lengths of the texts in characters. A slow expression already fails at the first."""
 
 MOST: Final = 9.0
-"""How many times as long four times the text may take."""
+"""The permitted growth of the time for four times the text."""
 
 
 def hardest(pattern: re.Pattern[Any], use: str) -> list[Callable[[int], str]]:
-    """Give the texts on which an expression takes the longest."""
+    """Return the texts on which an expression takes longest."""
     source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
     texts = list(texts_for(source))
     taken = [seconds(pattern, use, text(1000)) for text in texts]
@@ -256,28 +256,28 @@ def hardest(pattern: re.Pattern[Any], use: str) -> list[Callable[[int], str]]:
     [(pattern, use) for _, pattern, use in compiled()],
     ids=[name for name, _, _ in compiled()],
 )
-def test_time_grows_with_the_text_and_not_with_its_square(pattern: re.Pattern[Any], use: str):
+def test_the_time_of_an_expression_grows_linearly_with_the_text(pattern: re.Pattern[Any], use: str):
     for text in hardest(pattern, use):
         for size in SIZES:
             assert is_linear(pattern, use, text, size), repr(text(60))
 
 
-# -- That the walk and the judgement find -----------------------------------------------------------------
+# -- The walk and the measurement themselves ----------------------------------------------------------------
 
 
-def test_every_expression_that_only_a_call_knows_is_in_a_table():
+def test_every_expression_that_depends_on_a_call_is_in_a_table():
     unknown = [
         each for each in FOUND if each.value is None and each.name not in COMPUTED and not excuse(each)
     ]
     assert [(each.name, each.line) for each in unknown] == []
 
 
-def test_every_row_of_the_tables_is_of_use():
+def test_every_row_of_the_tables_is_used():
     used = {name for each in FOUND for name in (each.name, each.module)}
     assert {*EXCUSED, *COMPUTED} - used == set()
 
 
-def test_no_expression_is_made_past_the_walk():
+def test_every_module_uses_re_by_that_name():
     for name, tree in modules():
         for node in ast.walk(tree):
             match node:
@@ -299,6 +299,6 @@ QUADRATIC = [
 
 
 @pytest.mark.parametrize(("source", "use"), QUADRATIC)
-def test_a_quadratic_expression_is_found_out(source: str, use: str):
+def test_a_quadratic_expression_is_detected(source: str, use: str):
     pattern = re.compile(source, re.DOTALL)
     assert not all(is_linear(pattern, use, text, 2000) for text in hardest(pattern, use))

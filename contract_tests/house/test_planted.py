@@ -1,6 +1,6 @@
-"""The machine that plants faults: it has every fault, each changes something, and a survivor is told.
+"""Planted faults: the list is complete, each fault changes something, and survivors are reported.
 
-`make prove WHAT=planted` plants them all; here a few go through it.
+These tests plant a sample. `make prove WHAT=planted` plants all.
 """
 
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from proofs import planted
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_api.parameters import OPERATIONS
+from segmind_sd3_contract.quirks import quirks
 
 pytestmark = pytest.mark.slow
 
@@ -22,27 +22,27 @@ SAMPLE = [
 
 
 def every_fault() -> list[planted.Fault]:
-    return list(
-        planted.faults((row.name, row.kind, row.actions, row.function is not None) for row in QUIRKS.values())
-    )
+    return list(planted.faults(planted.rows_with_function()))
 
 
 def run(*names: str) -> tuple[int, list[str]]:
-    """Plant faults from the command line; give its exit code, and its lines."""
+    """Plant faults from the command line. Return the exit code and the printed lines."""
     command = [sys.executable, "-m", "proofs.planted", "--likely-only", *names]
     ran = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     return ran.returncode, (ran.stdout + ran.stderr).splitlines()
 
 
-def test_every_row_is_switched_off_in_each_thing_that_it_does():
+def test_every_function_and_action_of_every_row_has_a_fault():
     names = {fault.name for fault in every_fault()}
 
-    for row in QUIRKS.values():
-        own = {f"row:{row.name}"} if row.function else set[str]()
-        assert own | {f"row:{row.name}:{action}" for action in row.actions} <= names
+    for row in quirks().values():
+        own = {f"row:{row.name}"} if row.name in planted.rows_with_function() else set[str]()
+        policy = [action.id for action in row.actions if action.grade == "policy"]
+        assert own | {f"row:{row.name}:{action}" for action in policy} <= names
+    assert {f"row:enum-without-values:{each.id}" for each in quirks()["enum-without-values"].actions} <= names
 
 
-def test_every_bound_is_moved_both_ways():
+def test_every_bound_is_moved_in_both_directions():
     moved = [change for fault in every_fault() if fault.name.startswith("bound:") for change in fault.changes]
     bounds = [
         (operation, name)
@@ -55,7 +55,7 @@ def test_every_bound_is_moved_both_ways():
     assert sorted(moved) == sorted([*bounds, *bounds])
 
 
-def test_every_fault_has_a_name_of_its_own_and_changes_something():
+def test_every_fault_has_a_unique_name_and_changes_something():
     faults = every_fault()
 
     assert len({fault.name for fault in faults}) == len(faults)
@@ -77,7 +77,7 @@ def test_each_fault_of_a_sample_is_noticed():
     assert lines[-1].startswith("3 planted, 3 noticed, 0 survived")
 
 
-def test_a_fault_that_changes_nothing_survives_and_is_told():
+def test_a_fault_that_changes_nothing_is_reported_as_a_survivor():
     code, lines = run("nothing")
 
     assert code == 1

@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""The examples of the README run and print what it shows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def block(mark: str) -> str:
 
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """A clean folder, a made-up key, and a reference server on a socket as the target."""
+    """Change to an empty folder, and set a made-up key and the URL of a reference server."""
     with ReferenceServer(credits=10).listening() as url:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("SEGMIND_API_KEY", MADE_UP_KEY)
@@ -50,7 +50,7 @@ def python(*arguments: str) -> str:
 
 
 @pytest.mark.usefixtures("env")
-def test_the_six_lines_print_what_stands_below_them():
+def test_the_six_lines_print_the_output_shown_below_them():
     shown = README[README.index(block("neon market")) :].split("```")[2].split()
     seed, cost, left = python("-c", block("neon market")).split()
     assert (cost, left) == (shown[1], shown[2])
@@ -75,7 +75,7 @@ def test_each_command_line_runs(command: str, tmp_path: Path):
     if "panda.jpg" in words and "--image" in words:
         python("-c", block("neon market"))
     if "--local" in words:
-        # The embedded server is its own target; another one beside it would be a contradiction.
+        # --local is a target of its own, so the environment must name no other.
         words = [*words, "--out", str(tmp_path / "local.jpg")]
     python("-m", "segmind_sd3", *words)
 
@@ -90,15 +90,15 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("words", OTHERS, ids=" ".join)
-def test_each_command_of_a_checkout_takes_what_stands_behind_it(words: list[str], tmp_path: Path):
-    """What they do, their own tests say. A command or an option that is not there has the status 2."""
+def test_each_command_of_a_checkout_accepts_its_options(words: list[str], tmp_path: Path):
+    """Run `--help` with the options. An unknown command or option would exit with 2."""
     page = tmp_path / "page.txt"
     words = [str(page) if word == page.name else word for word in words]
 
     python("-m", "segmind_sd3", *words, "--help")
 
 
-def test_every_make_target_that_it_names_exists():
+def test_every_make_target_in_the_readme_exists():
     makefile = (Path(__file__).parents[2] / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     named = {target for _, code in BLOCKS for target in re.findall(r"^make ([a-z-]+)", code, re.MULTILINE)}
@@ -106,7 +106,7 @@ def test_every_make_target_that_it_names_exists():
     assert named <= targets
 
 
-def test_the_table_of_errors_has_every_public_error_that_is_raised():
+def test_the_table_of_errors_has_every_public_error():
     public = {getattr(segmind_sd3, name) for name in segmind_sd3.__all__}
     errors = {
         kind for kind in public if isinstance(kind, type) and issubclass(kind, segmind_sd3.SegmindError)

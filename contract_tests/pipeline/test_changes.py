@@ -1,4 +1,4 @@
-"""A change of the contract is rated, and what follows from it is told."""
+"""Changes of the contract: their ratings, the version, the changelog, and what became outdated."""
 
 import json
 import subprocess
@@ -16,10 +16,10 @@ from segmind_sd3_pipeline.changes import python_api
 from segmind_sd3_pipeline.changes.command import diff as command
 from segmind_sd3_pipeline.changes.edits import EDITS, Edit
 from segmind_sd3_pipeline.changes.outdated import broken_actions, outdated_cases, outdated_cassettes
-from segmind_sd3_pipeline.changes.rating import Change, merged, rated
-from segmind_sd3_pipeline.changes.states import NoState, State, state
+from segmind_sd3_pipeline.changes.rating import Change, merge_ratings, rate_changes
+from segmind_sd3_pipeline.changes.states import State, StateUnavailable, open_state
 from segmind_sd3_pipeline.changes.table import read_table
-from segmind_sd3_pipeline.changes.versions import entered, lines, suggested
+from segmind_sd3_pipeline.changes.versions import add_to_changelog, changelog_lines, suggest_version
 
 ROOT = Path(__file__).parents[2]
 OPENAPI = ROOT / "openapi"
@@ -39,32 +39,32 @@ def edited(edit: Edit) -> dict[str, Any]:
 # --- The wire contract ------------------------------------------------------------------------------------
 
 
-def test_a_bundle_against_itself_has_no_change():
-    assert rated(DOCUMENTED, deepcopy(DOCUMENTED)) == []
+def test_equal_bundles_have_no_changes():
+    assert rate_changes(DOCUMENTED, deepcopy(DOCUMENTED)) == []
 
 
 @each_edit
-def test_an_edit_has_its_rating_and_is_the_only_change(edit: Edit):
-    (change,) = rated(DOCUMENTED, edited(edit))
+def test_an_edit_makes_one_change_with_the_expected_rating(edit: Edit):
+    (change,) = rate_changes(DOCUMENTED, edited(edit))
 
     assert (change.about, change.what, change.wire) == (edit.about, edit.what, edit.wire)
 
 
 @each_edit
-def test_the_reverse_of_what_is_additive_is_breaking_and_of_what_is_harmless_harmless(edit: Edit):
-    (change,) = rated(edited(edit), DOCUMENTED)
+def test_the_reverse_of_an_additive_edit_is_breaking_and_of_a_harmless_edit_harmless(edit: Edit):
+    (change,) = rate_changes(edited(edit), DOCUMENTED)
 
     if edit.wire != "breaking":
         assert change.wire == {"additive": "breaking", "harmless": "harmless"}[edit.wire]
 
 
-def test_every_rating_is_among_the_edits():
+def test_the_edits_cover_every_rating():
     assert {edit.wire for edit in EDITS.values()} == {"breaking", "additive", "harmless"}
 
 
 @st.composite
 def numbers_changed(draw: st.DrawFn) -> dict[str, Any]:
-    """A bundle with other bounds on some parameters, some of them none."""
+    """Draw a bundle with some bounds changed or removed."""
     bundle = deepcopy(DOCUMENTED)
     found: list[Any] = [
         schema
@@ -82,9 +82,9 @@ def numbers_changed(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(numbers_changed(), numbers_changed())
-def test_no_way_back_from_a_bound_is_as_harmless_as_the_way_there(one: dict[str, Any], other: dict[str, Any]):
-    there = {(each.endpoint, each.about, each.what): each.wire for each in rated(one, other)}
-    back = {(each.endpoint, each.about, each.what): each.wire for each in rated(other, one)}
+def test_a_bound_change_or_its_reverse_is_breaking(one: dict[str, Any], other: dict[str, Any]):
+    there = {(each.endpoint, each.about, each.what): each.wire for each in rate_changes(one, other)}
+    back = {(each.endpoint, each.about, each.what): each.wire for each in rate_changes(other, one)}
 
     assert there.keys() == back.keys()
     assert all("breaking" in (there[place], back[place]) for place in there)
@@ -118,14 +118,14 @@ LEAVES = [
 
 
 @given(st.sampled_from(LEAVES))
-def test_whatever_is_changed_anywhere_is_told(path: tuple[Any, ...]):
+def test_a_change_of_any_value_is_reported(path: tuple[Any, ...]):
     bundle = deepcopy(DOCUMENTED)
     node: Any = bundle
     for step in path[:-1]:
         node = node[step]
     node[path[-1]] = another(node[path[-1]])
 
-    assert rated(DOCUMENTED, bundle)
+    assert rate_changes(DOCUMENTED, bundle)
 
 
 # --- The Python API ---------------------------------------------------------------------------------------
@@ -146,18 +146,18 @@ TOY: dict[str, dict[str, Any]] = {
         }
     }
 }
-"""A table of its own, so that no page decides what is tried here."""
+"""A made-up table, so that the cases do not depend on the pages."""
 
 
 def python(name: str, **facts: Any) -> dict[str, str]:
-    """The ratings that other facts of one parameter have, by what is told of them; None takes a fact out."""
+    """Change facts of one parameter and return the ratings by clause. None removes a fact."""
     table = deepcopy(TOY)
     row = table["toy"]["parameters"][name]
     row.update(facts)
     for fact, value in facts.items():
         if value is None:
             del row[fact]
-    return {each.what: each.python for each in python_api.compared(TOY, table)}
+    return {each.what: each.python for each in python_api.table_changes(TOY, table)}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def python(name: str, **facts: Any) -> dict[str, str]:
         ("batch_size", {"required": True}, {"required": "breaking"}),
         ("prompt", {"required": False}, {"required": "additive"}),
         ("guidance_scale", {"documented_default": 2}, {"default": "breaking"}),
-        ("steps", {"documented_default": 5}, {"default": "harmless"}),  # 10 is sent before as after
+        ("steps", {"documented_default": 5}, {"default": "harmless"}),  # 10 is sent before and after
         ("steps", {"sdk_default": 20}, {"default": "breaking"}),
         ("sampler", {"known_values": ("dpmpp_2m",)}, {}),
         ("sampler", {"known_values": ("dpmpp_2m", "euler")}, {"allowed values": "additive"}),
@@ -187,31 +187,31 @@ def python(name: str, **facts: Any) -> dict[str, str]:
         ("base64", {"hidden": False}, {"added": "additive"}),
     ],
 )
-def test_a_fact_of_a_parameter_is_rated_for_who_calls_the_sdk(
+def test_a_changed_fact_of_a_parameter_is_rated_for_callers_of_the_sdk(
     name: str, facts: dict[str, Any], expected: dict[str, str]
 ):
     assert python(name, **facts) == expected
 
 
-def test_an_endpoint_that_comes_is_additive_and_one_that_goes_breaking():
+def test_a_new_endpoint_is_additive_and_a_removed_one_breaking():
     others = {name: row for name, row in TABLE.items() if name != TURBO}
 
-    (gone,), (new,) = python_api.compared(TABLE, others), python_api.compared(others, TABLE)
+    (gone,), (new,) = python_api.table_changes(TABLE, others), python_api.table_changes(others, TABLE)
 
     assert (gone.endpoint, gone.what, gone.python) == (TURBO, "removed", "breaking")
     assert (new.endpoint, new.what, new.python) == (TURBO, "added", "additive")
 
 
-def test_an_endpoint_that_is_deprecated_is_additive_for_it_only_warns():
+def test_deprecating_an_endpoint_is_additive():
     table = deepcopy(TABLE)
     table[TURBO]["deprecated"] = True
 
-    (change,) = python_api.compared(TABLE, table)
+    (change,) = python_api.table_changes(TABLE, table)
 
     assert (change.what, change.python) == ("deprecated", "additive")
 
 
-def test_the_table_read_as_text_is_the_one_that_is_imported():
+def test_the_table_read_from_text_equals_the_imported_one():
     from segmind_sd3_api.parameters import OPERATIONS  # noqa: PLC0415 - beside what it is compared with
 
     assert {name: list(row["parameters"]) for name, row in TABLE.items()} == {
@@ -220,15 +220,17 @@ def test_the_table_read_as_text_is_the_one_that_is_imported():
     assert TABLE[TURBO]["parameters"]["steps"]["maximum"] == OPERATIONS[TURBO].parameters["steps"].maximum
 
 
-def test_a_change_that_both_know_has_both_ratings():
+def test_a_change_in_both_lists_gets_both_ratings():
     wire = Change(TURBO, "steps", "default", 4, 5, "breaking", "harmless")
     python = Change(TURBO, "steps", "default", 10, 10, None, "additive")
 
-    assert merged([wire], [python]) == [Change(TURBO, "steps", "default", 4, 5, "breaking", "additive")]
+    assert merge_ratings([wire], [python]) == [
+        Change(TURBO, "steps", "default", 4, 5, "breaking", "additive")
+    ]
 
 
 def project(folder: Path, **edits: tuple[str, str]) -> State:
-    """The SDK and its client in a folder, edited."""
+    """Copy the SDK and its client into a folder, with edits."""
     for name in ("wrapper/segmind_sd3", "generated_client/segmind_sd3_api"):
         (folder / name).mkdir(parents=True)
         for file in (ROOT / name).glob("*.py"):
@@ -244,49 +246,49 @@ NOW = State("the working tree", ROOT)
 
 
 def signatures(after: State) -> list[Change]:
-    return list(python_api.breakages(NOW.api, after.api))
+    return list(python_api.signature_changes(NOW.api, after.api))
 
 
-def test_a_parameter_that_goes_from_a_method_is_seen_in_both_clients(tmp_path: Path):
+def test_a_parameter_removed_from_a_method_is_reported_for_both_clients(tmp_path: Path):
     after = project(tmp_path, segmind_sd3__endpoints=("        steps: int | None = None,\n", ""))
 
     found = {each.about.removeprefix("segmind_sd3."): each.python for each in signatures(after)}
     assert found == {f"{client}.{TURBO}(steps)": "breaking" for client in ("Client", "AsyncClient")}
 
 
-def test_a_signature_of_the_sdks_own_is_told_where_no_table_explains_it(tmp_path: Path):
+def test_a_signature_change_without_a_table_change_is_reported(tmp_path: Path):
     after = project(
         tmp_path, segmind_sd3__client=("api_key: str | None = None, timeout: float", "timeout: float")
     )
 
-    found = list(python_api.unexplained(signatures(after), []))
+    found = list(python_api.unexplained_changes(signatures(after), []))
 
     assert [(each.wire, each.python) for each in found] == [(None, "breaking")]
     assert "Client.with_options(api_key)` is gone." in found[0].sentence
 
 
-def test_what_the_package_does_not_export_is_nobodys_business(tmp_path: Path):
+def test_a_change_of_a_private_function_is_not_reported(tmp_path: Path):
     after = project(tmp_path, segmind_sd3__retry=("def seconds_asked", "def renamed"))
 
     assert signatures(after) == []
 
 
-def test_what_a_table_explains_is_told_once():
-    told = Change(TURBO, "steps", "removed", None, None, None, "breaking")
+def test_a_signature_change_that_a_table_change_explains_is_reported_once():
+    table_change = Change(TURBO, "steps", "removed", None, None, None, "breaking")
     place = f"segmind_sd3.Client.{TURBO}(steps)"
-    seen = Change("", place, "parameter was removed", "", None, None, "breaking")
+    signature_change = Change("", place, "parameter was removed", "", None, None, "breaking")
 
-    assert list(python_api.unexplained([seen], [told])) == []
-    assert list(python_api.unexplained([seen], [])) == [seen]
+    assert list(python_api.unexplained_changes([signature_change], [table_change])) == []
+    assert list(python_api.unexplained_changes([signature_change], [])) == [signature_change]
 
 
-def test_an_endpoint_without_a_method_is_a_line_to_write():
+def test_an_endpoint_without_a_method_is_reported_for_both_clients():
     table = {**TABLE, "sd4_txt2img": TABLE[TURBO]}
 
-    told = list(python_api.missing_methods(NOW.api, table))
+    messages = list(python_api.missing_methods(NOW.api, table))
 
-    assert [line.split()[0] for line in told] == ["Client", "AsyncClient"]
-    assert all("sd4_txt2img" in line and "make generate" in line for line in told)
+    assert [line.split()[0] for line in messages] == ["Client", "AsyncClient"]
+    assert all("sd4_txt2img" in line and "make generate" in line for line in messages)
     assert list(python_api.missing_methods(NOW.api, TABLE)) == []
 
 
@@ -311,11 +313,11 @@ def change(python: Any, wire: Any = None) -> Change:
 def test_the_worst_change_of_the_python_api_decides_the_version(version: str, worst: Any, expected: str):
     changes = [change("harmless", "breaking"), change(worst)]
 
-    assert suggested(version, changes, f"# Changelog\n\n## {version}\n\n- It was.\n")[0] == expected
+    assert suggest_version(version, changes, f"# Changelog\n\n## {version}\n\n- It was.\n")[0] == expected
 
 
 def test_without_a_change_the_version_stays():
-    assert suggested("0.3.2", [], "## 0.3.2\n")[0] == "0.3.2"
+    assert suggest_version("0.3.2", [], "## 0.3.2\n")[0] == "0.3.2"
 
 
 @pytest.mark.parametrize(
@@ -326,38 +328,40 @@ def test_without_a_change_the_version_stays():
         ("## 0.3.3 (unreleased)\n\n## 0.3.2\n", "0.4.0"),
     ],
 )
-def test_a_version_that_is_not_released_takes_changes_in_if_it_is_new_enough(changelog: str, expected: str):
-    assert suggested("0.3.2", [change("breaking")], changelog)[0] == expected
+def test_an_unreleased_version_is_suggested_if_it_is_high_enough(changelog: str, expected: str):
+    assert suggest_version("0.3.2", [change("breaking")], changelog)[0] == expected
 
 
-def test_the_changelog_says_what_is_breaking_and_leaves_out_what_is_harmless_for_all():
-    assert lines([change("breaking"), change("harmless", "additive"), change("harmless", "harmless")]) == [
+def test_the_changelog_marks_breaking_changes_and_omits_harmless_ones():
+    assert changelog_lines(
+        [change("breaking"), change("harmless", "additive"), change("harmless", "harmless")]
+    ) == [
         f"- **Breaking:** `{TURBO}`, `steps`: maximum 70 -> 60.",
         f"- `{TURBO}`, `steps`: maximum 70 -> 60.",
     ]
 
 
-def test_an_entry_goes_behind_the_list_of_its_version():
+def test_an_entry_is_added_after_the_last_item_of_its_version():
     text = "# Changelog\n\n## 0.2.0 (unreleased)\n\n- One\n  more.\n\nA word.\n\n## 0.1.0\n\n- Old.\n"
 
-    assert entered(text, "0.2.0", ["- Two."]) == text.replace("more.\n", "more.\n- Two.\n")
+    assert add_to_changelog(text, "0.2.0", ["- Two."]) == text.replace("more.\n", "more.\n- Two.\n")
 
 
-def test_an_entry_of_a_new_version_has_a_heading_of_its_own():
+def test_an_entry_of_a_new_version_gets_a_new_heading():
     text = "# Changelog\n\n## 0.1.0\n\n- Old.\n"
 
-    assert entered(text, "0.2.0", ["- Two."]) == text.replace(
+    assert add_to_changelog(text, "0.2.0", ["- Two."]) == text.replace(
         "## 0.1.0", "## 0.2.0 (unreleased)\n\n- Two.\n\n## 0.1.0"
     )
 
 
-def test_an_entry_is_made_once():
+def test_an_entry_is_added_once():
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    once = entered(text, "0.1.0", ["- Two."])
+    once = add_to_changelog(text, "0.1.0", ["- Two."])
 
     assert once != text
-    assert entered(once, "0.1.0", ["- Two."]) == once
-    assert entered(text, "0.1.0", []) == text
+    assert add_to_changelog(once, "0.1.0", ["- Two."]) == once
+    assert add_to_changelog(text, "0.1.0", []) == text
 
 
 # --- What no longer holds ---------------------------------------------------------------------------------
@@ -367,28 +371,28 @@ def test_every_overlay_action_holds_today():
     assert broken_actions(DOCUMENTED, OPENAPI) == []
 
 
-def test_every_action_that_a_change_breaks_is_named_with_its_quirk_row():
+def test_every_action_that_a_change_breaks_is_reported_with_its_quirk_rows():
     bundle = deepcopy(DOCUMENTED)
     bundle["components"]["schemas"]["Sd35TurboTxt2Img"]["properties"]["steps"]["minimum"] = 4
 
     broken = broken_actions(bundle, OPENAPI)
 
     assert [(each.action, each.rows) for each in broken] == [
-        ("turbo-steps-minimum-not-enforced", ()),
+        ("turbo-steps-minimum-not-enforced", ("steps-default-below-minimum",)),
         ("sdk-turbo-steps", ("steps-default-below-minimum",)),
     ]
-    assert all("no longer stands there" in each.why for each in broken)
+    assert all("no longer has that" in each.why for each in broken)
 
 
 class Contract(State):
-    """A state with other bundles than the packaged ones."""
+    """A state with given bundles."""
 
     def __init__(self, documented: Any, observed: Any) -> None:
         super().__init__("made up", ROOT)
         vars(self).update(documented=documented, observed=observed)
 
 
-def test_the_cases_of_a_bound_that_moved_are_changed_and_those_of_a_parameter_that_went_gone():
+def test_cases_of_a_moved_bound_are_stale_and_those_of_a_removed_parameter_gone():
     before, after = (Contract(carried("documented"), carried("observed")) for _ in range(2))
     for bundle in (after.documented, after.observed):
         properties = bundle["components"]["schemas"]["Sd35TurboTxt2Img"]["properties"]
@@ -404,7 +408,7 @@ def test_the_cases_of_a_bound_that_moved_are_changed_and_those_of_a_parameter_th
     assert {name.partition("::")[0] for name in (*found.stale, *found.gone, *found.new)} == {TURBO}
 
 
-def test_the_cases_of_the_same_contract_are_as_they_were():
+def test_equal_contracts_have_no_outdated_cases():
     contract = Contract(carried("documented"), carried("observed"))
 
     found = outdated_cases(contract, contract)
@@ -412,15 +416,15 @@ def test_the_cases_of_the_same_contract_are_as_they_were():
     assert (found.stale, found.new, found.gone) == ((), (), ())
 
 
-def test_the_cassettes_of_an_endpoint_that_changed_are_stale_and_no_others():
+def test_only_the_cassettes_of_a_changed_endpoint_are_stale():
     contract = Contract(carried("documented"), carried("observed"))
     properties = contract.documented["components"]["schemas"]["Sd35TurboTxt2Img"]["properties"]
     properties["guidance_scale"]["maximum"] = 16
-    wanted = [name for name in cases() if name != f"{TURBO}::plain"]
+    names = [name for name in cases() if name != f"{TURBO}::plain"]
 
-    found = outdated_cassettes(contract, [*wanted, f"{TURBO}::shiny::max"])
+    found = outdated_cassettes(contract, [*names, f"{TURBO}::shiny::max"])
 
-    assert set(found.stale) == {name for name in wanted if name.startswith(TURBO)}
+    assert set(found.stale) == {name for name in names if name.startswith(TURBO)}
     assert found.new == (f"{TURBO}::shiny::max",)
     assert found.gone == (f"{TURBO}::plain",)
 
@@ -430,7 +434,7 @@ def test_the_cassettes_of_an_endpoint_that_changed_are_stale_and_no_others():
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of two commits: in the second the maximum of `steps` is lower, as if it was generated."""
+    """Make a project with two commits. The second lowers the maximum of `steps` in the generated files."""
     folder = tmp_path_factory.mktemp("repository")
     project(folder)
     for name in ("generated_client/segmind_sd3_api", "openapi"):
@@ -451,8 +455,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def git(folder: Path, *words: str) -> None:
-    own = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"]
-    subprocess.run(["git", *own, *words], cwd=folder, check=True, capture_output=True)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
 
 
 def commit(folder: Path, message: str) -> None:
@@ -465,20 +469,20 @@ def diff(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(command, ["--root", str(folder), *words], catch_exceptions=False)
 
 
-def test_two_revisions_are_compared(repository: Path):
+def test_diff_compares_two_revisions_as_json(repository: Path):
     done = diff(repository, "one", "two", "--json")
 
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert [(each["about"], each["what"], each["wire"], each["python"]) for each in told["changes"]] == [
+    report = json.loads(done.stdout)
+    assert [(each["about"], each["what"], each["wire"], each["python"]) for each in report["changes"]] == [
         ("steps", "maximum", "breaking", "breaking")
     ]
-    assert told["version"][0] == "0.2.0"
-    assert told["entry"] == [f"- **Breaking:** `{TURBO}`, `steps`: maximum 70 -> 60."]
-    assert f"{TURBO}::steps::max" in told["cases"]["stale"]
+    assert report["version"][0] == "0.2.0"
+    assert report["entry"] == [f"- **Breaking:** `{TURBO}`, `steps`: maximum 70 -> 60."]
+    assert f"{TURBO}::steps::max" in report["cases"]["stale"]
 
 
-def test_a_revision_and_the_working_tree_are_compared_for_people_and_a_gate(repository: Path):
+def test_diff_compares_with_the_working_tree_and_exits_with_1_on_a_breaking_change(repository: Path):
     done = diff(repository, "one", "--fail-on", "breaking")
 
     assert done.exit_code == 1
@@ -488,16 +492,16 @@ def test_a_revision_and_the_working_tree_are_compared_for_people_and_a_gate(repo
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--output=x", "two:openapi"])
-def test_what_is_no_revision_is_refused_with_status_2(repository: Path, revision: str):
-    with pytest.raises(NoState, match="no revision"), state(revision, repository):
+def test_a_name_that_is_no_revision_is_refused(repository: Path, revision: str):
+    with pytest.raises(StateUnavailable, match="no revision"), open_state(revision, repository):
         pass
 
 
-def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path):
-    with pytest.raises(NoState, match="not a git repository"), state("HEAD", tmp_path):
+def test_a_folder_outside_a_repository_is_refused(tmp_path: Path):
+    with pytest.raises(StateUnavailable, match="not a git repository"), open_state("HEAD", tmp_path):
         pass
 
 
-def test_a_folder_without_a_client_is_refused(tmp_path: Path):
-    with pytest.raises(NoState, match=r"documented\.json"):
+def test_a_folder_without_a_generated_client_is_refused(tmp_path: Path):
+    with pytest.raises(StateUnavailable, match=r"documented\.json"):
         _ = State("it", tmp_path).documented

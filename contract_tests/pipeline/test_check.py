@@ -1,4 +1,4 @@
-"""What `segmind-sd3 docs check` says where pages and specs differ, and where a page contradicts itself."""
+"""`segmind-sd3 docs check`: differences between pages and specs, and contradictions within a page."""
 
 import json
 import shutil
@@ -8,51 +8,52 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from proofs.pages import mutation
+from proofs.pages import check as proof
 from proofs.pages.page_mutants import page_mutants
 from proofs.pages.spec_mutants import shared_mutants, spec_mutants
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_contract.oracle import carried
+from segmind_sd3_contract.quirks import quirks
 from segmind_sd3_pipeline.pages.check_command import check
-from segmind_sd3_pipeline.pages.checking import checked
-from segmind_sd3_pipeline.pages.contradictions import ROWS, contradictions, unfounded
+from segmind_sd3_pipeline.pages.comparison import located_differences
+from segmind_sd3_pipeline.pages.contradictions import ROWS, contradictions, unused_rows
+from segmind_sd3_pipeline.pages.facts import all_recorded_facts
 from segmind_sd3_pipeline.pages.page import read_page
-from segmind_sd3_pipeline.pages.writing import written
+from segmind_sd3_pipeline.pages.page_writer import page_text
 
 ROOT = Path(__file__).parents[2]
 OPENAPI = ROOT / "openapi"
 SAVED_PAGES = sorted((ROOT.parent / "shared" / "docs").glob("*.txt"))
-KEPT: dict[str, dict[str, Any]] = {each["slug"]: each for each in mutation.kept_facts()}
-TURBO = KEPT["stable-diffusion-3.5-turbo-txt2img"]
+FACTS: dict[str, dict[str, Any]] = {each["slug"]: each for each in all_recorded_facts(OPENAPI)}
+TURBO = FACTS["stable-diffusion-3.5-turbo-txt2img"]
 
-each_page = pytest.mark.parametrize("slug", KEPT)
+each_page = pytest.mark.parametrize("slug", FACTS)
 needs_saved_pages = pytest.mark.skipif(not SAVED_PAGES, reason="the saved pages are not beside this checkout")
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder with the specs of this checkout and the scripts that read them."""
+    """Copy the specs of this checkout into a folder."""
     shutil.copytree(OPENAPI, tmp_path / "openapi", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 
 @pytest.fixture
-def follow(checkout: Path) -> Callable[[str], dict[str, Any]]:
-    """Lets the kept facts be those of a page, and its spec name it; gives them."""
+def record(checkout: Path) -> Callable[[str], dict[str, Any]]:
+    """Return a function that records a page in the checkout's facts and puts its digests into the spec."""
 
-    def followed(text: str) -> dict[str, Any]:
+    def record_page(text: str) -> dict[str, Any]:
         facts = read_page(text)
-        kept = KEPT[facts["slug"]]
+        recorded = FACTS[facts["slug"]]
         spec = checkout / "openapi" / f"{facts['slug']}.yaml"
-        said = spec.read_text(encoding="utf-8").replace(kept["digest"], facts["digest"])
-        for name, value in kept["sample"]["values"].items():
+        spec_text = spec.read_text(encoding="utf-8").replace(recorded["digest"], facts["digest"])
+        for name, value in recorded["sample"]["values"].items():
             if facts["sample"]["values"][name] != value:
-                said = said.replace(value, facts["sample"]["values"][name])
-        spec.write_text(said, encoding="utf-8")
+                spec_text = spec_text.replace(value, facts["sample"]["values"][name])
+        spec.write_text(spec_text, encoding="utf-8")
         (checkout / "openapi" / "facts" / f"{facts['slug']}.json").write_text(json.dumps(facts))
         return facts
 
-    return followed
+    return record_page
 
 
 def run(*arguments: object) -> Result:
@@ -69,7 +70,7 @@ def page(folder: Path, text: str, name: str = "page.txt") -> Path:
 
 
 @needs_saved_pages
-def test_the_saved_pages_and_the_specs_say_the_same():
+def test_the_saved_pages_and_the_specs_agree():
     specs = carried("documented")
     attributes = sum(len(each.get("properties", ())) for each in specs["components"]["schemas"].values())
     statuses = sum(len(each["post"]["responses"]) for each in specs["paths"].values())
@@ -77,16 +78,16 @@ def test_the_saved_pages_and_the_specs_say_the_same():
     ran = run(*SAVED_PAGES, "--root", ROOT)
 
     assert ran.exit_code == 0, ran.output
-    told = f"{len(SAVED_PAGES)} pages, {attributes} attributes, {statuses} status lines: 0 differences."
-    assert told in ran.output
+    summary = f"{len(SAVED_PAGES)} pages, {attributes} attributes, {statuses} status lines: 0 differences."
+    assert summary in ran.output
 
 
 @each_page
-def test_a_page_that_was_followed_differs_in_nothing(
-    slug: str, checkout: Path, follow: Callable[[str], dict[str, Any]]
+def test_a_recorded_page_has_no_differences(
+    slug: str, checkout: Path, record: Callable[[str], dict[str, Any]]
 ):
-    text = written(KEPT[slug])
-    follow(text)
+    text = page_text(FACTS[slug])
+    record(text)
 
     ran = run(page(checkout, text), "--root", checkout)
 
@@ -96,11 +97,11 @@ def test_a_page_that_was_followed_differs_in_nothing(
 # --- Pages and specs that differ --------------------------------------------------------------------------
 
 
-def test_a_difference_is_told_with_both_values_and_the_line_of_the_spec(
-    checkout: Path, follow: Callable[[str], dict[str, Any]]
+def test_a_difference_is_printed_with_both_values_and_the_line_of_the_spec(
+    checkout: Path, record: Callable[[str], dict[str, Any]]
 ):
-    text = written(TURBO)
-    follow(text)
+    text = page_text(TURBO)
+    record(text)
     spec = checkout / "openapi" / f"{TURBO['slug']}.yaml"
     lines = spec.read_text(encoding="utf-8").splitlines()
     line = lines.index("          minimum: 10") + 1
@@ -118,18 +119,20 @@ def test_a_difference_is_told_with_both_values_and_the_line_of_the_spec(
     assert f"docs sync {checkout / 'page.txt'}" in ran.output
 
 
-def test_as_json_the_same_is_data(checkout: Path, follow: Callable[[str], dict[str, Any]]):
-    text = written(TURBO)
-    follow(text)
+def test_json_output_has_differences_and_contradictions(
+    checkout: Path, record: Callable[[str], dict[str, Any]]
+):
+    text = page_text(TURBO)
+    record(text)
 
     ran = run(page(checkout, text.replace("min : 10", "min : 12", 1)), "--root", checkout, "--json")
 
-    (told,) = json.loads(ran.output)
-    assert told["slug"] == TURBO["slug"]
-    assert {"fact": "attributes.steps.min", "page": "12", "spec": "10"}.items() <= told["differences"][
+    (result,) = json.loads(ran.output)
+    assert result["slug"] == TURBO["slug"]
+    assert {"fact": "attributes.steps.min", "page": "12", "spec": "10"}.items() <= result["differences"][
         0
     ].items()
-    assert told["contradictions"][0]["row"] == "steps-default-below-minimum"
+    assert result["contradictions"][0]["row"] == "steps-default-below-minimum"
 
 
 @pytest.mark.parametrize(
@@ -158,17 +161,19 @@ def test_as_json_the_same_is_data(checkout: Path, follow: Callable[[str], dict[s
         ("method", "POST", "PUT", "    post:"),
     ],
 )
-def test_a_difference_is_told_where_the_spec_says_it(fact: str, old: str, new: str, line: str | None):
-    text = written(TURBO)
+def test_a_difference_has_the_line_of_the_spec_that_states_it(
+    fact: str, old: str, new: str, line: str | None
+):
+    text = page_text(TURBO)
     assert old in text
-    rows = {row.fact: row for row in checked(read_page(text.replace(old, new, 1)), OPENAPI)}
+    rows = {row.fact: row for row in located_differences(read_page(text.replace(old, new, 1)), OPENAPI)}
 
     place = rows[fact].place
     assert line is None or place.file.read_text(encoding="utf-8").splitlines()[place.line - 1] == line
 
 
-def test_a_page_of_a_new_endpoint_differs_in_having_no_spec(checkout: Path):
-    text = written(TURBO).replace("stable-diffusion-3.5-turbo-txt2img", "stable-diffusion-4")
+def test_a_page_without_a_spec_has_one_difference(checkout: Path):
+    text = page_text(TURBO).replace("stable-diffusion-3.5-turbo-txt2img", "stable-diffusion-4")
 
     ran = run(page(checkout, text), "--root", checkout)
 
@@ -176,69 +181,69 @@ def test_a_page_of_a_new_endpoint_differs_in_having_no_spec(checkout: Path):
     assert "1 difference." in ran.output
 
 
-def test_what_a_spec_says_beyond_the_page_is_told(checkout: Path):
+def test_a_rule_that_only_the_spec_has_is_a_difference(checkout: Path):
     spec = checkout / "openapi" / f"{TURBO['slug']}.yaml"
-    said = spec.read_text(encoding="utf-8")
+    text = spec.read_text(encoding="utf-8")
     spec.write_text(
-        said.replace("minimum: 10\n", "minimum: 10\n          multipleOf: 2\n", 1), encoding="utf-8"
+        text.replace("minimum: 10\n", "minimum: 10\n          multipleOf: 2\n", 1), encoding="utf-8"
     )
 
-    rows = {row.fact: (row.page, row.spec) for row in checked(TURBO, checkout / "openapi")}
+    rows = {row.fact: (row.page, row.spec) for row in located_differences(TURBO, checkout / "openapi")}
 
     assert rows == {"attributes.steps.multiple_of": (None, '"2"')}
 
 
-def test_a_section_that_nobody_knows_is_told(checkout: Path, follow: Callable[[str], dict[str, Any]]):
-    text = written(TURBO)
-    follow(text)
+def test_an_unknown_section_is_a_difference(checkout: Path, record: Callable[[str], dict[str, Any]]):
+    text = page_text(TURBO)
+    record(text)
     changed = text.replace("Attributes", "Rate Limits\n\nFive calls a minute.\n\nAttributes", 1)
 
     ran = run(page(checkout, changed), "--root", checkout)
 
     assert ran.exit_code == 1
     assert "prose.Rate Limits" in ran.output
-    assert "words that nobody has read yet" in ran.output
+    assert "new text" in ran.output
 
 
 # --- Every fact -------------------------------------------------------------------------------------------
 
 
 @each_page
-def test_every_change_of_one_fact_of_a_page_is_seen_for_what_it_is(slug: str):
-    tally = mutation.of_page(KEPT[slug])
+def test_every_page_mutant_is_reported_as_the_changed_fact(slug: str):
+    tally = proof.try_page_mutants(FACTS[slug])
 
     assert tally.survivors == ()
 
 
-def test_there_are_enough_changes_to_pages():
-    pages = [written(facts) for facts in KEPT.values()]
+def test_there_are_at_least_550_distinct_page_mutants():
+    pages = [page_text(facts) for facts in FACTS.values()]
     mutants = [each for text in pages for each in page_mutants(text, read_page(text))]
 
     assert len(mutants) >= 550
     assert len({(each.text, each.fact) for each in mutants}) == len(mutants)
 
 
-def test_changes_of_one_fact_of_a_spec_are_seen_for_what_they_are():
-    # `make prove WHAT=pages` tries many times as many.
-    for number, facts in enumerate(KEPT.values()):
-        tally = mutation.of_spec(facts, among=range(number, number + 1), round_of=30)
+def test_a_sample_of_spec_mutants_is_reported_as_the_changed_fact():
+    # `make prove WHAT=pages` tries many more.
+    for number, facts in enumerate(FACTS.values()):
+        tally = proof.try_spec_mutants(facts, among=range(number, number + 1), round_of=30)
         assert (tally.survivors, tally.tried > 0) == ((), True)
 
 
-def test_there_are_enough_changes_to_specs():
+def test_the_proof_tries_at_least_300_distinct_spec_mutants():
     mutants = [
-        each for slug in KEPT for every in (spec_mutants, shared_mutants) for each in every(OPENAPI, slug)
+        each for slug in FACTS for every in (spec_mutants, shared_mutants) for each in every(OPENAPI, slug)
     ]
 
-    assert len(mutants) * mutation.SHARE / mutation.ROUND >= 300
+    assert len(mutants) * proof.SHARE / proof.ROUND >= 300
     assert len({(each.slug, each.file, each.text) for each in mutants}) == len(mutants)
 
 
-def test_a_change_that_is_not_seen_survives(monkeypatch: pytest.MonkeyPatch):
-    # pyright can't know that the check is blinded here: it is what the proof would have to notice.
-    monkeypatch.setattr(mutation, "differing", lambda _facts, _folder: [])  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType] - as above
+def test_a_mutant_that_the_check_does_not_report_survives(monkeypatch: pytest.MonkeyPatch):
+    # A check that reports nothing: every mutant must survive.
+    monkeypatch.setattr(proof, "page_differences", lambda _facts, _folder: [])  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType] - as above
 
-    tally = mutation.of_page(KEPT["sd3-med-tile"])
+    tally = proof.try_page_mutants(FACTS["sd3-med-tile"])
 
     assert len(tally.survivors) == tally.tried > 0
 
@@ -247,23 +252,23 @@ def test_a_change_that_is_not_seen_survives(monkeypatch: pytest.MonkeyPatch):
 
 
 @each_page
-def test_each_contradiction_of_a_page_is_answered(slug: str):
-    assert [each for each in contradictions(KEPT[slug]) if each.row is None] == []
+def test_each_contradiction_of_a_page_has_a_quirk_row(slug: str):
+    assert [each for each in contradictions(FACTS[slug], quirks()) if each.row is None] == []
 
 
-def test_every_answer_is_a_row_of_the_quirk_table():
-    assert {*ROWS.values()} <= QUIRKS.keys()
+def test_every_row_for_a_contradiction_is_in_quirks_yaml():
+    assert {*ROWS.values()} <= quirks().keys()
 
 
-def test_no_answer_is_left_without_its_contradiction():
-    assert unfounded(KEPT.values()) == set()
-    assert "steps-default-below-minimum" in unfounded(
-        facts for slug, facts in KEPT.items() if slug != TURBO["slug"]
+def test_every_row_for_a_contradiction_is_used():
+    assert unused_rows(FACTS.values()) == set()
+    assert "steps-default-below-minimum" in unused_rows(
+        facts for slug, facts in FACTS.items() if slug != TURBO["slug"]
     )
 
 
-def with_attribute(sample: Any = None, **said: Any) -> dict[str, Any]:
-    attribute = {"name": "it", **said}
+def with_attribute(sample: Any = None, **facts: Any) -> dict[str, Any]:
+    attribute = {"name": "it", **facts}
     values = {} if sample is None else {"it": sample}
     return {**TURBO, "attributes": [attribute], "sample": {"language": "python", "values": values}}
 
@@ -295,32 +300,42 @@ def with_attribute(sample: Any = None, **said: Any) -> dict[str, Any]:
     ],
 )
 def test_a_contradiction_is_found(facts: dict[str, Any], what: Sequence[str]):
-    assert [each.what for each in contradictions(facts)] == what
+    assert [each.what for each in contradictions(facts, ())] == what
 
 
-def test_a_contradiction_without_a_row_is_told(checkout: Path):
-    text = written(TURBO).replace("( default: 95 )", "( default: 5 )")
+def test_a_contradiction_without_a_quirk_row_is_reported(checkout: Path):
+    text = page_text(TURBO).replace("( default: 95 )", "( default: 5 )")
 
     ran = run(page(checkout, text), "--root", checkout)
 
-    assert "1 contradiction without a row in quirks.py." in ran.output
+    assert "1 contradiction without a row in quirks.yaml." in ran.output
+
+
+def test_a_contradiction_whose_row_is_not_in_quirks_yaml_has_no_row(checkout: Path):
+    rows = checkout / "openapi" / "quirks.yaml"
+    rows.write_text(rows.read_text("utf-8").replace("name: mode-without-values", "name: another"), "utf-8")
+    text = page_text(FACTS["stable-diffusion-3-large-img2img"])
+
+    ran = run(page(checkout, text), "--root", checkout)
+
+    assert "1 contradiction without a row in quirks.yaml." in ran.output
 
 
 # --- Pages that can't be read -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "line 1"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "no text in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8 text"),
         (b"x" * 20_000_000, "800,000 bytes"),
         (b"Weather in Rome\n\nSunny", "method"),
-        (written(TURBO)[: len(written(TURBO)) // 2].encode(), "expected"),
+        (page_text(TURBO)[: len(page_text(TURBO)) // 2].encode(), "expected"),
     ],
     ids=["empty", "binary", "20 MB", "another site", "cut"],
 )
-def test_a_page_that_cannot_be_read_is_named_and_ends_with_2(checkout: Path, content: bytes, told: str):
+def test_an_unreadable_page_is_named_and_the_exit_code_is_2(checkout: Path, content: bytes, message: str):
     file = checkout / "page.txt"
     file.write_bytes(content)
 
@@ -328,11 +343,11 @@ def test_a_page_that_cannot_be_read_is_named_and_ends_with_2(checkout: Path, con
 
     assert ran.exit_code == 2
     assert str(file) in ran.output
-    assert told in ran.output
+    assert message in ran.output
 
 
 @pytest.mark.parametrize("where", ["no-file.txt", "openapi"], ids=["none", "a folder"])
-def test_a_file_that_cannot_be_opened_is_named(checkout: Path, where: str):
+def test_a_missing_file_or_a_folder_is_named(checkout: Path, where: str):
     ran = run(checkout / where, "--root", checkout)
 
     assert ran.exit_code == 2
@@ -340,7 +355,7 @@ def test_a_file_that_cannot_be_opened_is_named(checkout: Path, where: str):
 
 
 def test_two_pages_of_one_endpoint_are_refused(checkout: Path):
-    files = [page(checkout, written(TURBO), name) for name in ("one.txt", "two.txt")]
+    files = [page(checkout, page_text(TURBO), name) for name in ("one.txt", "two.txt")]
 
     ran = run(*files, "--root", checkout)
 
@@ -350,17 +365,17 @@ def test_two_pages_of_one_endpoint_are_refused(checkout: Path):
 
 
 def test_a_folder_without_specs_is_refused(tmp_path: Path):
-    ran = run(page(tmp_path, written(TURBO)), "--root", tmp_path)
+    ran = run(page(tmp_path, page_text(TURBO)), "--root", tmp_path)
 
     assert ran.exit_code == 2
     assert "--root" in ran.output
 
 
-def test_a_spec_that_cannot_be_read_is_named(checkout: Path):
+def test_an_unreadable_spec_is_named(checkout: Path):
     spec = checkout / "openapi" / f"{TURBO['slug']}.yaml"
     spec.write_text("openapi: [", encoding="utf-8")
 
-    ran = run(page(checkout, written(TURBO)), "--root", checkout)
+    ran = run(page(checkout, page_text(TURBO)), "--root", checkout)
 
     assert ran.exit_code == 2
     assert spec.name in ran.output

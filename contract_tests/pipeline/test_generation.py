@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from segmind_sd3_pipeline.generate.generator import differences, main, run_generator
 from segmind_sd3_pipeline.generate.paragraphs import paragraph
-from segmind_sd3_pipeline.generate.parameters import Endpoint, endpoints
+from segmind_sd3_pipeline.generate.parameters import Endpoint, endpoints, picture_members
 from segmind_sd3_pipeline.generate.render import render
 from segmind_sd3_pipeline.spec.bundle import bundle, operations, request_schema
 from segmind_sd3_pipeline.spec.documents import ContractError, Document, contains, read
@@ -373,7 +373,7 @@ def test_an_action_meets_the_result_of_the_one_before(tmp_path: Path):
         ({"target": "$", "remove": True}, "would remove the whole document."),
         ({"target": "$.bound"}, "has to have either an update or"),
         ({"target": "$.bound", "update": {}, "remove": True}, "has to have either an update or"),
-        ({"target": "$.bound", "updates": {}, "update": {}}, "has updates, which means nothing."),
+        ({"target": "$.bound", "updates": {}, "update": {}}, "has updates, which is no field of an action"),
         ({"target": "$.bound", "update": {}, "x-grade": "rumour"}, "has a grade that is none of vendor, "),
         ({"target": "$.bound", "update": {}, "x-grade": ""}, "has no x-grade."),
         ({"target": "$.bound", "update": {}, "x-evidence": None}, "has no x-evidence."),
@@ -556,11 +556,11 @@ def in_the_body(toy: Document):
 @pytest.mark.parametrize(
     ("say", "loss"),
     [
-        (in_the_schema, "toy: its schema says additionalProperties, which nothing here carries."),
-        (in_a_property, "toy: height says exclusiveMinimum, which nothing here carries."),
-        (in_the_operation, "toy says parameters, which nothing here carries."),
-        (in_the_path_item, "/v1/toy says parameters, which nothing here carries."),
-        (in_the_body, "toy says multipart/form-data, which nothing here carries."),
+        (in_the_schema, "toy: its schema has additionalProperties, which no generated code carries."),
+        (in_a_property, "toy: height has exclusiveMinimum, which no generated code carries."),
+        (in_the_operation, "toy has parameters, which no generated code carries."),
+        (in_the_path_item, "/v1/toy has parameters, which no generated code carries."),
+        (in_the_body, "toy has multipart/form-data, which no generated code carries."),
     ],
 )
 def test_the_gate_names_a_word_of_the_contract_that_nothing_carries(
@@ -622,7 +622,7 @@ def test_a_warning_of_the_generator_stops_the_build(tmp_path: Path):
     toy = spec()
     toy["paths"]["/v1/toy"]["post"]["requestBody"]["content"] = {"text/strange": {}}
     (config,) = written(tmp_path, config={"post_hooks": []})
-    with pytest.raises(ContractError, match=r"^openapi-python-client says: .*POST /v1/toy"):
+    with pytest.raises(ContractError, match=r"^openapi-python-client failed: .*POST /v1/toy"):
         run_generator(toy, tmp_path / "toys", config)
 
 
@@ -780,6 +780,15 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Endpoint:
     return endpoint(tmp_path_factory.mktemp("toy"), size={"type": "string"})
 
 
+def test_a_member_of_the_reply_holds_pictures_where_its_schema_says_base64():
+    text = {"type": "string", "contentEncoding": "base64"}
+    members = {"image": {"anyOf": [text]}, "status": {}, "pictures": {"type": "array", "items": text}}
+
+    found = picture_members({"components": {"schemas": {"Base64Reply": {"properties": members}}}})
+
+    assert found == ("image", "pictures")
+
+
 @given(description=st.text(st.characters(exclude_categories=["C"])) | st.text("\"'\\\\{}%# \n"))
 def test_whatever_a_description_says_arrives_as_text_and_never_as_code(toy: Endpoint, description: str):
     sentence = " ".join(description.split())
@@ -832,7 +841,7 @@ def test_whatever_a_description_says_arrives_as_text_and_never_as_code(toy: Endp
             {"type": "integer", "x-sdk-default": True},
             "would be sent as True, which is no whole number.",
         ),
-        ("size", {"type": "string", "x-sdk-defualt": "a"}, "has x-sdk-defualt, which means nothing."),
+        ("size", {"type": "string", "x-sdk-defualt": "a"}, "has x-sdk-defualt, which is none of"),
         ("size", {"type": "integer", "examples": [1]}, "lists 1, and only texts can be listed"),
     ],
 )

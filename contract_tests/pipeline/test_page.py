@@ -1,4 +1,4 @@
-"""What the reader makes of a docs page, and what it says of a text that is none."""
+"""The page reader: the facts of a docs page, and the errors for any other text."""
 
 import json
 import re
@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from segmind_sd3_pipeline.pages.page import BIGGEST, PageError, read_page
-from segmind_sd3_pipeline.pages.writing import written
+from segmind_sd3_pipeline.pages.page import MAX_PAGE_CHARS, PageError, read_page
+from segmind_sd3_pipeline.pages.page_writer import page_text
 
 ROOT = Path(__file__).parents[2]
 SAVED_PAGES = ROOT.parent / "shared" / "docs"
-KEPT: dict[str, dict[str, Any]] = {
+FACTS: dict[str, dict[str, Any]] = {
     file.stem: json.loads(file.read_text(encoding="utf-8"))
     for file in sorted((ROOT / "openapi" / "facts").glob("*.json"))
 }
-PAGE = written(KEPT["stable-diffusion-3-medium-txt2img"])
+PAGE = page_text(FACTS["stable-diffusion-3-medium-txt2img"])
 
-each_page = pytest.mark.parametrize("slug", KEPT)
+each_page = pytest.mark.parametrize("slug", FACTS)
 needs_saved_pages = pytest.mark.skipif(
     not SAVED_PAGES.is_dir(), reason="the saved pages are not beside this checkout"
 )
@@ -36,12 +36,12 @@ def digest(text: str) -> str:
 
 
 def without_digests(facts: dict[str, Any]) -> Any:
-    """The facts, with prose blotted out: a page that is written from them has words of its own."""
+    """Return the facts with digests masked: a page written from facts has invented prose."""
     return json.loads(re.sub(r"sha256:\w+", "a digest", json.dumps(facts)))
 
 
 def read_or_refused(text: str) -> str:
-    """What a page says, as JSON text, or why it can't be read."""
+    """Return the facts of a page as JSON text, or the error."""
     try:
         return json.dumps({**read_page(text), "digest": ""}, allow_nan=False)
     except PageError as refused:
@@ -55,7 +55,7 @@ def refusal(text: str) -> PageError:
 
 
 def with_attributes(*blocks: str, sample: str = '"prompt": "a cat"') -> str:
-    """A small page with these parameters."""
+    """Return a small page with these parameters."""
     parameters = "\n\n\n".join(blocks)
     return f"""A model
 
@@ -86,14 +86,14 @@ def with_code(code: str, name: str = "") -> str:
 
 @needs_saved_pages
 @each_page
-def test_a_saved_page_is_read_into_the_facts_that_are_kept(slug: str):
-    assert read_page(saved(slug)) == KEPT[slug]
+def test_a_saved_page_has_the_recorded_facts(slug: str):
+    assert read_page(saved(slug)) == FACTS[slug]
 
 
 @needs_saved_pages
 @each_page
-def test_no_line_of_a_saved_page_is_left_over(slug: str):
-    # Each line counts: with another word in it the page says something else, or can't be read.
+def test_every_line_of_a_saved_page_matters(slug: str):
+    # A word more on any line changes the facts, or makes the page unreadable.
     lines = saved(slug).split("\n")
     known = read_or_refused("\n".join(lines))
     for number, line in enumerate(lines):
@@ -103,19 +103,19 @@ def test_no_line_of_a_saved_page_is_left_over(slug: str):
 
 
 @each_page
-def test_a_page_that_is_written_from_facts_says_them(slug: str):
-    facts = read_page(written(KEPT[slug]))
+def test_a_page_written_from_facts_is_read_back_as_those_facts(slug: str):
+    facts = read_page(page_text(FACTS[slug]))
 
-    assert without_digests(facts) == without_digests(KEPT[slug])
+    assert without_digests(facts) == without_digests(FACTS[slug])
 
 
 @each_page
 @pytest.mark.parametrize("language", ["javascript", "python", "curl"])
-def test_a_sample_says_the_same_in_every_language(slug: str, language: str):
-    facts = deepcopy(KEPT[slug])
+def test_a_sample_has_the_same_facts_in_every_language(slug: str, language: str):
+    facts = deepcopy(FACTS[slug])
     facts["sample"]["language"] = language
 
-    assert without_digests(read_page(written(facts))) == without_digests(facts)
+    assert without_digests(read_page(page_text(facts))) == without_digests(facts)
 
 
 # --- Names and types --------------------------------------------------------------------------------------
@@ -136,13 +136,13 @@ def test_a_sample_says_the_same_in_every_language(slug: str, language: str):
     ],
     ids=lambda value: value.partition(" ")[0] if value.endswith(("*", ")")) else "",
 )
-def test_a_glued_name_is_told_apart(header: str, sample: str, name: str, kind: str):
+def test_a_joined_header_is_split_into_name_and_type(header: str, sample: str, name: str, kind: str):
     (found,) = read_page(with_attributes(header, sample=sample))["attributes"]
 
     assert (found["name"], found["type"]) == (name, kind)
 
 
-def test_a_header_says_all_at_once():
+def test_one_header_states_type_default_requirement_and_pricing():
     (found,) = read_page(with_attributes("stepsint * ( default: 4 (four) ) Affects Pricing"))["attributes"]
 
     assert found == {
@@ -154,13 +154,13 @@ def test_a_header_says_all_at_once():
     }
 
 
-def test_a_word_of_a_description_is_no_parameter():
+def test_a_word_of_a_description_is_not_a_parameter():
     (found,) = read_page(with_attributes("promptstr *\n\nBlueprint\nconstraint"))["attributes"]
 
     assert found["description"] == digest("Blueprint\nconstraint")
 
 
-def test_windows_line_ends_and_blanks_that_do_not_break_change_no_fact():
+def test_windows_line_ends_and_no_break_spaces_change_no_fact():
     changed = read_page(PAGE.replace("\n", "\r\n").replace(" *", "\u00a0*"))
 
     assert {**changed, "digest": ""} == {**read_page(PAGE), "digest": ""}
@@ -170,26 +170,26 @@ def test_windows_line_ends_and_blanks_that_do_not_break_change_no_fact():
 
 
 @pytest.mark.parametrize(
-    ("said", "facts"),
+    ("prose", "facts"),
     [
         ("It is between 512 and 2048 in multiples of 8", {"min": "512", "max": "2048", "multiple_of": "8"}),
         ("from 0.5 to 2.5", {"min": "0.5", "max": "2.5"}),
         ("A multiple of 64", {"multiple_of": "64"}),
     ],
 )
-def test_bounds_in_prose_are_bounds(said: str, facts: dict[str, str]):
-    (found,) = read_page(with_attributes(f"widthint *\n\n{said}"))["attributes"]
+def test_bounds_in_prose_are_bounds(prose: str, facts: dict[str, str]):
+    (found,) = read_page(with_attributes(f"widthint *\n\n{prose}"))["attributes"]
 
     assert found.items() >= {**facts, "bounds_from": "prose"}.items()
 
 
-def test_numbers_in_the_description_of_a_text_are_no_bounds():
+def test_numbers_in_the_description_of_a_text_are_not_bounds():
     (found,) = read_page(with_attributes("promptstr *\n\nbetween 3 and 10 words"))["attributes"]
 
     assert "min" not in found
 
 
-def test_a_bound_of_its_own_line_counts_before_prose():
+def test_a_bound_on_its_own_line_takes_precedence_over_prose():
     (found,) = read_page(with_attributes("widthint *\n\nbetween 1 and 9\n\nmin : 2,\n\nmax : 8"))[
         "attributes"
     ]
@@ -207,7 +207,7 @@ def test_a_bound_of_its_own_line_counts_before_prose():
         "Allowed values:\n- DPM++ 2M\n- LMS Karras",
     ],
 )
-def test_allowed_values_are_read_one_a_line_or_with_commas(listed: str):
+def test_allowed_values_may_be_on_lines_or_separated_by_commas(listed: str):
     (found,) = read_page(with_attributes(f"schedulerenum:str *\n\nIts name\n\n{listed}"))["attributes"]
 
     assert found["allowed_values"] == ["DPM++ 2M", "LMS Karras"]
@@ -233,7 +233,7 @@ def test_allowed_values_are_read_one_a_line_or_with_commas(listed: str):
         ("[NaN]", {"code": "[NaN]"}),
     ],
 )
-def test_a_value_is_what_it_stands_for_or_code(literal: str, value: Any):
+def test_a_literal_is_read_as_its_value_and_anything_else_as_code(literal: str, value: Any):
     sample = f'"prompt": {literal}, "last": 1'
 
     assert read_page(with_attributes("promptstr *", sample=sample))["sample"]["values"] == {
@@ -274,14 +274,14 @@ JAVASCRIPT = """const reply = await fetch('https://api.segmind.com/v1/sd4', {
     [(CURL, "curl"), (PYTHON, "python"), (JAVASCRIPT, "javascript")],
     ids=["curl", "python", "javascript"],
 )
-def test_other_ways_to_write_a_sample_are_read(code: str, language: str):
+def test_other_layouts_of_a_sample_are_read(code: str, language: str):
     facts = read_page(with_code(code))
 
     assert facts["sample"] == {"language": language, "values": {"prompt": "cat"}}
     assert (facts["slug"], facts["auth_header"]) == ("sd4", "x-api-key")
 
 
-def test_a_text_of_several_words_is_kept_as_a_digest_unless_it_is_the_default():
+def test_a_text_of_several_words_is_a_digest_unless_it_is_the_default():
     page = with_attributes(
         "promptstr *", "stylestr ( default: oil on wood )", sample='"prompt": "a cat", "style": "oil on wood"'
     )
@@ -295,7 +295,7 @@ def test_a_text_of_several_words_is_kept_as_a_digest_unless_it_is_the_default():
 @pytest.mark.parametrize(
     "before", ["Attributes", "To keep track of", "HTTP Response Codes"], ids=["codes", "attributes", "reply"]
 )
-def test_a_section_that_nobody_knows_is_prose_under_its_heading(before: str):
+def test_an_unknown_section_is_prose_under_its_heading(before: str):
     section = "\n\n\nRate Limits\n\nFive calls a minute.\nFifty on Pro.\n\n\n"
     page = PAGE.replace(before, section + before, 1)
 
@@ -306,7 +306,7 @@ def test_a_section_that_nobody_knows_is_prose_under_its_heading(before: str):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "section", "told"),
+    ("old", "new", "section", "found"),
     [
         ("min : 10,", "min : ten,", "attributes", "min : ten,"),
         ("min : 10,", "step : 10,\n\nmin : 10", "attributes", "step : 10,"),
@@ -329,12 +329,14 @@ def test_a_section_that_nobody_knows_is_prose_under_its_heading(before: str):
         ("The x-remaining-credits property", "It", "credits", None),
     ],
 )
-def test_what_is_not_understood_is_named_with_its_section(old: str, new: str, section: str, told: str | None):
+def test_a_line_that_is_not_understood_is_named_with_its_section(
+    old: str, new: str, section: str, found: str | None
+):
     assert old in PAGE
     refused = refusal(PAGE.replace(old, new, 1))
 
     assert refused.section == section
-    assert told is None or refused.found == told
+    assert found is None or refused.found == found
     assert refused.line > 0
     assert refused.expected in str(refused)
 
@@ -344,29 +346,28 @@ def test_what_is_not_understood_is_named_with_its_section(old: str, new: str, se
     [
         ("", "nothing"),
         (" \n\n", "nothing"),
-        ("a\0b", "no text"),
+        ("a\0b", "a binary file"),
         ("<!doctype html><html>", "<!doctype html>"),
         ('{"slug": "sd4"}', "slug"),
         ("Weather in Rome\n\nSunny, 25 degrees", "the page's end"),
-        ("x" * (BIGGEST + 1), f"{BIGGEST + 1:,}"),
+        ("x" * (MAX_PAGE_CHARS + 1), f"{MAX_PAGE_CHARS + 1:,}"),
     ],
     ids=["empty", "blank", "binary", "html", "json", "another site", "too big"],
 )
-def test_what_is_no_docs_page_is_refused_with_what_it_is(text: str, found: str):
+def test_a_text_that_is_no_docs_page_is_refused_and_described(text: str, found: str):
     assert found in str(refusal(text))
 
 
-def test_a_page_cut_anywhere_above_its_last_prose_is_refused():
-    # Up to the last sentence of the paragraph on credits, which a cut page has not in whole.
-    end = PAGE.index("property is what is left.")
+def test_a_page_cut_before_the_end_of_the_credits_paragraph_is_refused():
+    end = PAGE.index("property is the rest.")
     for length in range(end):
         assert refusal(PAGE[:length]).line > 0
 
 
-def test_a_page_of_one_endless_line_is_refused_at_once():
+def test_a_page_of_one_very_long_line_is_refused():
     for start in ("# ", "credit response header a-", "( default: ", '"a": {'):
-        refusal(PAGE.replace("negative", start * 5000, 1)[:BIGGEST])
-        refusal(f"POST\n{start * 20_000}"[:BIGGEST])
+        refusal(PAGE.replace("negative", start * 5000, 1)[:MAX_PAGE_CHARS])
+        refusal(f"POST\n{start * 20_000}"[:MAX_PAGE_CHARS])
 
 
 # --- Anything at all --------------------------------------------------------------------------------------
@@ -399,12 +400,12 @@ PIECES = [
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES)).map("\n".join)))
 @example("POST\n[" * 500)
-def test_no_text_makes_the_reader_fail_in_another_way(text: str):
+def test_any_text_is_read_or_refused_with_a_page_error(text: str):
     assert read_or_refused(text)
 
 
 @given(st.data())
-def test_no_broken_page_makes_the_reader_fail_in_another_way(data: st.DataObject):
+def test_any_damaged_page_is_read_or_refused_with_a_page_error(data: st.DataObject):
     start = data.draw(st.integers(0, len(PAGE)))
     end = data.draw(st.integers(start, min(len(PAGE), start + 80)))
     instead = data.draw(st.one_of(st.text(max_size=20), st.sampled_from(PIECES)))
@@ -437,14 +438,14 @@ def attributes(draw: st.DrawFn) -> dict[str, Any]:
     st.sampled_from(["javascript", "python", "curl"]),
     st.lists(st.integers(100, 599), min_size=1, unique=True),
 )
-def test_whatever_a_page_says_in_this_layout_is_read(
-    said: list[dict[str, Any]], language: str, codes: list[int]
+def test_any_page_in_this_layout_is_read_back_as_its_facts(
+    parameters: list[dict[str, Any]], language: str, codes: list[int]
 ):
     facts = {
-        **KEPT["sd3-med-tile"],
-        "attributes": said,
+        **FACTS["sd3-med-tile"],
+        "attributes": parameters,
         "statuses": [{"code": code, "name": "Not Quite", "description": "a digest"} for code in codes],
-        "sample": {"language": language, "values": {each["name"]: 1 for each in said}},
+        "sample": {"language": language, "values": {each["name"]: 1 for each in parameters}},
     }
 
-    assert without_digests(read_page(written(facts))) == without_digests(facts)
+    assert without_digests(read_page(page_text(facts))) == without_digests(facts)

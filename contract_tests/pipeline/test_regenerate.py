@@ -1,4 +1,4 @@
-"""One command after an edit of a spec by hand. What it makes of a changed page, the tests of sync show."""
+"""`make regenerate` after a spec was edited by hand, and for a new page."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from proofs.pages.through import EDITS, through
+from proofs.pages.page_to_client import EDITS, run_edit
 from segmind_sd3_pipeline.changes.regenerate import regenerate
 
 pytestmark = pytest.mark.slow
@@ -21,14 +21,14 @@ SPEC = "openapi/stable-diffusion-3.5-turbo-txt2img.yaml"
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The project as it is, committed in a repository of its own."""
+    """Copy the project into a new repository and commit it."""
     for name in FOLDERS:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for name in ("pyproject.toml", "CHANGELOG.md"):
         shutil.copy(ROOT / name, tmp_path)
-    own = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"]
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "As it is"]):
-        subprocess.run(["git", *own, *words], cwd=tmp_path, check=True)
+        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True)
     return tmp_path
 
 
@@ -50,7 +50,7 @@ def run(copy: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_an_edit_by_hand_is_generated_rated_tried_and_entered(copy: Path):
+def test_an_edited_bound_is_generated_rated_tested_and_added_to_the_changelog(copy: Path):
     edit(copy, "maximum: 15\n", "maximum: 16\n")
 
     done = run(copy, "--write")
@@ -62,13 +62,13 @@ def test_an_edit_by_hand_is_generated_rated_tried_and_entered(copy: Path):
     assert "`guidance_scale`: maximum 15 -> 16." in (copy / "CHANGELOG.md").read_text("utf-8")
 
 
-def test_an_edit_that_overlay_actions_were_written_against_stops_with_all_their_names(copy: Path):
+def test_an_edit_that_breaks_overlay_actions_fails_and_names_all_of_them(copy: Path):
     edit(copy, "minimum: 10\n          maximum: 70\n", "minimum: 4\n          maximum: 70\n")
 
     done = run(copy)
 
     assert done.returncode == 1
-    assert "- turbo-steps-minimum-not-enforced (no row)\n" in done.stderr
+    assert "- turbo-steps-minimum-not-enforced (steps-default-below-minimum)\n" in done.stderr
     assert "- sdk-turbo-steps (steps-default-below-minimum)\n" in done.stderr
     changed = subprocess.run(
         ["git", "diff", "--name-only"],
@@ -80,7 +80,7 @@ def test_an_edit_that_overlay_actions_were_written_against_stops_with_all_their_
     assert changed.stdout.split() == [SPEC]
 
 
-def test_without_a_change_nothing_is_told_and_no_test_is_run(copy: Path):
+def test_without_a_change_no_test_runs(copy: Path):
     done = run(copy)
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -88,7 +88,7 @@ def test_without_a_change_nothing_is_told_and_no_test_is_run(copy: Path):
     assert " passed" not in done.stdout
 
 
-def test_outside_of_a_checkout_the_status_is_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_outside_a_checkout_the_exit_code_is_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
 
     done = CliRunner().invoke(regenerate, [])
@@ -97,7 +97,7 @@ def test_outside_of_a_checkout_the_status_is_2(tmp_path: Path, monkeypatch: pyte
     assert "is no checkout" in done.output
 
 
-def test_a_new_endpoint_is_through_to_a_tested_client_by_one_command():
-    came = through(EDITS["a whole new endpoint"])
+def test_one_command_makes_a_tested_client_of_a_new_page():
+    result = run_edit(EDITS["a whole new endpoint"])
 
-    assert (came.problem, came.passed > 100) == ("", True)
+    assert (result.problem, result.passed > 100) == ("", True)

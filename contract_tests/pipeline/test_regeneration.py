@@ -1,4 +1,4 @@
-"""One edit of a spec, one command: what follows by itself, seen in a temporary copy of the repository."""
+"""`make generate` after one edited bound: everything derived from the spec changes with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPERATION, PARAMETER, OLD, NEW = "sd35_turbo_txt2img", "guidance_scale", 15, 16
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy in which the maximum of one parameter was raised in its spec, and the client made anew."""
+    """Copy the repository, raise the maximum of one parameter in its spec, and generate the client."""
     folder = tmp_path_factory.mktemp("copy")
     for name in FOLDERS:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
@@ -39,7 +39,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> str:
-    """Run Python in the copy, whose packages come before the installed ones."""
+    """Run Python with the copy's packages."""
     paths = os.pathsep.join(str(folder / name) for name in FOLDERS)
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -53,7 +53,7 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_no_file_changes_but_what_is_generated(copy: Path):
+def test_only_generated_files_change(copy: Path):
     edited = {
         str(file.relative_to(copy))
         for name in FOLDERS
@@ -67,7 +67,7 @@ def test_no_file_changes_but_what_is_generated(copy: Path):
     assert {name for name in edited if not name.startswith(generated)} == {SPEC}
 
 
-def test_the_check_of_the_sdk_follows(copy: Path):
+def test_the_sdk_checks_the_new_bound(copy: Path):
     code = f"""
 from segmind_sd3 import Client, InvalidRequest
 client = Client("SG_0123456789abcdef")
@@ -77,31 +77,31 @@ try:
 except InvalidRequest as error:
     print(error)
 """
-    said = run(copy, "-c", code).splitlines()
-    assert said[0] == str(NEW)
-    assert f"from 1 to {NEW}" in said[-1]
+    output = run(copy, "-c", code).splitlines()
+    assert output[0] == str(NEW)
+    assert f"from 1 to {NEW}" in output[-1]
 
 
-def test_the_documentation_of_the_method_follows(copy: Path):
+def test_the_methods_docstring_has_the_new_bound(copy: Path):
     code = f"from segmind_sd3 import Client; print(Client.{OPERATION}.__doc__)"
     assert re.search(rf"{PARAMETER}: .*\b1 to {NEW}\b", run(copy, "-c", code))
 
 
-def test_the_help_of_the_command_follows(copy: Path):
-    said = run(copy, "-m", "segmind_sd3", OPERATION.replace("_", "-"), "--help")
-    assert f"1 to {NEW}" in " ".join(said.split())
+def test_the_commands_help_has_the_new_bound(copy: Path):
+    output = run(copy, "-m", "segmind_sd3", OPERATION.replace("_", "-"), "--help")
+    assert f"1 to {NEW}" in " ".join(output.split())
 
 
-def test_the_boundary_tests_follow(copy: Path):
+def test_the_boundary_tests_try_the_new_bound(copy: Path):
     case = f"{OPERATION} and {PARAMETER}"
-    said = run(
+    output = run(
         copy, "-m", "pytest", "contract_tests/sdk/test_bounds.py", "-k", case, "-v", "-p", "no:cacheprovider"
     )
-    assert re.search(r"\b[1-9]\d* passed", said)
-    assert str(NEW) in said
+    assert re.search(r"\b[1-9]\d* passed", output)
+    assert str(NEW) in output
 
 
-def test_the_same_edit_without_the_command_is_noticed(copy: Path, tmp_path: Path):
+def test_the_edit_without_generated_files_is_reported_as_drift(copy: Path, tmp_path: Path):
     shutil.copytree(copy / "openapi", tmp_path / "openapi")
     shutil.copytree(ROOT / "generated_client", tmp_path / "generated_client")
     checked = subprocess.run(

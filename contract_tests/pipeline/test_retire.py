@@ -1,4 +1,4 @@
-"""`docs retire` takes an endpoint out; `deprecated: true` says before that it will go."""
+"""`docs retire` removes an endpoint: the changes that it plans."""
 
 import json
 import re
@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 from segmind_sd3_pipeline.generate.methods import endpoint_methods
 from segmind_sd3_pipeline.generate.parameters import endpoints
-from segmind_sd3_pipeline.pages.overlays import without
+from segmind_sd3_pipeline.pages.overlays import remove_actions, remove_citations
 from segmind_sd3_pipeline.pages.retire_command import retire
-from segmind_sd3_pipeline.pages.retiring import CanNotRetire, Retired, retired
+from segmind_sd3_pipeline.pages.retirement import CanNotRetire, Retirement, plan_retirement
 from segmind_sd3_pipeline.spec.layers import read_layers
+from segmind_sd3_pipeline.spec.quirks import read_rows
 
 ROOT = Path(__file__).parents[2]
 SLUG, OPERATION = "sd3-med-tile", "sd3_medium_tile"
@@ -19,65 +20,75 @@ METHODS = "wrapper/segmind_sd3/_endpoints.py"
 
 
 @pytest.fixture(scope="module")
-def change() -> Retired:
-    """What the checkout that the tests are in would become. Nothing is written."""
-    return retired(SLUG, ROOT)
+def change() -> Retirement:
+    """Plan a retirement in this checkout. Nothing is written."""
+    return plan_retirement(SLUG, ROOT)
 
 
-def text(change: Retired, name: str) -> str:
+def text(change: Retirement, name: str) -> str:
     return change.texts[ROOT / name]
 
 
-# --- What goes --------------------------------------------------------------------------------------------
+# --- The changes --------------------------------------------------------------------------------------------
 
 
-def test_spec_and_facts_go(change: Retired):
+def test_spec_and_facts_are_removed(change: Retirement):
     assert {ROOT / "openapi" / f"{SLUG}.yaml", ROOT / "openapi" / "facts" / f"{SLUG}.json"} <= {
         *change.removed
     }
 
 
-def test_both_clients_lose_the_method_and_nothing_else(change: Retired):
+def test_both_clients_lose_only_the_method(change: Retirement):
     others = [each for each in endpoints(read_layers(ROOT / "openapi")) if each.operation.id != OPERATION]
 
     assert OPERATION not in text(change, METHODS)
     assert text(change, METHODS) == endpoint_methods(others)
 
 
-def test_its_cassettes_go_and_no_body_that_another_one_has(change: Retired):
+def test_its_cassettes_are_removed_but_no_body_that_another_cassette_uses(change: Retirement):
     cassettes = ROOT / "cassettes"
-    gone = {file for file in change.removed if cassettes in file.parents}
-    kept = {
+    removed = {file for file in change.removed if cassettes in file.parents}
+    shared = {
         digest
         for file in cassettes.glob("*/*.yaml")
-        if file not in gone
+        if file not in removed
         for digest in re.findall(r"blob: (\w{64})", file.read_text(encoding="utf-8"))
     }
 
-    assert {*(cassettes / SLUG).iterdir()} <= gone
-    assert {file.name for file in (cassettes / "blobs").iterdir()} - {file.name for file in gone} == kept
+    assert {*(cassettes / SLUG).iterdir()} <= removed
+    assert {file.name for file in (cassettes / "blobs").iterdir()} - {file.name for file in removed} == shared
 
 
-def test_an_action_that_speaks_of_it_alone_goes_and_the_others_stay(change: Retired):
-    assert change.actions == ("sdk-tile-strength",)
-    overlay = text(change, "openapi/sdk.overlay.yaml")
-    assert "sdk-tile-strength" not in overlay
-    before = (ROOT / "openapi" / "sdk.overlay.yaml").read_text(encoding="utf-8")
-    assert overlay.count("x-id:") == before.count("x-id:") - 1
+def test_only_the_overlay_actions_for_it_alone_are_removed(change: Retirement):
+    assert change.actions == ("tile-sample-quotes-a-call", "sdk-tile-strength")
+    for layer, removed in (("observed", change.actions[0]), ("sdk", change.actions[1])):
+        overlay = text(change, f"openapi/{layer}.overlay.yaml")
+        assert removed not in overlay
+        before = (ROOT / "openapi" / f"{layer}.overlay.yaml").read_text(encoding="utf-8")
+        assert overlay.count("x-id:") == before.count("x-id:") - 1
 
 
-def test_no_target_names_it_any_more(change: Retired):
+def test_only_the_quirks_that_cite_no_other_action_are_removed(change: Retirement, tmp_path: Path):
+    rows = tmp_path / "quirks.yaml"
+    rows.write_text(text(change, "openapi/quirks.yaml"), encoding="utf-8")
+
+    assert change.rows == ("strength-both-ways", "tob64-inside-quotes")
+    before = read_rows(ROOT / "openapi")
+    assert read_rows(tmp_path) == [row for row in before if row["name"] not in change.rows]
+
+
+def test_no_overlay_target_names_it(change: Retirement):
     assert "Sd3MediumTile" not in text(change, "openapi/observed.overlay.yaml")
     assert "['Sd3MediumImg2Img', 'Sd35TurboTxt2Img'].properties.seed" in text(
         change, "openapi/observed.overlay.yaml"
     )
 
 
-def test_the_changelog_says_so(change: Retired):
+def test_the_changelog_gets_a_breaking_line(change: Retirement):
     assert f"- **Breaking:** `{OPERATION}` is gone.\n" in text(change, "CHANGELOG.md")
 
 
-def test_the_lists_of_methods_and_of_prices_lose_their_row(change: Retired):
+def test_readme_and_price_list_lose_its_row(change: Retirement):
     assert OPERATION not in text(change, "README.md")
     prices = "contract_tests/segmind_sd3_contract/prices.json"
     texts = ((ROOT / prices).read_text(encoding="utf-8"), text(change, prices))
@@ -85,30 +96,58 @@ def test_the_lists_of_methods_and_of_prices_lose_their_row(change: Retired):
     assert before - after == {SLUG}
 
 
-def test_what_people_have_written_for_it_is_listed_with_its_line(change: Retired):
-    named = [line for line in change.left if line.startswith("wrapper/segmind_sd3/_quirks.py:")]
+def test_hand_written_mentions_are_listed_with_their_lines(change: Retirement):
+    mentions = [line for line in change.mentions if line.startswith("wrapper/segmind_sd3/_quirks.py:")]
 
-    assert [line.partition(": ")[2] for line in named] == ['actions=("sdk-tile-strength",),']
+    assert [line.partition(": ")[2] for line in mentions] == ['@_quirk("refusal", "tob64-inside-quotes")']
 
 
 @pytest.mark.parametrize("slug", ["sd4", "", "../facts/sd3-med-tile"])
-def test_an_endpoint_that_is_not_there_is_refused_with_those_that_are(slug: str):
+def test_an_unknown_endpoint_is_refused_and_the_known_ones_are_named(slug: str):
     with pytest.raises(CanNotRetire, match=f"There is no endpoint .*; there are .*{SLUG}"):
-        retired(slug, ROOT)
+        plan_retirement(slug, ROOT)
 
 
-def test_an_overlay_without_an_action_keeps_every_other_line():
+def test_removing_an_action_keeps_every_other_line():
     overlay = "actions:\n  # one\n  - x-id: one\n    update: {}\n\n  # two\n  - x-id: two\n    update: {}\n"
 
-    assert without(overlay, ["one"], ()) == "actions:\n  # one\n  # two\n  - x-id: two\n    update: {}\n"
-    assert without(overlay, ["two"], ()) == "actions:\n  # one\n  - x-id: one\n    update: {}\n\n  # two\n"
-    assert without(overlay, [], ()) == overlay
+    assert (
+        remove_actions(overlay, ["one"], ()) == "actions:\n  # one\n  # two\n  - x-id: two\n    update: {}\n"
+    )
+    assert (
+        remove_actions(overlay, ["two"], ())
+        == "actions:\n  # one\n  - x-id: one\n    update: {}\n\n  # two\n"
+    )
+    assert remove_actions(overlay, [], ()) == overlay
+
+
+ROWS = """quirks:
+  # --- One
+  - name: one
+    actions:
+      - a
+
+  # --- Two
+  - name: two
+    actions:
+      - a
+      - b
+"""
+
+
+def test_removing_a_citation_keeps_every_other_line():
+    assert remove_citations(ROWS, ["b"]) == (ROWS.replace("      - b\n", ""), [])
+    assert remove_citations(ROWS, ["a"]) == (
+        "quirks:\n  # --- One\n  # --- Two\n  - name: two\n    actions:\n      - b\n",
+        ["one"],
+    )
+    assert remove_citations(ROWS, []) == (ROWS, [])
 
 
 # --- The command ------------------------------------------------------------------------------------------
 
 
-def test_a_folder_that_is_no_checkout_is_status_2(tmp_path: Path):
+def test_outside_a_checkout_the_exit_code_is_2(tmp_path: Path):
     refused = CliRunner().invoke(retire, [SLUG, "--root", str(tmp_path), "--yes"])
 
     assert refused.exit_code == 2

@@ -1,4 +1,4 @@
-"""What retiring an endpoint, or marking it as deprecated, leaves of it: seen in copies of the repository."""
+"""An endpoint that is retired or deprecated, in copies of the repository."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from segmind_sd3_pipeline.pages.retire_command import retire
-from segmind_sd3_pipeline.pages.retiring import CanNotRetire, retired
+from segmind_sd3_pipeline.pages.retirement import CanNotRetire, plan_retirement
 from segmind_sd3_pipeline.spec.documents import read
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ FOLDERS = ("openapi", "wrapper", "generated_client", "contract_tests", "cassette
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy in which something may be written and removed."""
+    """Copy the repository into a folder that the test may change."""
     for name in FOLDERS:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for name in ("pyproject.toml", "README.md", "CHANGELOG.md"):
@@ -36,16 +36,16 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_last_endpoint_stays(root: Path):
+def test_the_only_endpoint_is_not_retired(root: Path):
     for file in (root / "openapi").glob("s*-*.yaml"):
         if file.stem != SLUG:
             file.unlink()
 
     with pytest.raises(CanNotRetire, match="the only endpoint"):
-        retired(SLUG, root)
+        plan_retirement(SLUG, root)
 
 
-def test_declined_everything_stays(root: Path):
+def test_a_no_changes_nothing(root: Path):
     def files() -> dict[Path, bytes]:
         found = (file for file in root.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
         return {file: file.read_bytes() for file in found}
@@ -58,11 +58,11 @@ def test_declined_everything_stays(root: Path):
     assert files() == before
 
 
-def test_an_unknown_endpoint_is_status_2(root: Path):
+def test_an_unknown_endpoint_exits_with_2(root: Path):
     assert CliRunner().invoke(retire, ["sd4", "--root", str(root), "--yes"]).exit_code == 2
 
 
-def test_what_is_left_makes_a_client_that_does_not_know_it(root: Path):
+def test_the_remaining_specs_make_a_client_without_it(root: Path):
     done = CliRunner().invoke(retire, [SLUG, "--root", str(root), "--yes"])
     run(root, "-m", "segmind_sd3_pipeline.generate")
 
@@ -71,7 +71,7 @@ def test_what_is_left_makes_a_client_that_does_not_know_it(root: Path):
     assert run(root, "-c", KNOWN) == "False False False False\n"
 
 
-def test_a_deprecated_endpoint_says_so_in_its_documentation_and_on_the_command_line(root: Path):
+def test_a_deprecated_endpoint_is_marked_in_its_docstring_and_its_help(root: Path):
     spec = root / "openapi" / f"{SLUG}.yaml"
     marked = f"operationId: {OPERATION}\n      deprecated: true"
     spec.write_text(
@@ -79,11 +79,11 @@ def test_a_deprecated_endpoint_says_so_in_its_documentation_and_on_the_command_l
     )
     run(root, "-m", "segmind_sd3_pipeline.generate")
 
-    told = run(root, "-c", f"from segmind_sd3 import Client; print(Client.{OPERATION}.__doc__)")
+    docstring = run(root, "-c", f"from segmind_sd3 import Client; print(Client.{OPERATION}.__doc__)")
     help_text = run(root, "-m", "segmind_sd3", "sd3-medium-tile", "--help")
 
     assert read(spec)["paths"][f"/v1/{SLUG}"]["post"]["deprecated"] is True
-    assert "Deprecated: the vendor retires this endpoint." in told
+    assert "Deprecated: the vendor retires this endpoint." in docstring
     assert "DEPRECATED" in help_text.upper()
 
 

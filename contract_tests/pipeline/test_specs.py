@@ -1,4 +1,4 @@
-"""The specs say what their pages say, and nothing that OpenAPI, the page or an overlay's own rules forbid."""
+"""The specs agree with their pages, are valid OpenAPI, and overlays follow their rules."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ ACTIONS: list[Any] = [
     for action in overlay["actions"]
 ]
 
-# What a spec says in its own words, or adds for those who read it.
+# Keywords that state no fact of a page.
 NO_FACT = {"description", "examples"}
 
 
@@ -52,7 +52,7 @@ def request_schema(document: dict[str, Any]) -> dict[str, Any]:
 
 
 @each_page
-def test_a_spec_says_what_its_page_says_and_no_more(slug: str):
+def test_a_spec_agrees_with_its_page(slug: str):
     assert differences(PAGES[slug], SPECS[slug]) == []
 
 
@@ -61,13 +61,13 @@ def test_every_spec_has_a_page_and_every_page_a_spec(layers: Layers):
 
 
 @each_page
-def test_a_page_that_says_one_thing_less_differs_in_just_that(slug: str):
+def test_a_page_with_one_fact_less_differs_in_that_fact(slug: str):
     for fact, shorter in pages_with_one_fact_less(PAGES[slug]):
         assert [each.fact for each in differences(shorter, SPECS[slug])] == [fact]
 
 
 @each_page
-def test_a_spec_that_says_one_thing_less_differs(slug: str):
+def test_a_spec_with_one_keyword_less_differs(slug: str):
     for place, shorter in specs_with_one_keyword_less(SPECS[slug]):
         assert differences(PAGES[slug], shorter), place
 
@@ -80,7 +80,7 @@ def test_attributes_in_another_order_differ(slug: str):
     assert [each.fact for each in differences(page, SPECS[slug])] == ["attributes"]
 
 
-def test_a_difference_says_who_says_what():
+def test_a_difference_prints_the_values_of_page_and_spec():
     page = deepcopy(PAGES["stable-diffusion-3.5-turbo-txt2img"])
     page["attributes"][2]["min"] = "1"
 
@@ -90,7 +90,7 @@ def test_a_difference_says_who_says_what():
     assert str(difference) == 'attributes.steps.min: the page says "1", the spec "10"'
 
 
-def test_a_page_without_a_spec_is_told(layers: Layers):
+def test_a_page_without_a_spec_raises_lookup_error(layers: Layers):
     with pytest.raises(LookupError, match="/v1/sd4"):
         differences({**PAGES["sd3-med-tile"], "slug": "sd4"}, layers.documented)
 
@@ -104,7 +104,7 @@ def test_the_facts_are_those_of_the_saved_page(slug: str):
 
 
 def pages_with_one_fact_less(page: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The page without one of its facts, once for each that a spec has too, and the path of that fact."""
+    """Yield the page without one fact, for each fact that a spec states, and the path of that fact."""
     for fact in page.keys() - {"slug", "attributes", "statuses", "sample", "prose"}:
         yield fact, {name: value for name, value in page.items() if name != fact}
     for kind, key in (("attributes", "name"), ("statuses", "code")):
@@ -120,7 +120,7 @@ def pages_with_one_fact_less(page: dict[str, Any]) -> Iterator[tuple[str, dict[s
 
 
 def specs_with_one_keyword_less(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The spec without one keyword of a parameter, one parameter or one status, once for each of them."""
+    """Yield the spec without one keyword of a parameter, one parameter or one status."""
     for name, schema in request_schema(document)["properties"].items():
         for keyword in schema.keys() - NO_FACT:
             shorter = deepcopy(document)
@@ -154,7 +154,7 @@ def test_a_layer_is_valid_openapi(layer: str, layers: Layers):
 @pytest.mark.parametrize(
     ("layer", "keyword"), [("documented", "default"), ("sdk", "default"), ("sdk", "x-sdk-default")]
 )
-def test_no_default_breaks_a_rule_of_its_own_schema(layer: str, keyword: str, layers: Layers):
+def test_every_default_is_valid_in_its_own_schema(layer: str, keyword: str, layers: Layers):
     for schema in schemas_with(keyword, getattr(layers, layer)["components"]["schemas"]):
         for value in sent_values(schema[keyword]):
             # typeshed leaves the argument of a deprecated overload untyped.
@@ -162,16 +162,16 @@ def test_no_default_breaks_a_rule_of_its_own_schema(layer: str, keyword: str, la
 
 
 @each_page
-def test_an_open_enum_names_its_default_and_its_sample_value_among_its_examples(slug: str):
+def test_the_examples_of_an_open_enum_include_its_default_and_its_sample_value(slug: str):
     schema = request_schema(SPECS[slug])
     for name, each in schema["properties"].items():
         if each.get("x-documented-type") == "enum:str":
-            said = {each.get("default", each["examples"][0]), schema["x-documented-sample"]["values"][name]}
-            assert said <= set(each["examples"]), name
+            stated = {each.get("default", each["examples"][0]), schema["x-documented-sample"]["values"][name]}
+            assert stated <= set(each["examples"]), name
 
 
 def sent_values(default: Any) -> list[Any]:
-    """The default itself, or both ends of what a drawn one may be."""
+    """Return the default, or both ends of a random one's range."""
     match default:
         case {"random": [low, high]}:
             return [low, high]
@@ -180,7 +180,7 @@ def sent_values(default: Any) -> list[Any]:
 
 
 def schemas_with(keyword: str, node: Any) -> Iterator[dict[str, Any]]:
-    """Every object that has the keyword, at any depth."""
+    """Yield every object that has the keyword, at any depth."""
     children: Iterable[Any] = ()
     if isinstance(node, dict):
         members = cast("dict[str, Any]", node)
@@ -196,14 +196,14 @@ def schemas_with(keyword: str, node: Any) -> Iterator[dict[str, Any]]:
 # --- Overlays ---------------------------------------------------------------------------------------------
 
 
-def test_no_two_actions_have_one_name():
+def test_action_names_are_unique():
     names = [param.values[1]["x-id"] for param in ACTIONS]
 
     assert sorted(set(names)) == sorted(names)
 
 
 @each_action
-def test_an_action_says_how_well_it_is_known_and_from_where(layer: str, action: dict[str, Any]):
+def test_an_action_has_a_grade_of_its_layer_and_its_evidence(layer: str, action: dict[str, Any]):
     grades = {"observed": {"vendor", "client", "reported", "inferred"}, "sdk": {"policy"}}[layer]
 
     assert action["x-grade"] in grades
@@ -211,9 +211,7 @@ def test_an_action_says_how_well_it_is_known_and_from_where(layer: str, action: 
 
 
 @each_action
-def test_a_disagreement_has_the_grade_of_its_action_and_names_what_it_disagrees_with(
-    layer: str, action: dict[str, Any]
-):
+def test_an_observed_value_has_its_actions_grade_and_an_expected_value(layer: str, action: dict[str, Any]):
     for update in schemas_with("x-observed", action["update"]):
         assert layer == "observed"
         assert update["x-observed"]["x-grade"] == action["x-grade"]

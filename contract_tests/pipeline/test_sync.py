@@ -1,5 +1,8 @@
-"""`docs sync`: the specs follow a page line by line, or say what stops them. Each change, one at a time:
-`python -m proofs.pages.sync`; each kind, up to a tested client: `proofs.pages.through`."""
+"""`docs sync` edits the specs line by line to match a page, or refuses and gives the reason.
+
+`python -m proofs.pages.sync` tries each single change, and `python -m proofs.pages.page_to_client` each kind
+of change up to a tested client.
+"""
 
 import difflib
 import json
@@ -16,13 +19,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from proofs.pages.sync import outcomes
-from segmind_sd3_pipeline.pages.checking import checked
-from segmind_sd3_pipeline.pages.contract import put
-from segmind_sd3_pipeline.pages.editing import Edited, block, scalar
+from segmind_sd3_pipeline.pages.comparison import located_differences
+from segmind_sd3_pipeline.pages.contract import write_files
 from segmind_sd3_pipeline.pages.new_spec import model_of, operation_id_of
+from segmind_sd3_pipeline.pages.page_writer import page_text
+from segmind_sd3_pipeline.pages.sync import CanNotSync, synced_files
 from segmind_sd3_pipeline.pages.sync_command import sync
-from segmind_sd3_pipeline.pages.syncing import CanNotSync, all_synced, synced
-from segmind_sd3_pipeline.pages.writing import written
+from segmind_sd3_pipeline.pages.yaml_editor import YamlEditor, block, scalar
 from segmind_sd3_pipeline.spec.documents import read
 
 pytestmark = pytest.mark.slow
@@ -30,7 +33,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 OPENAPI = ROOT / "openapi"
 PACKAGES = ("openapi", "wrapper", "generated_client", "contract_tests")
-ASKED = """
+SIGNATURES = """
 import inspect
 from segmind_sd3 import AsyncClient, Client
 print({tuple(inspect.signature(each.sd4_test).parameters)[:3] for each in (Client, AsyncClient)})
@@ -48,7 +51,7 @@ each_page = pytest.mark.parametrize("slug", PAGES)
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A checkout, as far as specs go, in which something may be written."""
+    """Copy the specs into a folder that the test may change."""
     shutil.copytree(OPENAPI, tmp_path / "openapi", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
@@ -59,7 +62,7 @@ def folder(root: Path) -> Path:
 
 
 def changed(slug: str, name: str, **facts: Any) -> dict[str, Any]:
-    """The page with other facts of one parameter; what is None is no longer said."""
+    """Return the page with facts of one parameter changed. None removes a fact."""
     page = deepcopy(PAGES[slug])
     attribute = next(each for each in page["attributes"] if each["name"] == name)
     attribute |= facts
@@ -69,9 +72,9 @@ def changed(slug: str, name: str, **facts: Any) -> dict[str, Any]:
 
 
 def diff(folder: Path, page: dict[str, Any]) -> list[str]:
-    """The lines that go and come in the page's spec."""
+    """Return the lines that a sync removes from and adds to the page's spec."""
     file = folder / f"{page['slug']}.yaml"
-    new = synced(page, folder, on=DAY).get(file, file.read_text(encoding="utf-8"))
+    new = synced_files([page], folder, saved_on=DAY).get(file, file.read_text(encoding="utf-8"))
     lines = difflib.ndiff(file.read_text(encoding="utf-8").splitlines(), new.splitlines())
     return [f"{line[0]} {line[2:].strip()}" for line in lines if line[0] in "+-"]
 
@@ -80,8 +83,8 @@ def diff(folder: Path, page: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("file", sorted(OPENAPI.glob("*.yaml")), ids=lambda file: file.name)
-def test_a_text_without_edits_is_the_same_text(file: Path):
-    assert str(Edited(file.read_text(encoding="utf-8"))) == file.read_text(encoding="utf-8")
+def test_a_text_without_edits_stays_the_same(file: Path):
+    assert str(YamlEditor(file.read_text(encoding="utf-8"))) == file.read_text(encoding="utf-8")
 
 
 TEXT = """\
@@ -100,7 +103,7 @@ b: end
 """
 
 
-EDITED: list[tuple[Callable[[Edited], None], str, str]] = [
+YAML_EDITS: list[tuple[Callable[[YamlEditor], None], str, str]] = [
     (lambda e: e.put(("a", "one"), 2), "one: 1  #", "one: 2  #"),
     (lambda e: e.put(("a", "two"), ["x", "a, b"]), "[x, y]", '[x, "a, b"]'),
     (
@@ -123,17 +126,17 @@ EDITED: list[tuple[Callable[[Edited], None], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("edit", "old", "new"), EDITED)
-def test_an_edit_changes_its_own_lines_and_no_other(edit: Callable[[Edited], None], old: str, new: str):
-    edited = Edited(TEXT)
+@pytest.mark.parametrize(("edit", "old", "new"), YAML_EDITS)
+def test_an_edit_changes_its_own_lines_only(edit: Callable[[YamlEditor], None], old: str, new: str):
+    edited = YamlEditor(TEXT)
     edit(edited)
 
     assert TEXT.count(old) == 1
     assert str(edited) == TEXT.replace(old, new)
 
 
-def test_edits_at_one_place_stand_in_the_order_in_which_they_were_asked_for():
-    edited = Edited("a: 1\nb: 2\n")
+def test_insertions_at_one_place_keep_their_order():
+    edited = YamlEditor("a: 1\nb: 2\n")
     edited.remove(("a",))
     edited.insert(("x",), 1, order=["x", "a"])
     edited.insert(("y",), 2, order=["x", "y"])
@@ -161,14 +164,14 @@ def test_edits_at_one_place_stand_in_the_order_in_which_they_were_asked_for():
         "é",
     ],
 )
-def test_a_text_is_written_so_that_it_is_read_as_that_text(text: str, tmp_path: Path):
+def test_a_written_text_is_read_back_unchanged(text: str, tmp_path: Path):
     file = tmp_path / "written.yaml"
     file.write_text(block({"a": text, "b": [text], "c": {"d": text}}, 0), encoding="utf-8")
 
     assert read(file) == {"a": text, "b": [text], "c": {"d": text}}
 
 
-def test_a_text_that_needs_no_quotes_gets_none():
+def test_a_text_that_needs_no_quotes_is_written_without():
     assert scalar("DPM++ 2M") == "DPM++ 2M"
 
 
@@ -176,19 +179,19 @@ def test_a_text_that_needs_no_quotes_gets_none():
 
 
 @each_page
-def test_a_page_that_has_not_changed_changes_nothing(slug: str):
-    assert synced(PAGES[slug], OPENAPI) == {}
+def test_an_unchanged_page_edits_nothing(slug: str):
+    assert synced_files([PAGES[slug]], OPENAPI) == {}
 
 
 @each_page
-def test_a_changed_page_is_followed_and_nothing_else_changes(slug: str):
+def test_a_changed_fact_edits_its_own_places_only(slug: str):
     found = list(outcomes(slug, every=41))
 
     assert [each for each in found if each.problem] == []
-    assert any(each.kind == "followed" for each in found)
+    assert any(each.kind == "synced" for each in found)
 
 
-def test_a_raised_maximum_is_one_line_and_the_pages_digest(folder: Path):
+def test_a_raised_maximum_edits_one_line_and_the_pages_digest(folder: Path):
     page = changed(TURBO, "guidance_scale", max="20") | {"digest": f"sha256:{'0' * 64}"}
 
     assert diff(folder, page) == [
@@ -201,12 +204,12 @@ def test_a_raised_maximum_is_one_line_and_the_pages_digest(folder: Path):
     ]
 
 
-def test_the_kept_facts_become_those_of_the_page(folder: Path):
+def test_the_recorded_facts_become_those_of_the_page(folder: Path):
     page = changed(TURBO, "guidance_scale", max="20")
 
-    kept = synced(page, folder)[folder / "facts" / f"{TURBO}.json"]
+    recorded = synced_files([page], folder)[folder / "facts" / f"{TURBO}.json"]
 
-    assert json.loads(kept) == page
+    assert json.loads(recorded) == page
 
 
 @pytest.mark.parametrize(
@@ -237,20 +240,20 @@ def test_the_kept_facts_become_those_of_the_page(folder: Path):
         ),
     ],
 )
-def test_a_fact_is_written_in_its_place(folder: Path, name: str, facts: dict[str, Any], lines: list[str]):
+def test_a_changed_fact_edits_these_lines(folder: Path, name: str, facts: dict[str, Any], lines: list[str]):
     without_actions(folder)
 
     assert sorted(diff(folder, changed(TURBO, name, **facts))) == sorted(lines)
 
 
-def test_a_renamed_parameter_keeps_its_sentence_and_its_comment(folder: Path):
+def test_a_renamed_parameter_keeps_its_description_and_comment(folder: Path):
     page = deepcopy(PAGES[MEDIUM])
     next(each for each in page["attributes"] if each["name"] == "img_width")["name"] = "width"
 
     assert diff(folder, page) == ["- img_width:", "+ width:"]
 
 
-def test_the_examples_of_an_open_enum_follow_its_default_and_its_sample(folder: Path):
+def test_the_examples_of_an_open_enum_include_the_new_default_and_sample(folder: Path):
     without_actions(folder)
     page = changed("sd3-med-tile", "sampler", default="heun")
     page["sample"]["values"]["sampler"] = "euler"
@@ -261,24 +264,24 @@ def test_the_examples_of_an_open_enum_follow_its_default_and_its_sample(folder: 
     assert "+ examples: [ddim, p_sampler, heun, euler]" in lines
 
 
-def test_a_type_that_the_contract_can_not_carry_is_refused_with_those_that_it_can(folder: Path):
-    with pytest.raises(CanNotSync, match=r"steps has the type video; .* bool, .* int"):
-        synced(changed(TURBO, "steps", type="video"), folder)
+def test_an_unsupported_type_is_refused_and_the_supported_types_are_named(folder: Path):
+    with pytest.raises(CanNotSync, match=r"steps has the type video\. The contract supports .*bool, .*int"):
+        synced_files([changed(TURBO, "steps", type="video")], folder)
 
 
-def test_what_all_pages_share_changes_once_all_of_them_say_so(folder: Path):
+def test_a_shared_fact_changes_once_all_pages_have_changed(folder: Path):
     pages = [deepcopy(page) for page in PAGES.values()]
     for page in pages:
         page["url"] = page["url"].replace("api.segmind.com", "api.segmind.example")
 
     with pytest.raises(CanNotSync, match="differ in servers"):
-        synced(pages[0], folder)
-    put(all_synced(pages, folder))
+        synced_files([pages[0]], folder)
+    write_files(synced_files(pages, folder))
 
-    assert [row for page in pages for row in checked(page, folder)] == []
+    assert [row for page in pages for row in located_differences(page, folder)] == []
 
 
-def test_what_one_page_alone_calls_a_status_stands_beside_what_all_share_until_all_say_so(folder: Path):
+def test_one_pages_own_status_name_stays_in_its_spec_until_all_pages_have_it(folder: Path):
     pages = [deepcopy(page) for page in PAGES.values()]
     for page in pages:
         next(each for each in page["statuses"] if each["code"] == 500)["name"] = "Own Goal"
@@ -287,19 +290,19 @@ def test_what_one_page_alone_calls_a_status_stands_beside_what_all_share_until_a
         "+ x-documented-names:",
         '+ "500": Own Goal',
     ]
-    put(synced(pages[0], folder))
-    without_actions(folder)  # one was written against the name
-    put(all_synced(pages, folder))
+    write_files(synced_files([pages[0]], folder))
+    without_actions(folder)  # one action expects the old name
+    write_files(synced_files(pages, folder))
 
     assert "x-documented-names" not in (folder / f"{pages[0]['slug']}.yaml").read_text(encoding="utf-8")
-    assert [row for page in pages for row in checked(page, folder)] == []
+    assert [row for page in pages for row in located_differences(page, folder)] == []
 
 
 # --- Overlays ---------------------------------------------------------------------------------------------
 
 
 def without_actions(folder: Path) -> None:
-    """Keep one action of each overlay that speaks of no value, so that nothing stops a sync."""
+    """Replace the actions of each overlay by one without effect, so that no action stops a sync."""
     for file in folder.glob("*.overlay.yaml"):
         overlay = read(file)
         policy = {"x-grade": "policy"} if file.name.startswith("sdk") else {}
@@ -317,16 +320,18 @@ def without_actions(folder: Path) -> None:
         (changed("sd3-med-tile", "strength", max="2"), "sdk-tile-strength"),
     ],
 )
-def test_a_fact_that_an_action_was_written_against_stops_with_its_name(page: dict[str, Any], action: str):
+def test_a_change_of_a_value_that_an_action_expects_is_refused_with_its_name(
+    page: dict[str, Any], action: str
+):
     with pytest.raises(CanNotSync, match=f"The action {action} of "):
-        synced(page, OPENAPI)
+        synced_files([page], OPENAPI)
 
 
 # --- New endpoints ----------------------------------------------------------------------------------------
 
 
 @each_page
-def test_a_name_made_of_a_slug_is_the_one_that_is_in_use(slug: str):
+def test_the_name_derived_from_a_slug_is_the_one_in_its_spec(slug: str):
     spec = read(OPENAPI / f"{slug}.yaml")
 
     assert operation_id_of(slug) == spec["paths"][f"/v1/{slug}"]["post"]["operationId"]
@@ -334,16 +339,16 @@ def test_a_name_made_of_a_slug_is_the_one_that_is_in_use(slug: str):
 
 
 @each_page
-def test_a_page_without_a_spec_makes_one_that_says_what_it_says(folder: Path, slug: str):
+def test_a_new_page_gets_a_spec_that_matches_it(folder: Path, slug: str):
     page = deepcopy(PAGES[slug]) | {"slug": "sd4-test", "url": "https://api.segmind.com/v1/sd4-test"}
 
-    put(synced(page, folder))
+    write_files(synced_files([page], folder))
 
-    assert checked(page, folder) == []
+    assert located_differences(page, folder) == []
     assert read(folder / "sd4-test.yaml")["paths"]["/v1/sd4-test"]["post"]["operationId"] == "sd4_test"
 
 
-def test_a_new_endpoint_gets_its_method_on_both_clients(root: Path):
+def test_a_new_endpoint_gets_a_method_on_both_clients(root: Path):
     for name in PACKAGES:
         shutil.copytree(
             ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", ".*"), dirs_exist_ok=True
@@ -360,7 +365,7 @@ def test_a_new_endpoint_gets_its_method_on_both_clients(root: Path):
             text=True,
             check=False,
         )
-        for command in (["-m", "segmind_sd3_pipeline.generate"], ["-c", ASKED])
+        for command in (["-m", "segmind_sd3_pipeline.generate"], ["-c", SIGNATURES])
     ]
 
     assert [each.returncode for each in ran] == [0, 0], ran
@@ -370,10 +375,10 @@ def test_a_new_endpoint_gets_its_method_on_both_clients(root: Path):
 # --- The command ------------------------------------------------------------------------------------------
 
 
-def called(root: Path, page: dict[str, Any], *arguments: str, says: str | None = None) -> Result:
+def called(root: Path, page: dict[str, Any], *arguments: str, answer: str | None = None) -> Result:
     file = root / "page.txt"
-    file.write_text(written(page), encoding="utf-8")
-    return CliRunner().invoke(sync, [str(file), "--root", str(root), *arguments], input=says)
+    file.write_text(page_text(page), encoding="utf-8")
+    return CliRunner().invoke(sync, [str(file), "--root", str(root), *arguments], input=answer)
 
 
 def texts(root: Path) -> dict[Path, bytes]:
@@ -382,29 +387,29 @@ def texts(root: Path) -> dict[Path, bytes]:
     }
 
 
-def test_it_shows_the_diff_and_writes_once_it_is_told_to(root: Path):
-    asked = called(root, changed(TURBO, "guidance_scale", max="20"), says="y\n")
+def test_it_shows_the_diff_and_writes_after_a_yes(root: Path):
+    done = called(root, changed(TURBO, "guidance_scale", max="20"), answer="y\n")
 
-    assert asked.exit_code == 0
-    assert "-          maximum: 15\n+          maximum: 20\n" in asked.output
+    assert done.exit_code == 0
+    assert "-          maximum: 15\n+          maximum: 20\n" in done.output
     assert "maximum: 20" in (root / "openapi" / f"{TURBO}.yaml").read_text(encoding="utf-8")
 
 
-def test_brackets_are_shown_as_they_are(root: Path):
-    asked = called(root, changed("sd3-med-img2img", "strength", required=True), says="n\n")
+def test_brackets_are_printed_literally(root: Path):
+    declined = called(root, changed("sd3-med-img2img", "strength", required=True), answer="n\n")
 
-    assert "+      required: [prompt, image, strength]\n" in asked.output
+    assert "+      required: [prompt, image, strength]\n" in declined.output
 
 
-def test_declined_nothing_is_written_and_the_status_is_1(root: Path):
+def test_a_no_writes_nothing_and_exits_with_1(root: Path):
     before = texts(root)
 
-    declined = called(root, changed(TURBO, "guidance_scale", max="20"), says="n\n")
+    declined = called(root, changed(TURBO, "guidance_scale", max="20"), answer="n\n")
 
     assert (declined.exit_code, texts(root)) == (1, before)
 
 
-def test_stopped_nothing_is_written_and_the_status_is_2(root: Path):
+def test_a_refused_sync_writes_nothing_and_exits_with_2(root: Path):
     before = texts(root)
 
     stopped = called(root, changed(TURBO, "steps", default="10"), "--yes")
@@ -413,7 +418,7 @@ def test_stopped_nothing_is_written_and_the_status_is_2(root: Path):
     assert "turbo-steps-minimum-not-enforced" in stopped.output
 
 
-def test_a_page_that_can_not_be_read_leaves_the_specs_and_gives_2(root: Path):
+def test_an_unreadable_page_writes_nothing_and_exits_with_2(root: Path):
     before = texts(root)
     file = root / "page.txt"
     file.write_text("Welcome to another site.", encoding="utf-8")
@@ -423,41 +428,39 @@ def test_a_page_that_can_not_be_read_leaves_the_specs_and_gives_2(root: Path):
     assert (refused.exit_code, texts(root)) == (2, before)
 
 
-def test_the_second_time_there_is_nothing_to_do(root: Path):
+def test_a_second_sync_has_nothing_to_do(root: Path):
     page = changed(TURBO, "guidance_scale", max="20")
     called(root, page, "--yes")
 
     again = called(root, page)
 
-    assert (again.exit_code, again.output) == (0, "The specs say what the pages say.\n")
+    assert (again.exit_code, again.output) == (0, "The specs match the pages.\n")
 
 
-def test_it_names_the_line_where_a_sentence_is_wanted(root: Path):
+def test_it_names_the_line_that_needs_a_description(root: Path):
     page = deepcopy(PAGES[TURBO])
     page["attributes"].insert(0, {"name": "clip_skip", "type": "int", "default": "1", "description": ""})
 
-    said = called(root, page, "--yes").output
+    output = called(root, page, "--yes").output
 
     lines = (root / "openapi" / f"{TURBO}.yaml").read_text(encoding="utf-8").splitlines()
     number = lines.index("        clip_skip:") + 1
-    assert f"{TURBO}.yaml:{number}: a description of clip_skip" in said
+    assert f"{TURBO}.yaml:{number}: a description of clip_skip" in output
 
 
-def test_a_page_that_was_reworded_points_to_the_sentence_that_we_have(root: Path):
-    called(root, PAGES[TURBO], "--yes")  # the words of a page that is written here are others
-    kept = json.loads((root / "openapi" / "facts" / f"{TURBO}.json").read_text(encoding="utf-8"))
+def test_a_reworded_page_names_the_description_to_review(root: Path):
+    called(root, PAGES[TURBO], "--yes")  # records the invented prose of a written page
     file = root / "page.txt"
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace("The words on seed", "Other words on seed"), encoding="utf-8")
 
-    said = CliRunner().invoke(sync, [str(file), "--root", str(root), "--yes"]).output
+    output = CliRunner().invoke(sync, [str(file), "--root", str(root), "--yes"]).output
 
-    assert kept["slug"] == TURBO
-    assert said.count("does the sentence still hold?") == 1
-    assert "the page's seed was reworded" in said
+    assert output.count(": review the description") == 1
+    assert "the page's seed was reworded" in output
 
 
-def test_a_spec_that_is_laid_out_otherwise_is_left_to_people(root: Path):
+def test_a_spec_with_another_layout_is_refused_and_left_unchanged(root: Path):
     spec = root / "openapi" / f"{TURBO}.yaml"
     without = spec.read_text(encoding="utf-8").replace("x-documented-sample", "x-sample")
     spec.write_text(without, encoding="utf-8")

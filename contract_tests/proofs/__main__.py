@@ -1,6 +1,7 @@
-"""`python -m proofs [NAME [ARGUMENT…]]`: run a proof by its name, or list them. `make prove WHAT=…` calls it.
+"""Run a proof by its name, or list the proofs: `python -m proofs [NAME [ARGUMENT…]]`, `make prove WHAT=…`.
 
-A proof takes longer than a test may, or needs what a checkout does not set up. `make test` runs a sample of most.
+A proof is slower than a test may be, or needs tools that `make setup` does not install. `make test` runs
+samples of most proofs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ PYTHON: Final = (sys.executable, "-m")
 
 @dataclass(frozen=True)
 class Proof:
-    """What a proof shows, and the commands that show it, each run if the one before succeeds."""
+    """A claim, and the commands that prove it. Each command runs if the one before succeeds."""
 
     claim: str
     commands: tuple[tuple[str, ...], ...]
@@ -27,11 +28,11 @@ def module(*words: str) -> tuple[str, ...]:
 
 PROOFS: Final = {
     "slow-tests": Proof(
-        "the tests that take long: whole conformance runs, copies of the repository, samples of planted faults",
+        "the slow tests: whole conformance runs, copies of the repository, planted faults",
         (module("pytest", "-n", "3", "--dist", "loadfile", "-q", "-m", "slow"),),
     ),
     "faults": Proof(
-        "every fault that a paid API can meet its client with, in every way to call, as a table",
+        "every fault that a paid API may show its client, in every way to call, as a table",
         (module("proofs.faults"),),
     ),
     "sequences": Proof(
@@ -39,44 +40,48 @@ PROOFS: Final = {
         (module("proofs.sequences"),),
     ),
     "soak": Proof(
-        "20,000 async calls under faults, 64 at once, 5,000 cancelled, on asyncio and trio: nothing is left behind",
+        "20,000 async calls with faults, 64 at once, 5,000 cancelled, on asyncio and trio: no leaks",
         (module("proofs.soak"), module("proofs.soak", "--trio")),
     ),
     "forks": Proof(
-        "a client used by forked workers, 100 rounds of each kind: each gets its own pictures",
+        "a used client in forked workers, 100 rounds of each kind: each gets its own pictures",
         (module("proofs.forks"),),
     ),
     "interrupts": Proof(
-        "12,000 interrupts at the worst moments: each is raised soon, and the client goes on",
+        "12,000 interrupts at any moment of a call: each is raised soon, and no slot or socket is lost",
         (module("proofs.interrupts"),),
     ),
     "early-answers": Proof(
-        "answers that come before a large body was read, 25 times each: the caller has them",
+        "answers that come before a large body was read, 25 tries each: the caller gets them",
         (module("proofs.early_answers"),),
     ),
     "planted": Proof(
-        "each quirk switched off and each bound moved, one at a time: a test notices",
+        "each quirk switched off and each bound moved, one at a time: a test fails",
         (module("proofs.planted"),),
     ),
     "mutation": Proof(
-        "one thing changed at a time in servers and specs: the suite finds it; writes out/mutation.json",
+        "mutants of servers and specs: the suite kills each; writes out/mutation.json",
         (module("proofs.mutation"),),
     ),
     "mutation-compare": Proof(
-        "a sample of the same changes under schemathesis alone, side by side",
+        "a sample of the same mutants under schemathesis alone, side by side",
         (module("proofs.mutation.compare", "--sample", "200"),),
     ),
     "pages": Proof(
-        "every fact of the docs pages and the specs changed: docs check sees it, and docs sync follows it",
-        (module("proofs.pages.mutation"), module("proofs.pages.sync")),
+        "every fact of the docs pages and specs changed: docs check reports it, docs sync applies it",
+        (module("proofs.pages.check"), module("proofs.pages.sync")),
     ),
-    "through": Proof(
-        "from each kind of change to a tested client by one command, in clones, with the time it takes",
-        (module("proofs.pages.through"),),
+    "page-to-client": Proof(
+        "each kind of change of a page becomes a tested client by one command, within 10 seconds",
+        (module("proofs.pages.page_to_client"),),
     ),
     "generator": Proof(
-        "another openapi-python-client in a temporary copy: gate, differences, tests",
+        "another version of openapi-python-client in a temporary copy: gate, differences, tests",
         (module("proofs.generator"),),
+    ),
+    "wheel": Proof(
+        "the wheel installed by pip with each extra: its sizes, and every part works outside of a checkout",
+        (module("proofs.wheel"),),
     ),
     "spectral": Proof(
         "a second opinion on the specs, by spectral; needs Node",
@@ -96,14 +101,14 @@ PROOFS: Final = {
 
 
 def main(arguments: list[str]) -> int:
-    """Run the proof that is named, with its further arguments; without a name, list all."""
+    """Run the named proof with its further arguments. Without a name, list all proofs."""
     if not arguments:
         for name, proof in PROOFS.items():
             print(f"  make prove WHAT={name:<18}{proof.claim}")
         return 0
     name, *others = arguments
     if name not in PROOFS:
-        print(f"There is no proof {name!r}; there are: {', '.join(PROOFS)}.", file=sys.stderr)
+        print(f"There is no proof {name!r}. The proofs are: {', '.join(PROOFS)}.", file=sys.stderr)
         return 2
     for command in PROOFS[name].commands:
         if status := subprocess.run([*command, *others], check=False).returncode:  # noqa: S603 - no shell

@@ -1,7 +1,7 @@
-"""Count the code lines of the SDK that are written by hand, beside the number that they are to stay below.
+"""Count the handwritten code lines of the SDK, and print them beside the goal.
 
-`make check` runs `python -m proofs.code_lines`. Every module of `wrapper/segmind_sd3` counts,
-except the command line and the generated endpoints; `--each` prints the figure of each.
+`make check` runs `python -m proofs.code_lines`. Every module of `wrapper/segmind_sd3` counts, except the
+command line and the generated endpoints. `--each` prints the figure of each module.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NO_CODE: Final = (
 def code_lines(source: str) -> int:
     """Return how many lines of a Python source are code: no blank line, no comment, no docstring.
 
-    A string that is a statement of its own is a docstring, wherever it stands.
+    A string that is a statement is a docstring, in any position.
     """
     documentation = set(_docstring_lines(source))
     text = io.StringIO(source).readlines()
@@ -59,17 +59,17 @@ def _docstring_lines(source: str) -> Iterator[int]:
 
 
 def count(package: Path = PACKAGE) -> dict[str, int]:
-    """Return the code lines of each module of a package that counts, by its name."""
+    """Return the number of code lines of each counted module, by its name."""
     modules = (module for module in sorted(package.glob("*.py")) if not any(map(module.match, NOT_COUNTED)))
     return {module.name: code_lines(module.read_text(encoding="utf-8")) for module in modules}
 
 
 def main(package: Path = PACKAGE, *, each: bool = False) -> None:
-    """Print the figure, after that of each module if `each`. It is a figure to look at, and fails nothing."""
-    counted = count(package)
-    for name, lines in sorted(counted.items(), key=lambda pair: -pair[1]) if each else ():
+    """Print the figure, and with `each` that of each module. No figure fails the check."""
+    counts = count(package)
+    for name, lines in sorted(counts.items(), key=lambda pair: -pair[1]) if each else ():
         print(f"{lines:6,}  {name}")
-    total = sum(counted.values())
+    total = sum(counts.values())
     what = "handwritten code lines of wrapper/, without the command line"
     print(f"{what}: {total:,} (goal: below {GOAL:,})")
 

@@ -1,11 +1,11 @@
-"""What the tests reach of the SDK, line by line and branch by branch, and why they don't reach the rest.
+"""Report the SDK's lines and branches that the tests reach, and check the reasons for the gaps.
 
-As a plugin of pytest (`-p proofs.coverage_report`, beside `--cov`) it lets coverage.py rest
-where it has nothing new to see, since a test that is traced takes up to twice as long.
+As a pytest plugin (`-p proofs.coverage_report`, with `--cov`), it pauses coverage.py in tests that reach
+nothing new, since tracing makes a test up to twice as slow.
 
-`python -m proofs.coverage_report` prints the table once the tests have run. What is not reached
-in `wrapper/` stands in `uncovered.toml`, each with its reason. The exit code is 1 where
-something is not reached and not listed, or listed and reached, or where less than 97 % of it are reached.
+`python -m proofs.coverage_report` prints the table after the tests. `uncovered.toml` lists the gaps in
+`wrapper/` with their reasons. The exit code is 1 if a gap is not listed, if a listed gap is reached, or if
+less than 97 % is reached.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 UNCOVERED: Final = Path(__file__).with_name("uncovered.toml")
 SDK: Final = "wrapper/segmind_sd3/"
-LEAST: Final = 97.0
-"""Percent of the SDK's lines and branches."""
+MIN_PERCENT: Final = 97.0
+"""The minimum percentage of the SDK's lines and branches."""
 
 USES_THE_SDK: Final = re.compile(r"^(from|import) segmind_sd3\b", re.MULTILINE)
 
@@ -56,12 +56,12 @@ MEASURED: Final = frozenset(
         *("the_key_in_the_clear", "transport"),
     )
 )
-"""The test files that together reach each line that any of them reaches."""
+"""The test files that together reach every line that any test reaches."""
 
 
 # -- The plugin -------------------------------------------------------------------------------------------
 
-_resting: Final[list[Coverage]] = []
+_paused: Final[list[Coverage]] = []
 
 
 @cache
@@ -69,30 +69,30 @@ def uses_the_sdk(file: Path) -> bool:
     return USES_THE_SDK.search(file.read_text("utf-8")) is not None
 
 
-def rest() -> None:
-    # pytest-cov has two measurements in a process of pytest-xdist, one upon the other.
+def pause() -> None:
+    # In a process of pytest-xdist, pytest-cov nests two measurements.
     while measured := Coverage.current():
         measured.stop()
-        _resting.append(measured)
+        _paused.append(measured)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection() -> None:
-    """Load the SDK whole while that is measured, and rest while the tests are collected."""
+    """Import the whole SDK under measurement. Then pause while the tests are collected."""
     package = importlib.import_module("segmind_sd3")
     for module in pkgutil.iter_modules(package.__path__, "segmind_sd3."):
         importlib.import_module(module.name)
-    rest()
+    pause()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Measure the tests that reach something, and rest while others run."""
+    """Measure the tests of `MEASURED`, and pause for others."""
     if f"{item.path.parent.name}/{item.path.name}" not in MEASURED:
-        rest()
+        pause()
         return
-    while _resting:
-        _resting.pop().start()
+    while _paused:
+        _paused.pop().start()
 
 
 # -- The report -------------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @dataclass(frozen=True, order=True)
 class Gap:
-    """A line that no test reaches, or that is never left for one of the lines that may follow it."""
+    """A line that no test reaches, or that has a branch that no test takes."""
 
     file: str
     function: str
@@ -112,18 +112,18 @@ class Gap:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a function, or some lines of it by their text, are not reached."""
+    """The reason why a function, or some of its lines by their text, is not reached."""
 
     file: str
     function: str
     reason: str
     lines: tuple[str, ...] = ()
     sometimes: bool = False
-    """Whether chance decides if it is reached, such as which of two ends of a connection is faster."""
+    """Whether chance decides if it is reached, such as the faster end of a connection."""
 
     def covers(self, gap: Gap) -> bool:
-        of_it = (gap.file, gap.function) == (self.file, self.function)
-        return of_it and (not self.lines or gap.line in self.lines)
+        is_same = (gap.file, gap.function) == (self.file, self.function)
+        return is_same and (not self.lines or gap.line in self.lines)
 
 
 def reasons(file: Path = UNCOVERED) -> list[Reason]:
@@ -141,7 +141,7 @@ def reasons(file: Path = UNCOVERED) -> list[Reason]:
 
 
 def gaps(files: Mapping[str, Any]) -> list[Gap]:
-    """List the gaps of the SDK in a report of coverage.py, as its JSON has it."""
+    """List the gaps of the SDK in coverage.py's JSON report."""
     found: set[Gap] = set()
     for name, measured in files.items():
         if not name.startswith(SDK):
@@ -155,14 +155,14 @@ def gaps(files: Mapping[str, Any]) -> list[Gap]:
 
 
 def complaints(found: list[Gap], listed: list[Reason]) -> Iterator[str]:
-    """Say what is not reached and not listed, and what is listed and reached."""
+    """Yield the gaps that are not listed, and the listed gaps that are reached."""
     for gap in found:
         if not any(reason.covers(gap) for reason in listed):
-            yield f"not reached, and not in {UNCOVERED.name}: {gap}"
+            yield f"not reached and not in {UNCOVERED.name}: {gap}"
     for reason in (reason for reason in listed if not reason.sometimes):
         for line in reason.lines or ("",):
             if not any(reason.covers(gap) and line in ("", gap.line) for gap in found):
-                yield f"in {UNCOVERED.name}, and reached: {Gap(reason.file, reason.function, line)}"
+                yield f"in {UNCOVERED.name} but reached: {Gap(reason.file, reason.function, line)}"
 
 
 def table(files: Mapping[str, Any]) -> Iterator[str]:
@@ -174,8 +174,8 @@ def table(files: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name:<64} {lines:5}  {branches:8}  {counts['percent_covered']:5.1f} %"
 
 
-def reached(files: Mapping[str, Any]) -> float:
-    """Give the share of lines and branches that are reached, in percent."""
+def percent_reached(files: Mapping[str, Any]) -> float:
+    """Return the percentage of lines and branches that are reached."""
     counts = [measured["summary"] for measured in files.values()]
     there = sum(each["num_statements"] + each["num_branches"] for each in counts)
     met = sum(each["covered_lines"] + each["covered_branches"] for each in counts)
@@ -183,7 +183,7 @@ def reached(files: Mapping[str, Any]) -> float:
 
 
 def measured_files() -> Mapping[str, Any]:
-    """Read what the last run of the tests measured."""
+    """Return the measurements of the last test run."""
     coverage = Coverage(config_file=str(ROOT / "pyproject.toml"))
     coverage.load()
     with TemporaryDirectory() as folder:
@@ -191,26 +191,26 @@ def measured_files() -> Mapping[str, Any]:
         try:
             coverage.json_report(outfile=str(report))
         except NoDataError:
-            sys.exit("Nothing was measured: the tests have to run to their end first, by make test.")
+            sys.exit("Nothing was measured. Run make test to its end first.")
         return json.loads(report.read_text("utf-8"))["files"]
 
 
 def main() -> int:
     files, listed = measured_files(), reasons()
     sdk = {name: each for name, each in files.items() if name.startswith(SDK)}
-    wrong = list(complaints(gaps(files), listed))
-    share = reached(sdk)
-    if share < LEAST:
-        wrong.append(f"less than {LEAST:g} % of the SDK are reached")
+    problems = list(complaints(gaps(files), listed))
+    share = percent_reached(sdk)
+    if share < MIN_PERCENT:
+        problems.append(f"less than {MIN_PERCENT:g} % of the SDK is reached")
     lines = [
         *table(files),
         "",
         *(f"not reached: {each.file}, {each.function}: {each.reason}" for each in listed),
         f"{share:.1f} % of the SDK's lines and branches are reached.",
-        *wrong,
+        *problems,
     ]
     print("\n".join(lines))
-    return 1 if wrong else 0
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

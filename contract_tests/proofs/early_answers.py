@@ -1,7 +1,7 @@
-"""Answers that come before a large body was read: does the caller have the answer, or a lost connection?
+"""Prove that a caller gets an answer that comes before its large body was read.
 
-The server, a process of its own, reads the head of a request, answers 413, 401, 402 or 429, and closes at
-once. What it has not read makes the system reset the connection, which may discard the answer on its way.
+The server process reads the head of a request, answers 413, 401, 402 or 429, and closes. The unread body
+makes the system reset the connection, and the reset may discard the answer.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import struct
 import sys
 import time
-import zlib
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -23,9 +21,9 @@ from rich.progress import Progress
 from rich.table import Table
 from segmind_sd3 import APIError, AsyncClient, Client, Retry, SegmindError
 
-from proofs.fixtures.apart import apart
 from proofs.fixtures.drivers import DRIVERS
-from proofs.fixtures.seeds import Incoming, close_at_once, key_for
+from proofs.fixtures.seeds import Incoming, close_at_once, key_for, picture
+from proofs.fixtures.server_process import server_process
 from proofs.fixtures.sockets import reply
 
 if TYPE_CHECKING:
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
 
     from segmind_sd3 import Prepared
 
-    from proofs.fixtures.apart import Apart
     from proofs.fixtures.drivers import Driver
+    from proofs.fixtures.server_process import ServerProcess
     from proofs.fixtures.sockets import Connection
 
 Scheme = Literal["http", "https"]
@@ -42,18 +40,18 @@ Scheme = Literal["http", "https"]
 STATUSES: Final = (413, 401, 402, 429)
 
 SIZES: Final = (0.1, 4.0, 12.0)
-"""Megabytes of the body."""
+"""The sizes of the body, in megabytes."""
 
 TRIES: Final = 25
 
-AT_LEAST: Final[dict[Scheme, float]] = {"http": 1.0, "https": 22 / 25}
-"""The share of the tries that must end with the answer. Over TLS a reset may discard it."""
+MIN_SHARE: Final[dict[Scheme, float]] = {"http": 1.0, "https": 22 / 25}
+"""The minimum share of tries that end with the answer. Over TLS a reset may discard it."""
 
 DEADLINE: Final = 30.0
 
 
-class Early:
-    """A server that answers with the status that the key names, and reads no body."""
+class EarlyAnswers:
+    """A server that answers with the status in the key, without reading the body."""
 
     def script(self, connection: Connection) -> None:
         head = Incoming(connection.socket).head()
@@ -65,11 +63,11 @@ class Early:
 
 @dataclass(slots=True)
 class Cell:
-    """What came of the tries of one kind.
+    """The results of one kind of try.
 
     Attributes:
-        answered: how many ended with the answer, and say that nothing was billed.
-        others: how the others ended, and what they say of the bill.
+        answered: The number of tries that ended with the answer and billed=False.
+        others: The other ends and their `billed`, counted.
     """
 
     driver: Driver
@@ -89,46 +87,30 @@ class Cell:
         else:
             self.others[f"{type(end).__name__}: {end}"] += 1
 
-    def wrong(self) -> str | None:
-        """Say what must not be of it."""
-        if self.answered < int(AT_LEAST[self.scheme] * self.tries):
-            return f"{self.answered} of {self.tries} have the answer"
+    def problem(self) -> str | None:
+        """Return what is wrong with the results, or None."""
+        if self.answered < int(MIN_SHARE[self.scheme] * self.tries):
+            return f"{self.answered} of {self.tries} got the answer"
         if any(end.endswith("billed=False") for end in self.others):
             return "a lost answer is reported as billed=False"
         return None
 
 
-def picture_of(size: int) -> bytes:
-    """Give a PNG of so many bytes: a small picture, and a chunk that nobody reads."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        (
-            chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 0, 0, 0, 0)),
-            chunk(b"fiLL", bytes(size)),
-            chunk(b"IDAT", zlib.compress(bytes(65 * 64))),
-            chunk(b"IEND", b""),
-        )
-    )
-
-
 def params_of(megabytes: float) -> dict[str, Any]:
-    """Give what a call is asked for, so that its body has the size: base64 takes four bytes for three."""
-    return {"prompt": "a lighthouse", "image": picture_of(int(megabytes * 1e6 * 3 / 4))}
+    """Return the parameters of a call whose body has this size. Base64 takes four bytes for three."""
+    return {"prompt": "a lighthouse", "image": picture(0, size=int(megabytes * 1e6 * 3 / 4))}
 
 
-def tried(
+def try_calls(
     driver: Driver,
-    server: Apart,
+    server: ServerProcess,
     megabytes: float,
     *,
     statuses: Sequence[int] = STATUSES,
     tries: int = TRIES,
-    each: Callable[[], object] = lambda: None,
+    after_each: Callable[[], object] = lambda: None,
 ) -> list[Cell]:
-    """Make the calls of one way and size, one after the other; `each` is called after each."""
+    """Make the calls of one driver and size. `after_each` is called after each."""
     scheme: Scheme = "https" if server.url.startswith("https:") else "http"
     cells = [Cell(driver, scheme, megabytes, status) for status in statuses]
     options: dict[str, Any] = {
@@ -143,15 +125,15 @@ def tried(
         with Client(key_for(0), **options) as client:
             prepared = client.prepare("sd3_medium_img2img", **params)
             for cell, _ in itertools.product(cells, range(tries)):
-                cell.note(_end_of(client.with_options(api_key=key_for(cell.status)), prepared))
-                each()
+                cell.note(_outcome(client.with_options(api_key=key_for(cell.status)), prepared))
+                after_each()
 
     async def awaited() -> None:
         async with AsyncClient(key_for(0), **options) as client:
             prepared = await client.prepare("sd3_medium_img2img", **params)
             for cell, _ in itertools.product(cells, range(tries)):
-                cell.note(await _aend_of(client.with_options(api_key=key_for(cell.status)), prepared))
-                each()
+                cell.note(await _async_outcome(client.with_options(api_key=key_for(cell.status)), prepared))
+                after_each()
 
     if driver == "sync":
         blocking()
@@ -160,14 +142,14 @@ def tried(
     return cells
 
 
-def _end_of(client: Client, prepared: Prepared) -> object:
+def _outcome(client: Client, prepared: Prepared) -> object:
     try:
         return client.send(prepared)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of the call
+    except Exception as error:  # noqa: BLE001 - any exception is a result
         return error
 
 
-async def _aend_of(client: AsyncClient, prepared: Prepared) -> object:
+async def _async_outcome(client: AsyncClient, prepared: Prepared) -> object:
     try:
         return await client.send(prepared)
     except Exception as error:  # noqa: BLE001 - as above
@@ -175,7 +157,7 @@ async def _aend_of(client: AsyncClient, prepared: Prepared) -> object:
 
 
 def _table(cells: Sequence[Cell]) -> Table:
-    """Give a row for each way, scheme and size, with a column for each status."""
+    """Return a table with a row for each driver, scheme and size, and a column for each status."""
     table = Table("", "MB", *(f"{status} of {cells[0].tries}" for status in STATUSES), "others")
     for (driver, scheme, megabytes), same in itertools.groupby(
         cells, lambda cell: (cell.driver, cell.scheme, cell.megabytes)
@@ -186,47 +168,47 @@ def _table(cells: Sequence[Cell]) -> Table:
             *(f"{driver}, {scheme}", f"{megabytes:g}"),
             *(str(cell.answered) for cell in row),
             ", ".join(f"{count} {end}" for end, count in others.most_common()),
-            style="red" if any(cell.wrong() for cell in row) else None,
+            style="red" if any(cell.problem() for cell in row) else None,
         )
     return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tries", type=int, default=TRIES, help="of each way, scheme, size and status")
-    parser.add_argument("--driver", choices=DRIVERS, action="append", help="try this one")
+    parser.add_argument("--tries", type=int, default=TRIES, help="for each driver, scheme, size and status")
+    parser.add_argument("--driver", choices=DRIVERS, action="append", help="try only this driver")
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    # A name that is cut short is none; where there is no terminal, rich takes it to be a narrow one.
+    options = parser.parse_args()
+    # Without a terminal, rich assumes a narrow one, and would cut names.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    drivers: list[Driver] = asked.driver or list(DRIVERS)
+    drivers: list[Driver] = options.driver or list(DRIVERS)
     cells: list[Cell] = []
     begun = time.perf_counter()
     with Progress(console=Console(stderr=True)) as progress:
         for tls in (False, True):
-            with apart(Early, tls=tls) as server:
+            with server_process(EarlyAnswers, tls=tls) as server:
                 for driver, megabytes in itertools.product(drivers, SIZES):
                     name = f"{driver}, {'https' if tls else 'http'}, {megabytes:g} MB"
-                    bar = progress.add_task(name, total=asked.tries * len(STATUSES))
-                    cells += tried(
+                    bar = progress.add_task(name, total=options.tries * len(STATUSES))
+                    cells += try_calls(
                         *(driver, server, megabytes),
-                        tries=asked.tries,
-                        each=lambda bar=bar: progress.advance(bar),
+                        tries=options.tries,
+                        after_each=lambda bar=bar: progress.advance(bar),
                     )
-    wrong = [cell for cell in cells if cell.wrong()]
-    if asked.json:
+    failed = [cell for cell in cells if cell.problem()]
+    if options.json:
         print(json.dumps([asdict(cell) for cell in cells], indent=1))
     else:
         console.print(_table(cells))
-        for cell in wrong:
+        for cell in failed:
             where = f"{cell.driver}, {cell.scheme}, {cell.megabytes:g} MB, {cell.status}"
-            console.print(f"{where}: {cell.wrong()}", style="red", markup=False)
+            console.print(f"{where}: {cell.problem()}", style="red", markup=False)
         console.print(
             f"{sum(cell.tries for cell in cells)} calls in {time.perf_counter() - begun:.0f} s: "
-            f"{sum(cell.answered for cell in cells)} have the early answer; "
-            f"{len(wrong)} of {len(cells)} kinds are not as they must be"
+            f"{sum(cell.answered for cell in cells)} got the early answer; "
+            f"{len(failed)} of {len(cells)} kinds failed"
         )
-    sys.exit(bool(wrong))
+    sys.exit(bool(failed))
 
 
 if __name__ == "__main__":

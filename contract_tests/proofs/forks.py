@@ -1,10 +1,9 @@
-"""A client used once, and then by forked workers: does each get its own pictures, and does the parent go on?
+"""Prove that a used client works in forked workers: each gets its own pictures, and the parent's calls go on.
 
-The server, in a process of its own, answers each call with a picture that names the seed it was asked for,
-and notes the connection that it came by. In each round three workers are forked, at once or one after the
-other while the others work, and each makes a few calls; then the parent makes one, on the connection that it
-had before. Beside the rounds it is tried what becomes of a call under way during a fork, of a worker that
-closes its client, and of a parent that hangs up while a worker lives.
+The server process answers each call with a picture that contains the call's seed, and records the call's
+connection. In each round, three workers are forked, all at once or staggered, and each makes a few calls.
+Then the parent makes a call on its old connection. Scenarios beside the rounds try a call in progress during
+a fork, a worker that closes its client, and a parent that closes its client while a worker lives.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ from rich.console import Console
 from rich.progress import Progress
 from segmind_sd3 import AsyncClient, Client
 
-from proofs.fixtures.apart import Apart, apart
 from proofs.fixtures.drivers import DRIVERS, Driver
-from proofs.fixtures.forking import PATIENCE, Child, Died, in_a_thread
+from proofs.fixtures.forking import PATIENCE, Child, Died, run_in_thread
 from proofs.fixtures.seeds import key_for, picture, seed_of
+from proofs.fixtures.server_process import ServerProcess, server_process
 from proofs.fixtures.sockets import reply
 
 if TYPE_CHECKING:
@@ -40,28 +39,28 @@ if TYPE_CHECKING:
     from proofs.fixtures.sockets import Connection
 
 WORKERS: Final = 3
-"""Children of a round."""
+"""The workers of a round."""
 
 CALLS: Final = 4
-"""Calls of a worker."""
+"""The calls of a worker."""
 
-BETWEEN: Final = 0.004
-"""Seconds between two workers of a round that are staggered: the first is at work when the next is forked."""
+STAGGER: Final = 0.004
+"""Seconds between staggered workers, so that the first is working when the next is forked."""
 
-HELD: Final = 1 << 40
-"""From this seed on a call is answered once the test releases it."""
+HELD_FROM: Final = 1 << 40
+"""The first seed of calls that the server answers only after `release`."""
 
 How = Literal["os.fork", "multiprocessing"]
 Start = Literal["at once", "staggered"]
 
 
-class Naming:
-    """A server whose pictures name the seed that they were asked for."""
+class SeedServer:
+    """A server whose pictures contain the seed of the call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
-        self._came_by: dict[int, int] = {}
+        self._connections: dict[int, int] = {}
         self._held = threading.Event()
         self._release = threading.Event()
         self._hung_up: set[int] = set()
@@ -74,8 +73,8 @@ class Naming:
                 connection.peer.requests.clear()
                 seed = json.loads(request.body)["seed"]
                 with self._lock:
-                    self._came_by[seed] = number
-                if seed >= HELD:
+                    self._connections[seed] = number
+                if seed >= HELD_FROM:
                     self._held.set()
                     self._release.wait(PATIENCE)
                     self._release.clear()
@@ -85,32 +84,32 @@ class Naming:
                 self._hung_up.add(number)
                 self._change.notify_all()
 
-    def came_by(self, seed: int) -> int | None:
-        """Give the number of the connection that a call came by."""
+    def connection_of(self, seed: int) -> int | None:
+        """Return the number of a call's connection."""
         with self._lock:
-            return self._came_by.get(seed)
+            return self._connections.get(seed)
 
     def wait_until_held(self) -> bool:
-        """Wait until a call is held."""
+        """Wait until a call is held back."""
         held = self._held.wait(PATIENCE)
         self._held.clear()
         return held
 
     def release(self) -> None:
-        """Answer the call that is held."""
+        """Answer the call that is held back."""
         self._release.set()
 
-    def hung_up(self, number: int) -> bool:
-        """Wait until a connection is closed; False where it stays open."""
+    def wait_until_closed(self, number: int) -> bool:
+        """Wait until a connection is closed. Return False if it stays open."""
         with self._change:
             return self._change.wait_for(lambda: number in self._hung_up, 3.0)
 
 
 class Caller(Protocol):
-    """A client, called without `await`, whichever it is."""
+    """A sync or async client, called without `await`."""
 
     def __call__(self, seed: int) -> str | None:
-        """Make a call, and give what is wrong with what came of it."""
+        """Make a call. Return what is wrong with its result, or None."""
         ...
 
     def close(self) -> None:
@@ -118,15 +117,15 @@ class Caller(Protocol):
         ...
 
     def inherited(self) -> Caller:
-        """Give the caller that a forked child has."""
+        """Return the caller for a forked child."""
         ...
 
 
-def _wrong(seed: int, drawn: Any) -> str | None:
-    return None if (named := seed_of(drawn)) == seed else f"swapped: asked for {seed}, and got {named}"
+def _mismatch(seed: int, drawn: Any) -> str | None:
+    return None if (named := seed_of(drawn)) == seed else f"swapped: called with {seed}, got {named}"
 
 
-class Blocking:
+class SyncCaller:
     """A sync client."""
 
     def __init__(self, client: Client) -> None:
@@ -135,16 +134,16 @@ class Blocking:
 
     def __call__(self, seed: int) -> str | None:
         try:
-            return _wrong(seed, self._client.sd35_turbo_txt2img(prompt="a lighthouse", seed=seed))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of the call
+            return _mismatch(seed, self._client.sd35_turbo_txt2img(prompt="a lighthouse", seed=seed))
+        except Exception as error:  # noqa: BLE001 - any exception is a result
             return f"error: {type(error).__name__}: {error}"
 
     def inherited(self) -> Caller:
         return self
 
 
-class Awaited:
-    """An async client in the event loop of a thread, which goes on while this process forks."""
+class LoopCaller:
+    """An async client in a thread's event loop, which runs on while this process forks."""
 
     def __init__(self, client: AsyncClient, backend: str) -> None:
         self._client = client
@@ -153,7 +152,7 @@ class Awaited:
         self._portal = self._stack.enter_context(anyio.from_thread.start_blocking_portal(backend))
 
     def __call__(self, seed: int) -> str | None:
-        return self._portal.call(_acall, self._client, seed)
+        return self._portal.call(_async_call, self._client, seed)
 
     def close(self) -> None:
         self._portal.call(self._client.aclose)
@@ -162,42 +161,42 @@ class Awaited:
         self._stack.close()
 
     def inherited(self) -> Caller:
-        return Inherited(self._client, self._backend)
+        return ForkedLoopCaller(self._client, self._backend)
 
 
-class Inherited:
-    """An async client in a forked child: each call runs an event loop of its own, in a new thread."""
+class ForkedLoopCaller:
+    """An async client in a forked child. Each call runs a new event loop in a new thread."""
 
     def __init__(self, client: AsyncClient, backend: str) -> None:
         self._client = client
         self._backend = backend
 
     def __call__(self, seed: int) -> str | None:
-        return in_a_thread(lambda: anyio.run(_acall, self._client, seed, backend=self._backend))
+        return run_in_thread(lambda: anyio.run(_async_call, self._client, seed, backend=self._backend))
 
     def close(self) -> None:
-        in_a_thread(lambda: anyio.run(self._client.aclose, backend=self._backend))
+        run_in_thread(lambda: anyio.run(self._client.aclose, backend=self._backend))
 
     def inherited(self) -> Caller:
         return self
 
 
-async def _acall(client: AsyncClient, seed: int) -> str | None:
+async def _async_call(client: AsyncClient, seed: int) -> str | None:
     try:
-        return _wrong(seed, await client.sd35_turbo_txt2img(prompt="a lighthouse", seed=seed))
+        return _mismatch(seed, await client.sd35_turbo_txt2img(prompt="a lighthouse", seed=seed))
     except Exception as error:  # noqa: BLE001 - as above
         return f"error: {type(error).__name__}: {error}"
 
 
 @contextmanager
-def calling(driver: Driver, server: Apart) -> Generator[Caller]:
-    """Give a caller whose client was used once, and close it."""
+def used_caller(driver: Driver, server: ServerProcess) -> Generator[Caller]:
+    """Yield a caller, and close its client afterwards."""
     options: dict[str, Any] = {"base_url": server.url, "verify": server.trust, "timeout": PATIENCE / 2}
     if driver == "sync":
         with Client(key_for(0), **options) as client:
-            yield Blocking(client)
+            yield SyncCaller(client)
         return
-    caller = Awaited(AsyncClient(key_for(0), **options), driver)
+    caller = LoopCaller(AsyncClient(key_for(0), **options), driver)
     try:
         yield caller
         caller.close()
@@ -209,7 +208,7 @@ def calling(driver: Driver, server: Apart) -> Generator[Caller]:
 
 
 class _Process:
-    """A worker of multiprocessing, with the interface of `Child`."""
+    """A multiprocessing worker with the interface of `Child`."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         context = multiprocessing.get_context("fork")
@@ -220,22 +219,22 @@ class _Process:
 
     def result(self) -> Any:
         try:
-            came = self._results.recv() if self._results.poll(PATIENCE) else Died("it hung")
+            result = self._results.recv() if self._results.poll(PATIENCE) else Died("it hung")
         except EOFError:
-            came = Died("it gave nothing")
+            result = Died("it returned nothing")
         self._results.close()
         self._process.join(2)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
         self._process.close()
-        return came
+        return result
 
 
 _FORKS: Final = {"os.fork": Child, "multiprocessing": _Process}
 
 
-def _worked(caller: Caller, seeds: range, *, closing: bool) -> list[str]:
+def _work(caller: Caller, seeds: range, *, closing: bool) -> list[str]:
     mine = caller.inherited()
     wrong = [found for seed in seeds if (found := mine(seed))]
     if closing:
@@ -245,21 +244,21 @@ def _worked(caller: Caller, seeds: range, *, closing: bool) -> list[str]:
 
 @dataclass(slots=True)
 class Forks:
-    """What came of the rounds; `wrong` is what must not be."""
+    """The results of the rounds. `violations` must stay empty."""
 
     rounds: int = 0
     calls: int = 0
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter[str])
-    wrong: list[str] = field(default_factory=list[str])
+    violations: list[str] = field(default_factory=list[str])
 
     def note(self, where: str, found: str | None) -> None:
         if found is not None:
             self.counts[found.partition(":")[0]] += 1
-            self.wrong.append(f"{where}: {found}")
+            self.violations.append(f"{where}: {found}")
 
 
-def rounds(
+def run_rounds(
     count: int,
     driver: Driver,
     how: How,
@@ -267,23 +266,23 @@ def rounds(
     *,
     tls: bool,
     forks: Forks,
-    each: Callable[[], object] = lambda: None,
+    after_each: Callable[[], object] = lambda: None,
 ) -> None:
-    """Run rounds with one client: workers are forked and work, and then the parent makes a call."""
+    """Run rounds with one client: fork workers, let them call, and then call in the parent."""
     where = f"{driver}, {'https' if tls else 'http'}, {how}, {start}"
     seeds = itertools.count(1, CALLS)
-    with apart(Naming, tls=tls) as server, calling(driver, server) as parent:
+    with server_process(SeedServer, tls=tls) as server, used_caller(driver, server) as parent:
         first = next(seeds)
         forks.note(where, parent(first))
-        mine = server.ask("came_by", first)
+        mine = server.call("connection_of", first)
         for number in range(count):
             children: list[Child | _Process] = []
             for _ in range(WORKERS):
                 theirs = next(seeds)
-                work = partial(_worked, parent, range(theirs, theirs + CALLS), closing=bool(number % 2))
+                work = partial(_work, parent, range(theirs, theirs + CALLS), closing=bool(number % 2))
                 children.append(_FORKS[how](work))
                 if start == "staggered":
-                    time.sleep(BETWEEN)
+                    time.sleep(STAGGER)
             for child in children:
                 result = child.result()
                 found = [f"died: {result.why}"] if isinstance(result, Died) else result
@@ -291,66 +290,66 @@ def rounds(
                     forks.note(f"{where}, a worker of round {number}", each_found)
             after = next(seeds)
             forks.note(f"{where}, the parent after round {number}", parent(after))
-            if (used := server.ask("came_by", after)) != mine:
+            if (used := server.call("connection_of", after)) != mine:
                 forks.note(
                     f"{where}, the parent after round {number}",
-                    f"parent lost its connection: it had number {mine}, and used {used}",
+                    f"parent lost its connection: it had number {mine}, then used {used}",
                 )
                 mine = used
             forks.rounds += 1
             forks.calls += WORKERS * CALLS + 1
-            each()
+            after_each()
 
 
-# -- What happens beside the rounds -----------------------------------------------------------------------
+# -- Scenarios beside the rounds -------------------------------------------------------------------------
 
 
 def fork_during_a_call(driver: Driver, how: How, *, tls: bool) -> Iterator[str]:
-    """Fork while a call is under way in another thread: that call ends well, and so do the child's."""
-    with apart(Naming, tls=tls) as server, calling(driver, server) as parent:
+    """Fork during a call in another thread. Yield what is wrong with that call or the child's calls."""
+    with server_process(SeedServer, tls=tls) as server, used_caller(driver, server) as parent:
         if found := parent(1):
             yield f"first call: {found}"
         results: list[str | None] = []
-        thread = threading.Thread(target=lambda: results.append(parent(HELD)))
+        thread = threading.Thread(target=lambda: results.append(parent(HELD_FROM)))
         thread.start()
-        if not server.ask("wait_until_held"):
-            yield "the call under way never arrived"
-        child = _FORKS[how](partial(_worked, parent, range(2, 4), closing=True))
+        if not server.call("wait_until_held"):
+            yield "the call in progress never arrived"
+        child = _FORKS[how](partial(_work, parent, range(2, 4), closing=True))
         result = child.result()
         if isinstance(result, Died):
             yield f"the child died: {result.why}"
         else:
             yield from (f"the child: {found}" for found in result)
-        server.ask("release")
+        server.call("release")
         thread.join(PATIENCE)
         if thread.is_alive():
-            yield "the call under way hangs"
-        yield from (f"the call under way: {found}" for found in results if found)
+            yield "the call in progress hangs"
+        yield from (f"the call in progress: {found}" for found in results if found)
         if found := parent(4):
             yield f"the next call: {found}"
-        if server.ask("came_by", 4) != server.ask("came_by", HELD):
-            yield "the connection of the call under way is used no more"
+        if server.call("connection_of", 4) != server.call("connection_of", HELD_FROM):
+            yield "the connection of the call in progress is not reused"
 
 
-def hang_up_beside_a_child(driver: Driver, how: How, *, tls: bool, used: bool) -> Iterator[str]:
-    """Close the parent's client while a child lives: the server sees it, `used` by the child or not."""
+def close_parent_while_child_lives(driver: Driver, how: How, *, tls: bool, used: bool) -> Iterator[str]:
+    """Close the parent's client while a child lives. Yield what is wrong, such as an open connection."""
     begun, end = multiprocessing.get_context("fork").Event(), multiprocessing.get_context("fork").Event()
 
     def work(caller: Caller) -> list[str]:
-        wrong = _worked(caller, range(2, 3) if used else range(0), closing=False)
+        wrong = _work(caller, range(2, 3) if used else range(0), closing=False)
         begun.set()
         end.wait(PATIENCE)
         return wrong
 
-    with apart(Naming, tls=tls) as server:
-        with calling(driver, server) as parent:
+    with server_process(SeedServer, tls=tls) as server:
+        with used_caller(driver, server) as parent:
             if found := parent(1):
                 yield f"first call: {found}"
-            mine = server.ask("came_by", 1)
+            mine = server.call("connection_of", 1)
             child = _FORKS[how](partial(work, parent))
             begun.wait(PATIENCE)
-        if not server.ask("hung_up", mine):
-            yield "the server does not see that the parent hung up"
+        if not server.call("wait_until_closed", mine):
+            yield "the parent's connection stays open"
         end.set()
         result = child.result()
         if isinstance(result, Died):
@@ -359,21 +358,25 @@ def hang_up_beside_a_child(driver: Driver, how: How, *, tls: bool, used: bool) -
             yield from (f"the child: {found}" for found in result)
 
 
-_SCENES: Final[dict[str, Callable[..., Iterator[str]]]] = {
+_SCENARIOS: Final[dict[str, Callable[..., Iterator[str]]]] = {
     "fork during a call": fork_during_a_call,
-    "parent hangs up beside a child that used the client": partial(hang_up_beside_a_child, used=True),
-    "parent hangs up beside a child that did not use it": partial(hang_up_beside_a_child, used=False),
+    "the parent closes while a child that used the client lives": partial(
+        close_parent_while_child_lives, used=True
+    ),
+    "the parent closes while a child that did not use the client lives": partial(
+        close_parent_while_child_lives, used=False
+    ),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=100, help="of each of the 24 ways")
-    parser.add_argument("--driver", choices=DRIVERS, action="append", help="try this one")
+    parser.add_argument("--rounds", type=int, default=100, help="for each of the 24 combinations")
+    parser.add_argument("--driver", choices=DRIVERS, action="append", help="try only this driver")
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     console = Console(highlight=False)
-    drivers: list[Driver] = asked.driver or list(DRIVERS)
+    drivers: list[Driver] = options.driver or list(DRIVERS)
     forks, begun = Forks(), time.perf_counter()
     hows: tuple[How, ...] = ("os.fork", "multiprocessing")
     starts: tuple[Start, ...] = ("at once", "staggered")
@@ -381,28 +384,28 @@ def main() -> None:
         for driver, tls in itertools.product(drivers, (False, True)):
             scheme = "https" if tls else "http"
             for how, start in itertools.product(hows, starts):
-                bar = progress.add_task(f"{driver}, {scheme}, {how}, {start}", total=asked.rounds)
-                rounds(
-                    *(asked.rounds, driver, how, start),
+                bar = progress.add_task(f"{driver}, {scheme}, {how}, {start}", total=options.rounds)
+                run_rounds(
+                    *(options.rounds, driver, how, start),
                     tls=tls,
                     forks=forks,
-                    each=lambda bar=bar: progress.advance(bar),
+                    after_each=lambda bar=bar: progress.advance(bar),
                 )
-            for (name, scene), how in itertools.product(_SCENES.items(), hows):
+            for (name, scene), how in itertools.product(_SCENARIOS.items(), hows):
                 for found in scene(driver, how, tls=tls):
                     forks.note(f"{name}, {driver}, {scheme}, {how}", found)
     forks.seconds = time.perf_counter() - begun
-    if asked.json:
+    if options.json:
         print(json.dumps(asdict(forks), indent=1))
     else:
-        for each in forks.wrong[:50]:
+        for each in forks.violations[:50]:
             console.print(each, style="red", markup=False)
         console.print(
             f"{forks.rounds} rounds of {WORKERS} workers in {forks.seconds:.0f} s: {forks.calls} calls, "
             f"{forks.counts['swapped']} swapped, {forks.counts['error']} errors; "
-            f"{len(forks.wrong)} things that must not be"
+            f"{len(forks.violations)} violations"
         )
-    sys.exit(bool(forks.wrong))
+    sys.exit(bool(forks.violations))
 
 
 if __name__ == "__main__":

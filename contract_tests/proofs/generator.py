@@ -1,4 +1,4 @@
-"""Try another openapi-python-client in a temporary copy: the gate, what it changes, the tests."""
+"""Try another version of openapi-python-client in a temporary copy: the gate, the differences, the tests."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 PIN = re.compile(r"(openapi-python-client==)[\w.]+")
-PINNED_IN = ("pyproject.toml", "constraints.txt")
+PIN_FILES = ("pyproject.toml", "constraints.txt")
 
 
-def copied(target: Path) -> None:
-    """Copy what git knows or could know, so neither the environment nor anything that was made."""
+def copy_repository(target: Path) -> None:
+    """Copy tracked and untracked files, but no ignored ones."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
         cwd=ROOT,
@@ -30,7 +30,7 @@ def copied(target: Path) -> None:
             shutil.copy2(ROOT / name, target / name)
 
 
-def step(title: str, command: list[str], folder: Path) -> int:
+def run_step(title: str, command: list[str], folder: Path) -> int:
     print(f"\n== {title}", flush=True)
     return subprocess.run(command, cwd=folder, check=False).returncode  # noqa: S603 - no shell
 
@@ -40,23 +40,23 @@ def main() -> int:
     parser.add_argument("version")
     version = parser.parse_args().version
     if not re.fullmatch(r"\d[\w.]*", version):
-        print(f"{version!r} is no version; one such as 0.29.2 is needed")
+        print(f"{version!r} is not a version such as 0.29.2")
         return 2
     with TemporaryDirectory(prefix="try-generator-") as scratch:
         folder = Path(scratch)
-        copied(folder)
-        for name in PINNED_IN:
+        copy_repository(folder)
+        for name in PIN_FILES:
             file = folder / name
             file.write_text(PIN.sub(rf"\g<1>{version}", file.read_text(encoding="utf-8")), encoding="utf-8")
-        if step(f"installing openapi-python-client {version}", ["make", "--silent", "setup"], folder):
-            print(f"openapi-python-client {version} can't be installed beside the other pins")
+        if run_step(f"installing openapi-python-client {version}", ["make", "--silent", "setup"], folder):
+            print(f"openapi-python-client {version} can't be installed with the other pins")
             return 1
-        if step("generating, and the gate", ["make", "--silent", "generate"], folder):
+        if run_step("generating, with the gate", ["make", "--silent", "generate"], folder):
             return 1
         diff = ["git", "diff", "--no-index", "--stat", str(ROOT / "generated_client"), "generated_client"]
-        same = step("what it generates differently", diff, folder) == 0
+        same = run_step("differences in the generated client", diff, folder) == 0
         print("nothing" if same else "")
-        failed = step("the tests", ["make", "--silent", "test"], folder)
+        failed = run_step("the tests", ["make", "--silent", "test"], folder)
     outcome = ("fail" if failed else "pass", "the same" if same else "different")
     print(f"\nopenapi-python-client {version}: the tests {outcome[0]}, the output is {outcome[1]}")
     return failed

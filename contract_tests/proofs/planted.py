@@ -1,13 +1,12 @@
-"""Planted faults: proof that the suite sees what it is there to see.
+"""Prove that the tests notice faults in the SDK: `python -m proofs.planted`.
 
-`python -m proofs.planted`: each row of the quirk table is switched off, and each bound of
-`parameters.py` moved by one step either way, one at a time. At least one test must fail each time; a fault
-that none notices is named, and the exit code is 1.
+Each fault switches off one row of the quirk table, or moves one bound of `parameters.py` by one step. At
+least one test must fail under each fault. Survivors are printed, and the exit code is 1.
 
-Law: the SDK has no door for this. A process loads what is not ours, forks for each fault, patches the two
-tables there before anything of the SDK reads them, and runs pytest: first the tests that most likely notice,
-then all that use the SDK. A fault leaves the tables whole, so that no test notices by their form alone: a row
-keeps a function that does nothing. In the end every test that noticed must pass on the code as it is.
+The SDK has no hook for this. The proof preloads third-party packages, forks a process for each fault, patches
+the two tables there before the SDK reads them, and runs pytest: first the tests that are most likely to fail,
+then all that use the SDK. A switched-off row keeps a function that does nothing, so no test fails because of
+the table's form. Finally, every test that failed must pass without a fault.
 """
 
 from __future__ import annotations
@@ -24,24 +23,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, is_typeddict
 
 import pytest
+from segmind_sd3_contract.quirks import quirks
 
 from proofs.coverage_report import uses_the_sdk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 ROOT: Final = Path(__file__).parents[2]
 TESTS: Final = ROOT / "contract_tests"
 
 PLUGINS: Final = ("anyio.pytest_plugin", "_hypothesis_pytestplugin")
-"""The plugins of pytest that tests of the SDK need; the others would take most of the time to load."""
+"""The pytest plugins that the SDK's tests need. Loading the others would take most of the time."""
 
 PRELOADED: Final = (
     *PLUGINS,
     *("hypothesis", "httpx", "jsonschema", "PIL.Image", "PIL.ImageFont", "click", "rich.console", "trio"),
     *("starlette.applications", "uvicorn", "ruamel.yaml", "trustme", "segmind_sd3_contract.reference"),
 )
-"""What every run of pytest loads anyway: here it is loaded once. Nothing of the SDK is among it."""
+"""The packages that every pytest run imports, imported once. The SDK is not among them."""
 
 OPTIONS: Final = (
     *("-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-profile=planted"),
@@ -49,18 +49,18 @@ OPTIONS: Final = (
 )
 
 FOLDERS: Final = ("cassettes", "conformance", "house", "sdk")
-"""The tests that use the SDK. Those of the pipeline work on copies of the repository."""
+"""The folders of tests that use the SDK. The pipeline's tests work on copies of the repository."""
 
-STARTS_PROCESSES: Final = ("house/test_readme.py", "sdk/test_typing.py")
-"""Their processes have tables of their own, which no fault is planted in."""
+EXCLUDED: Final = ("house/test_readme.py", "sdk/test_typing.py")
+"""Test files that start processes, in which no fault is planted."""
 
-SWITCHED_OFF: Final[Mapping[str, Callable[[Any, Any], Any] | Callable[[Any], Any]]] = {
+NO_OPS: Final[Mapping[str, Callable[[Any, Any], Any] | Callable[[Any], Any]]] = {
     "default": lambda _operation, body: body,
     "refusal": lambda _operation, _given: iter(()),
     "repair": lambda reply: reply,
     "diagnosis": lambda _reply, fault: fault,
 }
-"""By the kind of a row, the function that does nothing."""
+"""The function that does nothing, by the kind of a row."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Fault:
 
     name: str
     likely: Iterable[tuple[str, ...]]
-    """pytest's arguments of the runs that most likely notice, in turn."""
+    """The pytest arguments of the runs that are most likely to fail, in order."""
     changes: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict[Any, Any])
     row: tuple[str, str] | None = None
     """Name and kind."""
@@ -77,33 +77,37 @@ class Fault:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one fault. `noticed` is the first test that failed."""
+    """The result for one fault. `noticed` is the first test that failed."""
 
     fault: str
     noticed: str | None
     seconds: float
 
 
-# -- Which faults there are -------------------------------------------------------------------------------
+# -- The faults --------------------------------------------------------------------------------------------
 
 
-def faults(rows: Iterable[tuple[str, str, tuple[str, ...], bool]]) -> Iterator[Fault]:
-    """Give every fault: first the rows, which are the harder to notice, then the bounds."""
-    undone = undone_by_action()
-    for row, kind, actions, has_code in rows:
-        if kind in ("repair", "diagnosis"):
-            likely = (("sdk/test_quirk_replies.py", "-k", row), ("sdk/test_quirk_replies.py",))
+def faults(with_function: Collection[str]) -> Iterator[Fault]:
+    """Yield every fault: first the rows, then the bounds.
+
+    `with_function` are the names of the rows for which the SDK has a function.
+    """
+    originals = fields_without_actions()
+    for row in quirks().values():
+        if row.kind in ("repair", "diagnosis"):
+            likely = (("sdk/test_quirk_replies.py", "-k", row.name), ("sdk/test_quirk_replies.py",))
         else:
             signatures = ("sdk/test_signatures.py", "-k", "hidden")
             likely = (
-                ("sdk/test_quirks.py", "-k", row),
+                ("sdk/test_quirks.py", "-k", row.name),
                 signatures,
                 ("sdk/test_calls.py", "sdk/test_boundaries.py"),
             )
-        if has_code:
-            yield Fault(f"row:{row}", likely, row=(row, kind))
-        for action in actions:
-            yield Fault(f"row:{row}:{action}", likely, undone[action])
+        if row.name in with_function:
+            yield Fault(f"row:{row.name}", likely, row=(row.name, row.kind))
+        for action in row.actions:
+            if action.id in originals:
+                yield Fault(f"row:{row.name}:{action.id}", likely, originals[action.id])
     yield from moved_bounds()
 
 
@@ -131,10 +135,10 @@ def _parameters() -> Iterator[tuple[str, Any]]:
             yield operation.operation_id, known
 
 
-def undone_by_action() -> dict[str, dict[tuple[str, str], dict[str, Any]]]:
-    """Give the fields of the parameters as they would be without an action, by the action's name.
+def fields_without_actions() -> dict[str, dict[tuple[str, str], dict[str, Any]]]:
+    """Return, for each overlay action, the fields of the parameters as they would be without it.
 
-    Of our policy those are all that it says, and of an observation the values that it lists.
+    For a policy these are all fields that it sets, and for an observation the values that it lists.
     """
     from segmind_sd3_pipeline.spec.bundle import operations, request_schema  # noqa: PLC0415 - not before what is preloaded
     from segmind_sd3_pipeline.spec.layers import read_layers  # noqa: PLC0415 - as above
@@ -152,28 +156,28 @@ def undone_by_action() -> dict[str, dict[tuple[str, str], dict[str, Any]]]:
                 _, schema = request_schema(document, each)
                 yield from (((each.id, name), schema) for name in schema["properties"])
 
-    undone: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    originals: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for action in policies:
-        undone[action.spec["x-id"]] = {
-            place: without(schema, place[1], known[place])
+        originals[action.spec["x-id"]] = {
+            place: fields_without_policy(schema, place[1], known[place])
             for place, schema in of_parameters(apply(layers.observed, [action]))
             if any(word.startswith("x-sdk-") for word in schema["properties"][place[1]])
         }
     for action in observations:
         options = action.spec.get("update", {}).get("anyOf", ())
         if listed := {value for option in options for value in option.get("enum", ())}:
-            undone[action.spec["x-id"]] = {
+            originals[action.spec["x-id"]] = {
                 place: {
                     "known_values": tuple(each for each in known[place].known_values if each not in listed)
                 }
                 for place, schema in of_parameters(apply(layers.documented, [action]))
                 if "anyOf" in schema["properties"][place[1]]
             }
-    return undone
+    return originals
 
 
-def without(schema: Any, name: str, known: Any) -> dict[str, Any]:
-    """Give the fields of a parameter as they would be without the words of our policy that its schema has."""
+def fields_without_policy(schema: Any, name: str, known: Any) -> dict[str, Any]:
+    """Return the fields of a parameter as they would be without the SDK policy in its schema."""
     from segmind_sd3_api.parameters import NO_DEFAULT  # noqa: PLC0415 - as above
 
     spec = schema["properties"][name]
@@ -188,11 +192,11 @@ def without(schema: Any, name: str, known: Any) -> dict[str, Any]:
     return {key: value for word in spec if word in fields for key, value in fields[word].items()}
 
 
-# -- One fault, in a process of its own -------------------------------------------------------------------
+# -- One fault, in its own process ------------------------------------------------------------------------
 
 
 class _FirstFailure:
-    """A plugin of pytest that remembers what failed first."""
+    """A pytest plugin that records the first failure."""
 
     def __init__(self) -> None:
         self.node: str | None = None
@@ -206,12 +210,12 @@ class _FirstFailure:
             self.node = self.node or report.nodeid
 
 
-def tried(fault: Fault, *, likely_only: bool) -> Outcome:
-    """Plant a fault in this process, which is nobody else's, and run the tests until one fails."""
+def try_fault(fault: Fault, *, likely_only: bool) -> Outcome:
+    """Plant a fault in this process, and run the tests until one fails."""
     began = time.monotonic()
-    _be_quiet()
+    _silence()
     plant(fault)
-    runs = [*fault.likely, *([] if likely_only else [users_of_the_sdk()])]
+    runs = [*fault.likely, *([] if likely_only else [sdk_tests()])]
     noticed = next((node for run in runs if (node := first_failure(run))), None)
     return Outcome(fault.name, noticed, time.monotonic() - began)
 
@@ -225,15 +229,16 @@ def plant(fault: Fault) -> None:
         changed = {**old.parameters, name: replace(old.parameters[name], **change)}
         operations[operation] = replace(old, parameters=changed)
         if change.get("hidden") is False:
-            # The typed dicts would have it too, before `extra`, which comes last.
+            # The typed dicts must have the parameter too, before `extra`, which is last.
             for each in (kind for kind in vars(parameters).values() if is_typeddict(kind)):
                 hints = each.__annotations__
                 hints |= {name: bool | None, "extra": hints.pop("extra")}
     if fault.row:
-        from segmind_sd3._quirks import QUIRKS  # noqa: PLC0415 - as above
+        from segmind_sd3._quirks import FUNCTIONS  # noqa: PLC0415 - as above
 
+        functions: Any = FUNCTIONS
         row, kind = fault.row
-        QUIRKS[row] = replace(QUIRKS[row], function=SWITCHED_OFF[kind])
+        functions[kind][row] = NO_OPS[kind]
 
 
 def first_failure(run: Iterable[str]) -> str | None:
@@ -243,26 +248,26 @@ def first_failure(run: Iterable[str]) -> str | None:
     return seen.node
 
 
-def users_of_the_sdk() -> tuple[str, ...]:
+def sdk_tests() -> tuple[str, ...]:
     files = (file for folder in FOLDERS for file in sorted((TESTS / folder).glob("test_*.py")))
     names = (file.relative_to(TESTS).as_posix() for file in files if uses_the_sdk(file))
-    return tuple(name for name in names if name not in STARTS_PROCESSES)
+    return tuple(name for name in names if name not in EXCLUDED)
 
 
-def failing_as_it_is(nodes: list[str]) -> str | None:
-    """Run tests without a fault, and give the first that fails all the same."""
-    _be_quiet()
+def failing_without_fault(nodes: list[str]) -> str | None:
+    """Run tests without a fault, and return the first that fails."""
+    _silence()
     return first_failure([node.removeprefix("contract_tests/") for node in nodes])
 
 
-def rows_of_the_table() -> list[tuple[str, str, tuple[str, ...], bool]]:
-    from segmind_sd3._quirks import QUIRKS  # noqa: PLC0415 - in a process that is forked for it alone
+def rows_with_function() -> set[str]:
+    from segmind_sd3._quirks import FUNCTIONS  # noqa: PLC0415 - in a process that is forked for it alone
 
-    return [(row.name, row.kind, row.actions, row.function is not None) for row in QUIRKS.values()]
+    return {row for functions in FUNCTIONS.values() for row in functions}
 
 
-def _be_quiet() -> None:
-    """Let pytest speak to nobody, and Hypothesis neither shrink nor keep what it finds in broken code."""
+def _silence() -> None:
+    """Discard pytest's output, and stop Hypothesis from shrinking and storing examples."""
     from hypothesis import Phase, settings  # noqa: PLC0415 - preloaded
 
     settings.register_profile(
@@ -270,24 +275,24 @@ def _be_quiet() -> None:
     )
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.chdir(ROOT)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    null = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
-        os.dup2(nowhere, stream)
+        os.dup2(null, stream)
 
 
 # -- The command ------------------------------------------------------------------------------------------
 
 NOTHING: Final = Fault("nothing", (("sdk/test_boundaries.py", "-k", "sdk_lets_through and strength"),))
-"""Changes nothing, so that it must survive: asked for by its name, it shows that a survivor is told."""
+"""A fault that changes nothing and must survive. A test runs it by name to see a survivor reported."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description="Plant faults one at a time; each must be noticed by a test."
-    )
-    parser.add_argument("patterns", nargs="*", help="names of faults, with * and ?; else all but `nothing`")
+    parser = argparse.ArgumentParser(description="Plant faults one at a time. A test must fail under each.")
     parser.add_argument(
-        "--likely-only", action="store_true", help="run just the tests that most likely notice"
+        "patterns", nargs="*", help="names of faults, with * and ?; by default all but `nothing`"
+    )
+    parser.add_argument(
+        "--likely-only", action="store_true", help="run only the tests that are most likely to fail"
     )
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(arguments)
@@ -296,7 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
         importlib.import_module(module)
     fork = multiprocessing.get_context("fork")
     with fork.Pool(1) as pool:
-        every = list(faults(pool.apply(rows_of_the_table)))
+        every = list(faults(pool.apply(rows_with_function)))
     chosen = [
         fault
         for fault in ([NOTHING, *every] if options.patterns else every)
@@ -304,29 +309,26 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     with fork.Pool(options.workers, maxtasksperchild=1) as pool:
         waiting = [
-            pool.apply_async(tried, (fault,), {"likely_only": options.likely_only}) for fault in chosen
+            pool.apply_async(try_fault, (fault,), {"likely_only": options.likely_only}) for fault in chosen
         ]
-        outcomes = [_told(each.get()) for each in waiting]
+        outcomes = [_print_outcome(each.get()) for each in waiting]
         nodes = sorted({outcome.noticed for outcome in outcomes if outcome.noticed})
-        always = pool.apply(failing_as_it_is, (nodes,)) if nodes else None
+        broken = pool.apply(failing_without_fault, (nodes,)) if nodes else None
     survivors = [outcome for outcome in outcomes if not outcome.noticed]
-    _say(
+    print(
         f"{len(outcomes)} planted, {len(outcomes) - len(survivors)} noticed, {len(survivors)} survived "
-        f"({time.monotonic() - began:.0f} s)"
+        f"({time.monotonic() - began:.0f} s)",
+        flush=True,
     )
-    if always:
-        _say(f"But {always} fails on the code as it is, and so notices nothing.")
-    return 1 if survivors or always or not outcomes else 0
+    if broken:
+        print(f"But {broken} also fails without a fault.", flush=True)
+    return 1 if survivors or broken or not outcomes else 0
 
 
-def _told(outcome: Outcome) -> Outcome:
+def _print_outcome(outcome: Outcome) -> Outcome:
     word = "noticed " if outcome.noticed else "SURVIVED"
-    _say(f"{word} {outcome.fault:<66} {outcome.seconds:4.1f} s  {outcome.noticed or ''}")
+    print(f"{word} {outcome.fault:<66} {outcome.seconds:4.1f} s  {outcome.noticed or ''}", flush=True)
     return outcome
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

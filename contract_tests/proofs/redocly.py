@@ -1,6 +1,6 @@
-"""`make prove WHAT=redocly`: our rating of each edit beside that of `redocly diff`, an extra opinion that needs Node.
+"""Compare our rating of each edit with that of `redocly diff`, which needs Node: `make prove WHAT=redocly`.
 
-Law: they agree on what is breaking, or the edit says that they don't and why. Any other answer fails.
+The two must agree on what is breaking, unless the edit states redocly's answer and the reason.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from segmind_sd3_pipeline.changes.edits import Edit
 
 REDOCLY: Final = "@redocly/cli@2.77.0"
-DONE_AT_ONCE: Final = 2
+WORKERS: Final = 2
 
 
-def bump(edit: Edit, folder: Path) -> str:
-    """Ask redocly what bump an edit needs."""
+def redocly_bump(edit: Edit, folder: Path) -> str:
+    """Return the version bump that redocly suggests for an edit."""
     before = carried("documented")
     after = deepcopy(before)
     edit.make(after)
@@ -41,30 +41,32 @@ def bump(edit: Edit, folder: Path) -> str:
         check=False,
     )
     if done.returncode:
-        raise SystemExit(f"redocly says: {done.stderr.strip()[-500:]}")
+        raise SystemExit(f"redocly failed: {done.stderr.strip()[-500:]}")
     return json.loads(done.stdout)["bump"]
 
 
 def main() -> int:
-    """Print the table, and count what is not as told."""
+    """Print the table. Return 1 if an answer is not as expected."""
     if not shutil.which("npx"):
-        click.echo("Skipped: npx is not installed, and redocly runs by it.")
+        click.echo("Skipped: npx, which runs redocly, is not installed.")
         return 0
-    with TemporaryDirectory() as scratch, ThreadPoolExecutor(DONE_AT_ONCE) as pool:
+    with TemporaryDirectory() as scratch, ThreadPoolExecutor(WORKERS) as pool:
         folders = [Path(scratch, str(number)) for number in range(len(EDITS))]
         for folder in folders:
             folder.mkdir()
-        bumps = list(pool.map(bump, EDITS.values(), folders))
-    wrong = 0
+        bumps = list(pool.map(redocly_bump, EDITS.values(), folders))
+    unexpected = 0
     click.echo(f"{'edit':36}{'our rating':12}{'redocly':9}")
-    for (name, edit), said in zip(EDITS.items(), bumps, strict=True):
-        is_told = said == edit.redocly if edit.redocly else (said == "major") == (edit.wire == "breaking")
-        wrong += not is_told
-        note = "" if is_told and not edit.redocly else edit.why if is_told else "NOT AS TOLD"
-        click.echo(f"{name:36}{edit.wire:12}{said:9}{note}".rstrip())
+    for (name, edit), answer in zip(EDITS.items(), bumps, strict=True):
+        is_expected = (
+            answer == edit.redocly if edit.redocly else (answer == "major") == (edit.wire == "breaking")
+        )
+        unexpected += not is_expected
+        note = edit.why if is_expected else "UNEXPECTED"
+        click.echo(f"{name:36}{edit.wire:12}{answer:9}{note}".rstrip())
     others = sum(edit.redocly is not None for edit in EDITS.values())
-    click.echo(f"{len(EDITS)} edits, {others} of them rated otherwise as told, {wrong} not as told.")
-    return min(wrong, 1)
+    click.echo(f"{len(EDITS)} edits, {others} with another rating as expected, {unexpected} unexpected.")
+    return min(unexpected, 1)
 
 
 if __name__ == "__main__":

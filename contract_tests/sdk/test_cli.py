@@ -912,32 +912,79 @@ def test_a_line_of_the_log_is_one_printable_line_without_the_key(offline: Run, w
 # -- Commands of other packages ---------------------------------------------------------------------------
 
 
-def test_a_broken_command_of_another_package_breaks_no_other(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+OTHERS = """
+[segmind_sd3.commands]
+good = others:good
+broken = no_such_module:command
+lacking = others:lacking
+none = json:dumps
+
+[segmind_sd3.checkout_commands]
+absent = no_such_package.module:command
+unready = others.no_such_module:command
+"""
+
+
+@pytest.fixture
+def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Another package, with a command that works and some that don't."""
     about = tmp_path / "site" / "others-1.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1\n")
-    points = (
-        "[segmind_sd3.commands]\nbroken = no_such_module:command\nnone = json:dumps\ngood = others:good\n"
-    )
-    (about / "entry_points.txt").write_text(points)
+    (about / "entry_points.txt").write_text(OTHERS)
     (about.parent / "others.py").write_text(
         "import click\n"
         "@click.command()\n"
         "@click.option('--name')\n"
         "def good(name): click.echo('hello ' + name)\n"
     )
-    monkeypatch.syspath_prepend(about.parent)
-    assert {"broken", "good", "none", "serve"} <= set(
-        re.findall(r"^  (\w+)  ", run("--help").stdout, re.MULTILINE)
-    )
+    monkeypatch.syspath_prepend(about.parent)  # pyright: ignore[reportUnknownMemberType]
+
+
+@pytest.mark.usefixtures("others")
+def test_commands_of_packages_are_offered_and_those_of_a_checkout_only_where_their_package_is(run: Run):
+    offered = set(re.findall(r"^  (\w+)  ", run("--help").stdout, re.MULTILINE))
+
+    assert {"good", "broken", "none", "serve", "docs", "diff", "unready"} <= offered
+    assert "absent" not in offered
+
+
+@pytest.mark.usefixtures("others")
+def test_a_broken_command_of_another_package_breaks_no_other(run: Run):
     assert run("good", "--name", "you").stdout == "hello you\n"
     assert run(*TURBO).exit_code == 0
-    said = run("broken")
-    assert (said.exit_code, said.stderr.count("\n")) == (1, 1)
-    assert "No module named 'no_such_module'" in said.stderr
-    assert "json:dumps is no command" in run("none").stderr
+
+
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize(
+    ("command", "code", "reason"),
+    [
+        ("broken", 1, "broken can't be loaded: No module named 'no_such_module'"),
+        ("lacking", 1, "lacking can't be loaded: AttributeError: module 'others' has no attribute 'lacking'"),
+        ("none", 1, "none can't be loaded: json:dumps is no command."),
+        (
+            "absent",
+            2,
+            (
+                "absent works on a checkout of segmind-sd3, not on an installed package: clone the "
+                "repository, run `make setup` in it, and call .venv/bin/segmind-sd3 absent."
+            ),
+        ),
+        (
+            "unready",
+            1,
+            (
+                "unready can't be loaded: No module named 'others.no_such_module'; 'others' is not a "
+                "package: run `make setup`"
+            ),
+        ),
+    ],
+    ids=["module", "attribute", "type", "checkout", "set-up"],
+)
+def test_a_command_that_cannot_be_loaded_says_why_in_one_line(run: Run, command: str, code: int, reason: str):
+    said = run(command)
+
+    assert (said.exit_code, said.stdout, said.stderr) == (code, "", f"Error: {reason}\n")
 
 
 # -- Real processes ---------------------------------------------------------------------------------------

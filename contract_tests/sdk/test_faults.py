@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 from proofs.faults import trials as fault_trials
-from proofs.faults.rows import ROWS, Row, ends
-from proofs.faults.table import chosen_rows, chosen_ways, shown, summary
-from proofs.faults.trials import Trial, tried, warmed_up
-from proofs.fixtures.ways import WAYS, Place, Way
+from proofs.faults.rows import ROWS, Row, allowed_ends
+from proofs.faults.table import select_rows, select_ways, shorten, summary
+from proofs.faults.trials import Trial, run_trial, warmed_up_routes
+from proofs.fixtures.ways import WAYS, ServerRoutes, Way
 from segmind_sd3._errors import ConnectionFailed
 from segmind_sd3_contract.reference import PROVOCATIONS
 
@@ -30,8 +30,8 @@ OF_EACH_KIND = (
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    with warmed_up(WAYS.values()) as place:
+def place() -> Iterator[ServerRoutes]:
+    with warmed_up_routes(WAYS.values()) as place:
         yield place
 
 
@@ -40,14 +40,14 @@ TRIALS = [
     pytest.param(row, way, id=f"{row.fault}-{way.name}")
     for row in ROWS.values()
     for way in WAYS.values()
-    if not row.large and row.can_be_met(way)
+    if not row.large and row.applies_to(way)
     if way.name == "sync" or row.fault in OF_EACH_KIND or (row.fault == "stall-headers" and not way.own)
 ]
 
 
 @pytest.mark.parametrize(("row", "way"), TRIALS)
-def test_a_fault_ends_as_it_must_in_time_and_without_a_trace(row: Row, way: Way, place: Place):
-    assert tried(row, way, place).deviations == ()
+def test_a_fault_ends_as_it_must_in_time_and_without_a_trace(row: Row, way: Way, place: ServerRoutes):
+    assert run_trial(row, way, place).deviations == ()
 
 
 def test_every_provocation_of_the_reference_server_has_its_row():
@@ -56,14 +56,14 @@ def test_every_provocation_of_the_reference_server_has_its_row():
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_every_fault_can_be_met_in_some_way_by_the_sdks_own_connections(row: Row):
-    assert any(row.can_be_met(way) for way in WAYS.values() if way.own)
+    assert any(row.applies_to(way) for way in WAYS.values() if way.own)
 
 
 # --- what follows for a transport that is not the SDK's own
 
 
 def end(fault: str, way: str) -> list[str]:
-    return [str(each) for each in ends(ROWS[fault], WAYS[way])]
+    return [str(each) for each in allowed_ends(ROWS[fault], WAYS[way])]
 
 
 UNKNOWN = "OutcomeUnknown or OutcomeTimedOut"
@@ -104,31 +104,31 @@ def test_what_another_transport_lost_is_unknown_and_all_else_is_as_in_any_way(
 def test_nothing_that_another_transport_says_makes_a_call_unbilled():
     foreign = [way for way in WAYS.values() if not way.own]
     unsent = [row for row in ROWS.values() if row.errors and issubclass(row.errors[0], ConnectionFailed)]
-    right = [each for row in unsent for way in foreign for each in ends(row, way)]
+    right = [each for row in unsent for way in foreign for each in allowed_ends(row, way)]
     assert {each.billed for each in right} == {(None,)}
 
 
 # --- that the trials see what they are to see
 
 
-def wrong(place: Place, fault: str, **changes: object) -> tuple[str, ...]:
-    return tried(replace(ROWS[fault], **changes), WAYS["sync"], place).deviations
+def wrong(place: ServerRoutes, fault: str, **changes: object) -> tuple[str, ...]:
+    return run_trial(replace(ROWS[fault], **changes), WAYS["sync"], place).deviations
 
 
 @pytest.mark.parametrize(
     "changes", [{"errors": (ConnectionFailed,)}, {"billed": None}, {"posts": 2}, {"errors": ()}]
 )
-def test_another_end_than_the_rows_is_seen(changes: dict[str, object], place: Place):
+def test_another_end_than_the_rows_is_seen(changes: dict[str, object], place: ServerRoutes):
     (deviation,) = wrong(place, "status:400", **changes)
     assert deviation.startswith("ended as RequestRefused, billed=False, POSTs 1; not as ")
 
 
-def test_a_call_that_ends_too_early_is_seen(place: Place):
+def test_a_call_that_ends_too_early_is_seen(place: ServerRoutes):
     (deviation,) = wrong(place, "status:400", lasts=60.0)
     assert deviation.endswith("too early")
 
 
-def test_lateness_is_seen(place: Place, monkeypatch: pytest.MonkeyPatch):
+def test_lateness_is_seen(place: ServerRoutes, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fault_trials, "GRACE", -0.25)
     (deviation,) = wrong(place, "stall-body")
     assert "after its deadline" in deviation
@@ -158,21 +158,21 @@ def test_what_must_not_be_is_counted(changes: dict[str, object], count: str):
 
 
 def test_faults_are_chosen_by_name_and_by_the_beginning_of_it():
-    assert [row.fault for row in chosen_rows(["reset", "proxy"])][:2] == ["proxy:407", "proxy:refused"]
-    assert chosen_rows([]) == list(ROWS.values())
+    assert [row.fault for row in select_rows(["reset", "proxy"])][:2] == ["proxy:407", "proxy:refused"]
+    assert select_rows([]) == list(ROWS.values())
 
 
 def test_ways_are_chosen_by_name_and_by_group():
-    assert [way.name for way in chosen_ways(["aiohttp", "sync", "aiohttp"])] == ["aiohttp", "sync"]
-    assert all(way.own for way in chosen_ways(["own"]))
-    assert chosen_ways([]) == list(WAYS.values())
+    assert [way.name for way in select_ways(["aiohttp", "sync", "aiohttp"])] == ["aiohttp", "sync"]
+    assert all(way.own for way in select_ways(["own"]))
+    assert select_ways([]) == list(WAYS.values())
 
 
 def test_what_is_not_there_can_not_be_chosen():
     with pytest.raises(ValueError, match="no fault 'rest'; there are refused, "):
-        chosen_rows(["rest"])
+        select_rows(["rest"])
     with pytest.raises(ValueError, match="no way 'curl'; there are all, own, foreign, sync, "):
-        chosen_ways(["curl"])
+        select_ways(["curl"])
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_what_is_not_there_can_not_be_chosen():
     ],
 )
 def test_ways_that_agree_are_named_in_few_words(names: list[str], words: str):
-    assert shown(names, ["sync", "trio", "aiohttp"]) == words
+    assert shorten(names, ["sync", "trio", "aiohttp"]) == words

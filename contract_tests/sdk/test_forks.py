@@ -1,4 +1,4 @@
-"""Forked workers of a client that was used: a sample of `make prove WHAT=forks`, and that it would see a swap."""
+"""A used client in forked workers: a sample of `make prove WHAT=forks`, and the proof's own checks."""
 
 import threading
 
@@ -11,9 +11,9 @@ from proofs.forks import (
     Forks,
     How,
     Start,
+    close_parent_while_child_lives,
     fork_during_a_call,
-    hang_up_beside_a_child,
-    rounds,
+    run_rounds,
 )
 from segmind_sd3 import Client, Generation
 
@@ -30,33 +30,33 @@ def test_forked_workers_get_their_own_pictures_and_the_parent_keeps_its_connecti
     driver: Driver, how: How, start: Start, *, tls: bool
 ):
     forks = Forks()
-    rounds(2, driver, how, start, tls=tls, forks=forks)
-    assert forks.wrong == []
+    run_rounds(2, driver, how, start, tls=tls, forks=forks)
+    assert forks.violations == []
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_a_call_under_way_during_a_fork_ends_well(driver: Driver):
+def test_a_call_in_progress_during_a_fork_ends_well(driver: Driver):
     assert list(fork_during_a_call(driver, "os.fork", tls=True)) == []
 
 
 @pytest.mark.parametrize("used", [True, False], ids=["used it", "did not use it"])
-def test_a_parent_that_hangs_up_is_seen_to_while_a_child_lives_that(*, used: bool):
-    assert list(hang_up_beside_a_child("sync", "os.fork", tls=False, used=used)) == []
+def test_the_server_sees_a_parent_close_while_a_child_lives(*, used: bool):
+    assert list(close_parent_while_child_lives("sync", "os.fork", tls=False, used=used)) == []
 
 
-def test_a_swapped_picture_is_seen(monkeypatch: pytest.MonkeyPatch):
-    ask = Client.sd35_turbo_txt2img
+def test_a_swapped_picture_is_detected(monkeypatch: pytest.MonkeyPatch):
+    original = Client.sd35_turbo_txt2img
 
-    def ask_for_another(client: Client, *, seed: int, prompt: str) -> Generation:
-        return ask(client, prompt=prompt, seed=seed + 1)
+    def call_with_another_seed(client: Client, *, seed: int, prompt: str) -> Generation:
+        return original(client, prompt=prompt, seed=seed + 1)
 
-    monkeypatch.setattr(Client, "sd35_turbo_txt2img", ask_for_another)
+    monkeypatch.setattr(Client, "sd35_turbo_txt2img", call_with_another_seed)
     forks = Forks()
-    rounds(1, "sync", "os.fork", "at once", tls=False, forks=forks)
+    run_rounds(1, "sync", "os.fork", "at once", tls=False, forks=forks)
     assert forks.counts["swapped"] == 1 + WORKERS * CALLS + 1
 
 
-def test_a_child_that_fails_says_where():
+def test_a_child_that_fails_returns_its_traceback():
     def fail() -> None:
         raise LookupError("in a child")
 
@@ -65,7 +65,7 @@ def test_a_child_that_fails_says_where():
     assert "LookupError: in a child" in died.why
 
 
-def test_a_child_that_is_killed_gives_nothing():
+def test_a_killed_child_returns_no_result():
     child = Child(threading.Event().wait)
     child.kill()
     assert isinstance(child.result(), Died)

@@ -22,9 +22,10 @@ from segmind_sd3 import (
     UnusableReply,
 )
 from segmind_sd3._errors import Fault, rule_for
-from segmind_sd3._quirks import QUIRKS, repair_reply
+from segmind_sd3._quirks import FUNCTIONS, Kind, repair_reply
 from segmind_sd3._wire import Reply
 from segmind_sd3_api.parameters import OPERATIONS
+from segmind_sd3_contract.quirks import quirks
 from segmind_sd3_contract.reference import (
     MADE_UP_KEY,
     PROVOCATIONS,
@@ -37,13 +38,12 @@ from segmind_sd3_contract.reference import (
 Least = Callable[..., dict[str, Any]]
 
 
-def rows(kind: str) -> set[str]:
-    return {name for name, quirk in QUIRKS.items() if quirk.kind == kind}
+def rows(kind: Kind) -> set[str]:
+    return {*FUNCTIONS[kind]}
 
 
 def function_of(row: str) -> Callable[..., Any]:
-    function = QUIRKS[row].function
-    assert function
+    (function,) = (functions[row] for functions in FUNCTIONS.values() if row in functions)
     return function
 
 
@@ -268,9 +268,9 @@ def once(server: ReferenceServer) -> Client:
 def test_the_server_can_provoke_every_row_that_shows_on_the_wire():
     shown = {*DRAWN, *rows("repair"), *rows("diagnosis")}
 
-    assert {name.partition(":")[0] for name in of_rows(*QUIRKS)} == shown
+    assert {name.partition(":")[0] for name in of_rows(*quirks())} == shown
     assert {*of_rows(*DRAWN), *NOT_DRAWN, *(f"no-retry-after:{each}" for each in RESETS)} == {
-        *of_rows(*QUIRKS)
+        *of_rows(*quirks())
     }
 
 

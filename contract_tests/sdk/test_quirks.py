@@ -1,5 +1,7 @@
-"""The quirk table, and its rows about requests: what is sent when nobody says, and what is refused."""
+"""The functions of the quirk table, and its rows about requests: what is sent by default or refused."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -7,8 +9,9 @@ from typing import Any
 
 import pytest
 from segmind_sd3 import Client, Generation, InvalidRequest
-from segmind_sd3._quirks import QUIRKS, Quirk
+from segmind_sd3._quirks import FUNCTIONS, Kind
 from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
+from segmind_sd3_contract.quirks import quirks
 from segmind_sd3_contract.reference import ReferenceServer
 from segmind_sd3_pipeline.spec.documents import read
 
@@ -17,41 +20,50 @@ OPENAPI = Path(__file__).parents[2] / "openapi"
 Draw = Callable[..., Generation]
 Least = Callable[..., dict[str, Any]]
 
-each_row = pytest.mark.parametrize("quirk", QUIRKS.values(), ids=QUIRKS)
-
-
-def rows(kind: str) -> set[str]:
-    return {name for name, quirk in QUIRKS.items() if quirk.kind == kind}
-
-
-# --- The table --------------------------------------------------------------------------------------------
-
 
 @cache
 def actions(layer: str) -> dict[str, Any]:
     return {action["x-id"]: action for action in read(OPENAPI / f"{layer}.overlay.yaml")["actions"]}
 
 
-@each_row
-def test_a_row_says_what_is_documented_or_observed_how_well_it_is_known_and_what_is_done(quirk: Quirk):
-    assert quirk.documented or quirk.observed
-    assert quirk.grade in {"vendor", "client", "reported", "inferred"}
-    assert quirk.evidence
-    assert quirk.does
+def rows(kind: str) -> set[str]:
+    return {name for name, quirk in quirks().items() if quirk.kind == kind}
 
 
-@each_row
-def test_a_row_has_its_data_in_an_overlay_or_its_code_beside_it(quirk: Quirk):
-    assert quirk.function or quirk.actions
+# --- Functions and rows -----------------------------------------------------------------------------------
 
 
-@each_row
-def test_every_action_that_a_row_names_is_in_an_overlay(quirk: Quirk):
-    assert set(quirk.actions) <= actions("sdk").keys() | actions("observed").keys()
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_each_function_has_a_row_of_its_kind(kind: Kind):
+    assert FUNCTIONS[kind].keys() <= rows(kind)
 
 
-def test_every_action_of_our_policy_is_named_by_a_row():
-    assert actions("sdk").keys() - {name for quirk in QUIRKS.values() for name in quirk.actions} == set()
+@pytest.mark.parametrize("kind", ["refusal", "repair", "diagnosis"])
+def test_each_row_that_needs_code_has_a_function(kind: Kind):
+    assert rows(kind) <= FUNCTIONS[kind].keys()
+
+
+def test_a_default_row_without_a_function_cites_an_action_that_says_what_is_sent_or_known():
+    data = actions("sdk").keys() | {action for listed in LISTED.values() for *_, action in listed}
+
+    for name in rows("default") - FUNCTIONS["default"].keys():
+        assert {action.id for action in quirks()[name].actions} & data, name
+
+
+OPENED = """
+import sys
+opened = []
+sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+from segmind_sd3 import Client
+Client("SG_0123456789abcdef").prepare("sd35_turbo_txt2img", prompt="a lighthouse")
+print([name for name in opened if name.endswith((".json", ".yaml"))])
+"""
+
+
+def test_the_sdk_reads_no_words_of_a_row():
+    done = subprocess.run([sys.executable, "-c", OPENED], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
 
 
 # --- Defaults ---------------------------------------------------------------------------------------------
@@ -73,18 +85,21 @@ NOT_SENT: dict[str, tuple[str, str, str]] = {
 }
 """What is not sent unless it is given, and the action whose note is in its documentation."""
 
-LISTED: list[tuple[str, str, str]] = [
-    ("sd3_medium_tile", "sampler", "medium-sampler-values"),
-    ("sd3_medium_img2img", "sampler", "medium-sampler-values"),
-    ("sd3_medium_tile", "scheduler", "scheduler-values"),
-    ("sd3_medium_img2img", "scheduler", "scheduler-values"),
-    ("sd35_turbo_txt2img", "scheduler", "scheduler-values"),
-    ("sd3_medium_txt2img", "scheduler", "medium-txt2img-scheduler-values"),
-    ("sd35_turbo_txt2img", "aspect_ratio", "turbo-aspect-ratio-values"),
-    ("sd35_turbo_txt2img", "image_format", "turbo-image-format-values"),
-    ("sd3_large_img2img", "output_format", "large-output-format-values"),
-]
-"""Enums of which no page lists a value, and the action that knows some."""
+LISTED: dict[str, list[tuple[str, str, str]]] = {
+    "mode-without-values": [("sd3_large_img2img", "mode", "large-mode-values")],
+    "enum-without-values": [
+        ("sd3_medium_tile", "sampler", "medium-sampler-values"),
+        ("sd3_medium_img2img", "sampler", "medium-sampler-values"),
+        ("sd3_medium_tile", "scheduler", "scheduler-values"),
+        ("sd3_medium_img2img", "scheduler", "scheduler-values"),
+        ("sd35_turbo_txt2img", "scheduler", "scheduler-values"),
+        ("sd3_medium_txt2img", "scheduler", "medium-txt2img-scheduler-values"),
+        ("sd35_turbo_txt2img", "aspect_ratio", "turbo-aspect-ratio-values"),
+        ("sd35_turbo_txt2img", "image_format", "turbo-image-format-values"),
+        ("sd3_large_img2img", "output_format", "large-output-format-values"),
+    ],
+}
+"""Enums of which no page lists a value, and the action that knows some, by row."""
 
 
 def test_every_row_of_a_default_and_every_default_is_tried_here():
@@ -130,12 +145,18 @@ def test_what_has_no_good_default_is_sent_only_when_given_and_says_so(
 
 
 def test_every_list_of_the_row_of_enums_is_tried_here():
-    assert {action for *_, action in LISTED} == {*QUIRKS["enum-without-values"].actions}
+    listed = {action for *_, action in LISTED["enum-without-values"]}
+
+    assert listed == {each.id for each in quirks()["enum-without-values"].actions}
 
 
 @pytest.mark.parametrize(
     ("operation", "name", "action"),
-    [pytest.param(*each, id=f"enum-without-values::{each[0]}::{each[1]}") for each in LISTED],
+    [
+        pytest.param(*each, id=f"{row}::{each[0]}::{each[1]}")
+        for row, listed in LISTED.items()
+        for each in listed
+    ],
 )
 def test_an_enum_without_values_offers_those_that_are_known(operation: str, name: str, action: str):
     listed, _ = actions("observed")[action]["update"]["anyOf"]
@@ -143,7 +164,7 @@ def test_an_enum_without_values_offers_those_that_are_known(operation: str, name
     assert set(listed["enum"]) <= set(OPERATIONS[operation].parameters[name].known_values)
 
 
-@pytest.mark.parametrize(("operation", "name"), [place for *place, _ in LISTED])
+@pytest.mark.parametrize(("operation", "name"), [place for listed in LISTED.values() for *place, _ in listed])
 def test_an_enum_without_values_takes_any_text(operation: str, name: str, client: Client, least: Least):
     size: dict[str, None] = {"width": None, "height": None} if name == "aspect_ratio" else {}
     params = least(operation, **{name: "of-tomorrow"}, **size)
@@ -204,10 +225,7 @@ def test_what_a_refusal_row_names_is_not_sent_and_the_error_says_what_to_do(  # 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 @pytest.mark.parametrize("row", sorted(rows("refusal")))
 def test_a_refusal_row_has_nothing_against_any_other_call(row: str, operation: Any, least: Least):
-    refusals = QUIRKS[row].function
-    assert refusals
-
-    assert list(refusals(operation, least(operation.operation_id))) == []
+    assert list(FUNCTIONS["refusal"][row](operation, least(operation.operation_id))) == []
 
 
 @pytest.mark.parametrize("params", [{"aspect_ratio": "2:3"}, {"aspect_ratio": "custom", "width": 64}])

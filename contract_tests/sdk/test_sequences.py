@@ -1,12 +1,12 @@
-"""Nothing is paid twice, lost or misreported: a sample of `make prove WHAT=sequences`, and that it would be seen."""
+"""Nothing is paid twice, lost or misreported: a sample of `make prove WHAT=sequences`, and its own checks."""
 
 from dataclasses import replace
 
 import pytest
-from proofs.fixtures.booking import Move, moves_for
 from proofs.fixtures.drivers import DRIVERS, Driver
-from proofs.fixtures.ledger import End, Sending, misreported, sent_in_vain
-from proofs.sequences import GROUNDS, Plan, Tally, in_process, planned, run
+from proofs.fixtures.fault_server import Move, moves_for
+from proofs.fixtures.ledger import End, Sending, repeat_violations, report_violations
+from proofs.sequences import SETTINGS, Plan, Tally, in_process, make_plan, run
 from segmind_sd3 import OutcomeUnknown
 
 SAMPLE = {"in-process": 45, "reference server": 15, "http": 30, "https": 20}
@@ -17,33 +17,33 @@ def careless(plan: Plan) -> Plan:
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-@pytest.mark.parametrize("ground", GROUNDS)
-def test_nothing_is_paid_twice_or_lost_or_misreported(driver: Driver, ground: str):
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_nothing_is_paid_twice_or_lost_or_misreported(driver: Driver, setting: str):
     tally = Tally()
-    run(range(SAMPLE[ground]), driver, GROUNDS[ground][0], tally, seed=1)
-    assert tally.wrong == []
+    run(range(SAMPLE[setting]), driver, SETTINGS[setting][0], tally, seed=1)
+    assert tally.violations == []
     assert tally.billed > 0
 
 
-def test_the_sample_has_calls_that_are_sent_again_and_calls_that_fail():
+def test_the_sample_has_repeated_calls_and_failing_calls():
     tally = Tally()
-    run(range(60), "asyncio", GROUNDS["http"][0], tally, seed=1)
+    run(range(60), "asyncio", SETTINGS["http"][0], tally, seed=1)
     assert tally.repeated > 0
     assert {"picture", "cancelled", "OutcomeUnknown"} <= tally.ended.keys()
 
 
-def test_a_client_that_would_rather_pay_twice_is_seen_to():
+def test_a_client_that_repeats_unknown_outcomes_is_detected():
     tally = Tally()
     run(range(40), "sync", in_process, tally, seed=1, change=careless)
-    assert any("was billed 2 times" in wrong for wrong in tally.wrong)
-    assert any("was sent again after" in wrong for wrong in tally.wrong)
+    assert any("was billed 2 times" in violation for violation in tally.violations)
+    assert any("was sent again after" in violation for violation in tally.violations)
 
 
-def test_a_sequence_is_the_same_each_time_it_is_planned():
-    assert planned(5, run=1) == planned(5, run=1) != planned(5, run=2)
+def test_a_plan_depends_only_on_its_number_and_run():
+    assert make_plan(5, run=1) == make_plan(5, run=1) != make_plan(5, run=2)
 
 
-def test_the_moves_of_a_call_reach_every_kind_of_end():
+def test_the_moves_cover_every_kind_of_end():
     moves = {move for seed in range(2000) for move in moves_for(seed, run=0)}
     assert {move.sent for move in moves} == {
         *("nothing", "half the head", "the head", "half the body", "all", "more")
@@ -53,37 +53,37 @@ def test_the_moves_of_a_call_reach_every_kind_of_end():
     }
 
 
-# -- What the ledger proves -------------------------------------------------------------------------------
+# -- The ledger's checks ----------------------------------------------------------------------------------
 
 BODY = Move().body(7, 0)
-BILLED = Sending(7, "a picture", billed=True, may_be_repeated=False, delivered=BODY)
-LIMITED = Sending(7, "a 429", billed=False, may_be_repeated=True)
+BILLED = Sending(7, "a picture", billed=True, repeatable=False, delivered=BODY)
+LIMITED = Sending(7, "a 429", billed=False, repeatable=True)
 
 
-def test_a_sending_after_one_that_cost_nothing_is_no_waste():
-    assert list(sent_in_vain([LIMITED, BILLED])) == []
+def test_a_call_may_be_sent_again_after_an_unbilled_429():
+    assert list(repeat_violations([LIMITED, BILLED])) == []
 
 
-def test_calls_of_other_seeds_are_other_calls():
-    assert list(sent_in_vain(replace(BILLED, seed=seed) for seed in range(3))) == []
+def test_each_seed_is_a_call_of_its_own():
+    assert list(repeat_violations(replace(BILLED, seed=seed) for seed in range(3))) == []
 
 
 @pytest.mark.parametrize(
     ("sendings", "end", "expected"),
     [
-        ([BILLED], End("picture", billed=True, kept=(BODY,)), ""),
-        ([BILLED], End("UnusableReply", billed=True, kept=(BODY,)), ""),
-        ([BILLED], End("RequestRefused", billed=False, kept=(BODY,)), "says billed=False"),
-        ([LIMITED], End("RateLimited", billed=True), "says billed=True"),
-        ([BILLED], End("UnusableReply", billed=True, kept=(BODY[:-1],)), "lost what was paid for"),
+        ([BILLED], End("picture", billed=True, bodies=(BODY,)), ""),
+        ([BILLED], End("UnusableReply", billed=True, bodies=(BODY,)), ""),
+        ([BILLED], End("RequestRefused", billed=False, bodies=(BODY,)), "reports billed=False"),
+        ([LIMITED], End("RateLimited", billed=True), "reports billed=True"),
+        ([BILLED], End("UnusableReply", billed=True, bodies=(BODY[:-1],)), "lost a paid reply"),
         ([BILLED], End("OutcomeTimedOut", billed=None, timed_out=True), ""),
-        ([BILLED], End.given_up("cancelled"), ""),
-        ([BILLED], End("picture", billed=True, kept=(Move().body(8, 0),)), "not its own"),
-        ([LIMITED], End.of(LookupError("x")), "outside the tree: LookupError: x"),
+        ([BILLED], End.abandoned_by("cancelled"), ""),
+        ([BILLED], End("picture", billed=True, bodies=(Move().body(8, 0),)), "another call's picture"),
+        ([LIMITED], End.of(LookupError("x")), "another exception: LookupError: x"),
         ([LIMITED], End.of(OutcomeUnknown("x")), ""),
     ],
 )
-def test_what_the_caller_has_is_judged_by_the_ledger(sendings: list[Sending], end: End, expected: str):
-    found = list(misreported(sendings, [(7, end)]))
+def test_a_callers_result_is_checked_against_the_ledger(sendings: list[Sending], end: End, expected: str):
+    found = list(report_violations(sendings, [(7, end)]))
     assert bool(found) == bool(expected)
     assert not expected or any(expected in each for each in found)

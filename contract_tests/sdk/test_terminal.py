@@ -256,9 +256,9 @@ def test_no_name_steers_the_terminal(words: tuple[str, ...], tmp_path: Path):
 def test_no_page_steers_the_terminal(tmp_path: Path):
     shutil.copytree(ROOT / "openapi", tmp_path / "openapi", ignore=shutil.ignore_patterns("__pycache__"))
     facts = json.loads((ROOT / "openapi/facts/stable-diffusion-3.5-turbo-txt2img.json").read_text("utf-8"))
-    from segmind_sd3_pipeline.pages.writing import written  # noqa: PLC0415 - of this test alone
+    from segmind_sd3_pipeline.pages.page_writer import page_text  # noqa: PLC0415 - of this test alone
 
-    text = written(facts)
+    text = page_text(facts)
     hostile_page = tmp_path / "page.txt"
     changed = [
         line.replace("sgm_uniform", f"sgm{STEERING.replace(chr(0x2028), '')}") for line in text.splitlines()

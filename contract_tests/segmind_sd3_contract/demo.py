@@ -31,7 +31,7 @@ def needs_a_picture(operation: Operation) -> bool:
 
 
 def asked_of(operation: Operation, picture: Path | None) -> dict[str, Any]:
-    """Give the parameters of one demonstration call: what is required, and the size where there is one."""
+    """Return the parameters of one demonstration call: what is required, and the size where there is one."""
 
     def value(known: Parameter) -> object:
         if (side := side_of(known.name)) is not None:
@@ -44,7 +44,7 @@ def asked_of(operation: Operation, picture: Path | None) -> dict[str, Any]:
 
 
 def side_of(name: str) -> str | None:
-    """Give the side of the picture that a parameter sets: `img_width` sets the width."""
+    """Return the side of the picture that a parameter sets: `img_width` sets the width."""
     side = name.rpartition("_")[2]
     return side if side in SIZE else None
 

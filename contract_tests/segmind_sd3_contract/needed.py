@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def needed(known: Parameter, *, text: str, picture: Any) -> Any:
-    """Give a value that the parameter may have, of whichever kind it is."""
+    """Return a value that the parameter may have, of whichever kind it is."""
     match known.kind:
         case "image":
             return picture

@@ -1,8 +1,9 @@
-"""The oracle: one exchange with an endpoint, judged by the contract. It says what is wrong, and never raises.
+"""The oracle judges one exchange with an endpoint by the contract. It returns what is wrong, and never
+raises.
 
-Law: the judgement is the documents' own. What each parameter *means* for the picture can't be data: `SIZES`,
-`FORMATS` and `COUNTS` know it by name. It shares no code with the reference server, nor with the SDK, so that
-a bug in one is not hidden by the same bug in the other; the policy of the SDK (`x-sdk-*`) is never read.
+The documents decide. What a parameter means for the picture is not in them: `SIZES`, `FORMATS` and `COUNTS`
+have it by name. The oracle shares no code with the reference server or the SDK, so that the same bug can't
+hide in both. It never reads the policy of the SDK (`x-sdk-*`).
 
 A finding carries the layer where the broken clause stands: `documented` (the page says so), `observed` (the
 overlay adds it), or `assumed` (no layer says it, and the reference server keeps it).
@@ -97,13 +98,13 @@ class Contract:
         return self._promises[operation][0]
 
     def schema(self, operation: str) -> Any:
-        """Give the schema of an operation's body, or None where it takes none."""
+        """Return the schema of an operation's body, or None where it takes none."""
         _, spec = self._promises.get(operation, ("", {}))
         body = spec.get("requestBody")
         return body and self.resolved(body["content"]["application/json"]["schema"])
 
     def replies(self, operation: str) -> Mapping[str, Any]:
-        """Give what is promised of each status that an operation may answer with."""
+        """Return what is promised of each status that an operation may answer with."""
         _, spec = self._promises.get(operation, ("", {}))
         return {status: self.resolved(reply) for status, reply in spec.get("responses", {}).items()}
 
@@ -117,7 +118,7 @@ class Contract:
         return _followed(self.bundle, node)
 
     def judge(self, operation: str) -> Any:
-        """Give the validator of an operation's body."""
+        """Return the validator of an operation's body."""
         if operation not in self._judges:
             self._judges[operation] = Draft202012Validator(self.schema(operation))
         return self._judges[operation]
@@ -125,7 +126,7 @@ class Contract:
 
 @cache
 def packaged(profile: Profile) -> Contract:
-    """Give the contract that this package carries."""
+    """Return the contract that this package carries."""
     return Contract(carried("documented"), carried("observed"), profile)
 
 
@@ -145,7 +146,7 @@ def findings(exchange: Exchange, contract: Contract | None = None) -> list[Findi
 
 @cache
 def document(profile: Profile) -> Any:
-    """Give the bundle as a profile holds it: as the pages say, or with the observations that count."""
+    """Return the bundle as a profile holds it: as the pages say, or with the observations that count."""
     return packaged("observed").bundle if profile == "observed" else carried("documented")
 
 
@@ -160,12 +161,12 @@ def with_observations(bundle: Any, grades: Collection[str] = COUNTING_GRADES) ->
 
 
 def request_schema(profile: Profile, operation: str) -> Any:
-    """Give the schema of an operation's body as a profile holds it."""
+    """Return the schema of an operation's body as a profile holds it."""
     return packaged(profile).schema(operation)
 
 
 def carried(profile: Literal["documented", "observed"]) -> Any:
-    """Give one of the two bundles that this package carries."""
+    """Return one of the two bundles that this package carries."""
     return json.loads(files("segmind_sd3_api").joinpath(f"{profile}.json").read_text("utf-8"))
 
 
@@ -210,7 +211,7 @@ def _reads_as(kind: str, text: str) -> bool:
 
 
 def speaks_of_credits(text: str) -> bool:
-    """Whether an error's text is about credits, which is all that the pages give a 406 to mean."""
+    """Return whether an error's text is about credits, the only documented meaning of a 406."""
     return re.search(r"credit|balance|spend\w{0,20}\W{1,20}limit", text, re.IGNORECASE) is not None
 
 
@@ -284,18 +285,27 @@ def _drawing(contract: Contract, exchange: Exchange) -> Iterator[Finding]:
 
 
 def pictures_in(exchange: Exchange) -> list[bytes]:
-    """Give the bytes of each picture in a 200; raises ValueError where its JSON is of another shape."""
+    """Return the bytes of each picture in a 200; raises ValueError where its JSON is of another shape."""
     if not media_type(exchange).endswith("json"):
         return [exchange.body]
     reply: Any = json.loads(exchange.body)
     if not isinstance(reply, dict):
         raise ValueError("The reply is no JSON object.")  # noqa: TRY004 - one error for every other shape
     content = cast("dict[str, Any]", reply)
-    image: Any = content.get("image") or content.get("images") or []
+    image = next(filter(None, map(content.get, picture_members())), cast("Any", []))
     texts: list[Any] = [image] if isinstance(image, str) else image
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):  # pyright: ignore[reportUnnecessaryIsInstance] - a reply may hold anything
         raise ValueError("The reply's pictures are no texts.")
     return [base64.b64decode(text, validate=True) for text in texts]
+
+
+@cache
+def picture_members() -> tuple[str, ...]:
+    """Return the members of a JSON reply that hold pictures, by its schema."""
+    members = carried("observed")["components"]["schemas"]["Base64Reply"]["properties"]
+    return tuple(
+        name for name, schema in members.items() if '"contentEncoding": "base64"' in json.dumps(schema)
+    )
 
 
 def _picture(order: _Order, named: str | None, data: bytes) -> Iterator[Finding]:

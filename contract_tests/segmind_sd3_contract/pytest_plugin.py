@@ -1,11 +1,11 @@
-"""Fixtures for the tests of those who use the SDK: the reference server, and clients that draw by it.
+"""Fixtures for tests of programs that use the SDK: the reference server, and clients that call it.
 
 ```python
 pytest_plugins = ["segmind_sd3_contract.pytest_plugin"]   # in conftest.py
 ```
 
-Law: each test has a server of its own, and nothing reaches the network or needs a key. No fixture has to be
-awaited, so they are the same under anyio's plugin, pytest-asyncio, `asyncio.run` and no loop at all.
+Each test has a server of its own. Nothing reaches the network or needs a key. No fixture is async, so they
+work the same under anyio's plugin, pytest-asyncio, `asyncio.run` and without an event loop.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def segmind_server(request: pytest.FixtureRequest) -> ReferenceServer:
 
 @pytest.fixture
 def segmind_client(segmind_server: ReferenceServer) -> Iterator[Client]:
-    """A client of that server, in-process."""
+    """Return a client of that server, in-process."""
     with Client(MADE_UP_KEY, base_url=IN_PROCESS, transport=segmind_server.transport()) as client:
         yield client
 

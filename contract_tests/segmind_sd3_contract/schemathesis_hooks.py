@@ -1,7 +1,8 @@
-"""What schemathesis is told about this contract, under pytest and at the command line alike.
+"""Hooks and checks for schemathesis, under pytest and for `schemathesis run`.
 
-Law: a hook makes a good case good and leaves a bad one as bad as it is. schemathesis's own checks stay on;
-the two here add what they can't know: what a picture is, and that a refusal of everything is no service.
+A hook corrects a positive case that the schema alone gets wrong, and leaves a negative case as wrong as it
+is. schemathesis's own checks stay on. The two checks here add what they can't know: what a picture is, and
+that a service must not refuse every call.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TOLD: Any = schemathesis
 
 @cache
 def picture() -> str:
-    """Give the base64 text of a PNG of 16 x 16 pixels."""
+    """Return the base64 text of a PNG of 16 x 16 pixels."""
     file = BytesIO()
     Image.new("RGB", (16, 16), "teal").save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()
@@ -56,7 +57,7 @@ def before_call(_context: object, case: Any, _kwargs: object) -> None:
 
 
 def _smallest(operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the smallest size where the default one would be drawn: a megapixel each time is slow."""
+    """Return the smallest size where the default one would be drawn: a megapixel each time is slow."""
     known = oracle.request_schema("observed", operation)["properties"]
     sides = [name for names in oracle.SIZES for name in names if name in known]
     defaults = {name: known[name]["default"] for name in sides}

@@ -720,6 +720,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 }
 """Every endpoint, by its operationId."""
 
+PICTURE_MEMBERS: Final[tuple[str, ...]] = ("image", "images")
+"""The members of a JSON reply that may hold its pictures, each a base64 text or a list of them."""
+
 
 class Sd3MediumImg2ImgParams(TypedDict, total=False):
     """What `sd3_medium_img2img` takes. Redraw a picture after a text with Stable Diffusion 3 medium.

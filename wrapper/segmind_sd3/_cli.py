@@ -1,7 +1,8 @@
 """The command line: one command for each endpoint, with an option for each parameter of the generated table.
 
 No bound is checked here. What can't be read as a number is passed on as text, so that the SDK names
-everything that is wrong at once. `_cli_run.py` makes the call. Nothing that loads httpx is imported before.
+everything that is wrong at once. `_cli_options.py` has all other options, and `_cli_run.py` makes the call.
+Nothing that loads httpx is imported before.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import json
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.shell_completion import CompletionItem
 from segmind_sd3_api.parameters import OPERATIONS
 
-from ._cli_run import CreditsCall, DrawCall, Options, command_name, for_command_line, option_name
+from ._cli_options import CALL_OPTIONS, DRAW_OPTIONS, Options
+from ._cli_run import CreditsCall, DrawCall, command_name, for_command_line, option_name
 from ._text import printable
 from ._version import __version__
 
@@ -29,6 +32,8 @@ NUMBER_PARSERS: Final[dict[str, tuple[Callable[[str], object], ...]]] = {
     "number": (int, float),
 }
 METAVARS: Final = {"integer": "INTEGER", "number": "FLOAT", "string": "TEXT", "image": "IMAGE"}
+PLUGINS: Final = "segmind_sd3.commands"
+CHECKOUT_PLUGINS: Final = "segmind_sd3.checkout_commands"
 
 
 class CallCommand(click.Command):
@@ -124,72 +129,11 @@ def parse_number(parameter: Parameter, text: str) -> object:
     return text
 
 
-def parse_extra(_context: object, _option: object, pairs: tuple[str, ...]) -> dict[str, object]:
-    """Parse `NAME=VALUE` pairs, each value as JSON where it is JSON."""
-    extra: dict[str, object] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{pair!r} is not of the form NAME=VALUE, such as steps=4")
-        try:
-            extra[name] = json.loads(text)
-        except (ValueError, RecursionError):
-            extra[name] = text
-    return extra
-
-
-CALL_OPTIONS: Final = (
-    click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object on stdout, errors too."),
-    click.Option(
-        ["--timeout"], type=float, metavar="SECONDS", help="Deadline of the call, retries included."
-    ),
-    click.Option(
-        ["--base-url"],
-        metavar="URL",
-        help="The server to call; else SEGMIND_BASE_URL, else the live service.",
-    ),
-    click.Option(
-        ["--local"], is_flag=True, help="Call the reference server, in this process: free, not live."
-    ),
-    click.Option(
-        ["--no-retry"], is_flag=True, help="Try once, even where another try can't be billed twice."
-    ),
-    click.Option(
-        ["--verbose", "-v"], is_flag=True, help="Print each try, wait and outcome on stderr, without the key."
-    ),
-    click.Option(["--traceback"], is_flag=True, help="Show the traceback of an error."),
-)
-"""The options of every command that calls the service. Their names are fields of `Options`."""
-
-DRAW_OPTIONS: Final = (
-    click.Option(
-        ["--extra"],
-        multiple=True,
-        metavar="NAME=VALUE",
-        callback=parse_extra,
-        help="Sent unchecked, also in place of a parameter. The value is JSON, else text. May be repeated.",
-    ),
-    click.Option(
-        ["--out"],
-        type=click.Path(),
-        default="",
-        metavar="FILE",
-        help="Where the picture goes, in the suffix's format where the endpoint has a choice; several are "
-        "numbered. Else a name made of endpoint and seed.",
-    ),
-    click.Option(["--overwrite"], is_flag=True, help="Replace a file; else the picture is saved beside it."),
-    click.Option(["--exclusive"], is_flag=True, help="Refuse the name of an existing file, unpaid."),
-    click.Option(["--dry-run"], is_flag=True, help="Print the call as curl and send nothing. Needs no key."),
-    *CALL_OPTIONS,
-)
-"""The options of every endpoint's command, besides its parameters."""
-
-
 class CommandGroup(click.Group):
     """The endpoints, `credits`, and the commands that other packages provide through entry points."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
-        return [*map(command_name, OPERATIONS.values()), "credits", *sorted(plugin_commands())]
+        return [*map(command_name, OPERATIONS.values()), "credits", *offered_commands()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's own signature
         if operation := OPERATIONS.get(cmd_name.replace("-", "_")):
@@ -213,7 +157,7 @@ class CommandGroup(click.Group):
             formatter.write_dl([(command_name(each), each.summary) for each in OPERATIONS.values()])
         with formatter.section("Account"):
             formatter.write_dl([("credits", "Show what the account has left.")])
-        if others := sorted(plugin_commands()):
+        if others := offered_commands():
             with formatter.section("Other commands"):
                 formatter.write_dl([(name, f"See segmind-sd3 {name} --help.") for name in others])
 
@@ -231,19 +175,36 @@ class PluginCommand(click.Command):
         return self._load().make_context(info_name, args, parent, **extra)
 
     def _load(self) -> click.Command:
+        if not is_offered(self._point):
+            raise click.UsageError(
+                f"{self.name} works on a checkout of segmind-sd3, not on an installed package: "
+                f"clone the repository, run `make setup` in it, and call .venv/bin/segmind-sd3 {self.name}."
+            )
         try:
             command = self._point.load()
+        except ImportError as error:
+            advice = ": run `make setup`" if self._point.group == CHECKOUT_PLUGINS else ""
+            raise click.ClickException(f"{self.name} can't be loaded: {error}{advice}") from error
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            advice = "Perhaps: pip install 'segmind-sd3[contract]'"
-            raise click.ClickException(f"{self.name} can't be loaded ({reason}). {advice}") from error
+            raise click.ClickException(f"{self.name} can't be loaded: {reason}") from error
         if not isinstance(command, click.Command):
             raise click.ClickException(f"{self.name} can't be loaded: {self._point.value} is no command.")
         return command
 
 
 def plugin_commands() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group="segmind_sd3.commands")}
+    points = (*entry_points(group=PLUGINS), *entry_points(group=CHECKOUT_PLUGINS))
+    return {point.name: point for point in points}
+
+
+def offered_commands() -> list[str]:
+    return sorted(name for name, point in plugin_commands().items() if is_offered(point))
+
+
+def is_offered(point: EntryPoint) -> bool:
+    """Return whether a command is offered: one for a checkout is, where its package is installed."""
+    return point.group == PLUGINS or find_spec(point.module.partition(".")[0]) is not None
 
 
 @click.group(

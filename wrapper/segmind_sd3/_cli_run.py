@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from segmind_sd3_api.parameters import Operation
 
+    from ._cli_options import Options
     from ._client import Client
     from ._prepared import Prepared
     from ._result import Generation
@@ -45,24 +46,6 @@ PLACEHOLDER_KEY: Final = "SG_" + "0" * 16
 
 MAX_CHECKED_NAMES: Final = 1000
 """How many numbered names are checked before the call: some endpoints draw any number of pictures."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The options of a command that calls the service. Those with a default are only for drawing."""
-
-    as_json: bool
-    timeout: float | None
-    base_url: str | None
-    local: bool
-    no_retry: bool
-    verbose: bool
-    traceback: bool
-    extra: Mapping[str, object] = field(default_factory=dict[str, object])
-    out: str = ""
-    overwrite: bool = False
-    exclusive: bool = False
-    dry_run: bool = False
 
 
 def command_name(operation: Operation) -> str:
@@ -109,12 +92,9 @@ class Call(ABC):
     def _client(self) -> Client:
         from ._client import Client  # noqa: PLC0415 - loads httpx, which `--help` does not need
         from ._options import BASE_URL, read_key  # noqa: PLC0415 - as above
-        from ._retry import Retry  # noqa: PLC0415 - as above
 
         options = self.options
-        others: dict[str, Any] = {"retry": Retry(attempts=1)} if options.no_retry else {}
-        if options.timeout is not None:
-            others["timeout"] = options.timeout
+        others = options.for_client()
         if options.local:
             if options.base_url or options.dry_run:
                 conflict = "--base-url" if options.base_url else "--dry-run"

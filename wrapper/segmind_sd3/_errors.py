@@ -225,24 +225,38 @@ class Rule:
         error: the error's class.
         billed: what is known of money by the status alone. A cost or a picture in the reply says more.
         retryable: as in `SegmindError`.
+        advice: what to do, where the status says more of that than the error's class.
     """
 
     statuses: tuple[int, ...]
     error: type[APIError | OutcomeUnknown]
     billed: bool | None
     retryable: bool | None = False
+    advice: str = ""
 
 
 RULES: Final = (
-    Rule((401, 403), AuthenticationError, billed=False),
+    Rule(
+        (401,), AuthenticationError, billed=False, advice="Check the key that was given, or SEGMIND_API_KEY."
+    ),
     Rule((402,), InsufficientCredits, billed=False),
-    Rule((404, 410), NotFound, billed=False),
+    Rule((403,), AuthenticationError, billed=False),
+    Rule(
+        (404,), NotFound, billed=False, advice="There is no such model at this address: check the base URL."
+    ),
+    Rule(
+        (410,),
+        NotFound,
+        billed=False,
+        advice="The vendor has retired this model: https://www.segmind.com/models lists those that remain.",
+    ),
     Rule((429,), RateLimited, billed=False, retryable=True),
     Rule((500,), ServerError, billed=False),
     Rule((503,), ServerError, billed=None, retryable=None),
     Rule((408, 499), OutcomeUnknown, billed=None, retryable=None),
     Rule((2,), UnusableReply, billed=None),
-    Rule((3, 4), RequestRefused, billed=False),
+    Rule((3,), RequestRefused, billed=False, advice="A redirect is never followed: check the base URL."),
+    Rule((4,), RequestRefused, billed=False),
     Rule((1, 5), OutcomeUnknown, billed=None, retryable=None),
 )
 """The whole mapping from statuses to errors. For money the more cautious reading wins: a gateway sends a 503

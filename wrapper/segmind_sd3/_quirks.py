@@ -1,16 +1,13 @@
-"""Every difference between what the docs pages say and what is sensible or was observed: one row each.
+"""The functions of the quirks: what the SDK does where the docs pages are wrong or vague.
 
-A difference that has no row here is handled nowhere else. A row has one of four kinds, which says what its
-function may do:
+`openapi/quirks.yaml` has a row for each quirk. A function is bound to its row by the row's name. The kind of
+the row says what the function may do:
 
-default    sets a value that is sent when the caller gives none. Most rows are only data: an action of
-           `openapi/sdk.overlay.yaml`. A function completes a body.
+default    completes a body. A value that is always the same needs no function: it is an action of
+           `openapi/sdk.overlay.yaml`.
 refusal    yields what is wrong with the parameters, so that nothing is sent.
 repair     corrects a reply. It returns any other reply unchanged.
 diagnosis  says more about an error, or finds how long to wait. It returns any other fault unchanged.
-
-A row says what the page documents, what was observed, and how surely: `vendor`, `client`, `reported` or
-`inferred`, as in the overlay. The README prints this table.
 """
 
 from __future__ import annotations
@@ -19,9 +16,11 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
+
+from segmind_sd3_api.parameters import PICTURE_MEMBERS
 
 from ._errors import Fault, InsufficientCredits, Problem, RateLimited, UnusableReply, text_of
 from ._imagefile import sniff
@@ -35,172 +34,50 @@ Parameters = Mapping[str, Any]
 Kind = Literal["default", "refusal", "repair", "diagnosis"]
 F = TypeVar("F", bound=Callable[..., Any])
 
-QUIRKS: dict[str, Quirk] = {}
+FUNCTIONS: dict[Kind, dict[str, Callable[..., Any]]] = {kind: {} for kind in get_args(Kind)}
+"""The functions of each kind by the names of their rows, in the order in which they are called."""
 
 
-@dataclass(slots=True)
-class Quirk:
-    """One row. It enters `QUIRKS` when it is made. As a decorator, it takes a function as its code.
+def _quirk(kind: Kind, row: str) -> Callable[[F], F]:
+    """Bind a function to a row of quirks.yaml."""
 
-    `actions` are the overlay actions that contain its data.
-    """
-
-    name: str
-    kind: Kind
-    documented: str
-    observed: str
-    grade: str
-    evidence: str
-    does: str
-    actions: tuple[str, ...] = ()
-    function: Callable[..., Any] | None = None
-
-    def __post_init__(self) -> None:
-        QUIRKS[self.name] = self
-
-    def __call__(self, function: F) -> F:
-        self.function = function
+    def bind(function: F) -> F:
+        FUNCTIONS[kind][row] = function
         return function
+
+    return bind
 
 
 def complete_body(operation: Operation, body: Body) -> Body:
     """Return the body with those defaults that depend on its other values."""
-    for function in _functions("default"):
+    for function in FUNCTIONS["default"].values():
         body = function(operation, body)
     return body
 
 
 def find_problems(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
     """Yield what the refusals find wrong with the parameters."""
-    for function in _functions("refusal"):
+    for function in FUNCTIONS["refusal"].values():
         yield from function(operation, parameters)
 
 
 def repair_reply(reply: Reply) -> Reply:
-    for function in _functions("repair"):
+    for function in FUNCTIONS["repair"].values():
         reply = function(reply)
     return reply
 
 
 def diagnose(reply: Reply, fault: Fault) -> Fault:
     """Return the fault with what the reply says about its cause, or about how long to wait."""
-    for function in _functions("diagnosis"):
+    for function in FUNCTIONS["diagnosis"].values():
         fault = function(reply, fault)
     return fault
 
 
-def _functions(kind: Kind) -> list[Callable[..., Any]]:
-    return [quirk.function for quirk in QUIRKS.values() if quirk.kind == kind and quirk.function]
-
-
 # -- Defaults ---------------------------------------------------------------------------------------------
 
-Quirk(
-    "steps-default-below-minimum",
-    "default",
-    documented="turbo: `steps` has the default 4 and the minimum 10",
-    observed="programs send 4 and get a picture: the minimum is not enforced",
-    grade="client",
-    evidence="public programs",
-    does='sends 10 unless given; refuses 4 and says how to send it, `extra={"steps": 4}`',
-    actions=("sdk-turbo-steps",),
-)
 
-Quirk(
-    "fixed-seed-default",
-    "default",
-    documented="one seed for everybody, so that the same prompt draws the same picture each time",
-    observed="an omitted seed takes the page's default; -1 means random on medium txt2img",
-    grade="inferred",
-    evidence="vendor's newer page for -1; the rest is reasoned",
-    does="draws a seed, sends it and reports it",
-    actions=("sdk-medium-image-seed", "sdk-turbo-seed", "sdk-medium-text-seed"),
-)
-
-Quirk(
-    "prompt-default-1",
-    "default",
-    documented="large: `prompt` and `negative_prompt` have the default `1`",
-    observed="perhaps the page's rendering of true",
-    grade="inferred",
-    evidence="the page's `base64` shows the same `1`",
-    does="requires a prompt; sends an empty negative prompt unless given",
-    actions=("sdk-large-prompt", "sdk-large-negative-prompt"),
-)
-
-Quirk(
-    "mode-without-values",
-    "default",
-    documented="large: `mode` is required and no value is listed",
-    observed="`image-to-image`",
-    grade="vendor",
-    evidence="the page's sample and the vendor's own programs",
-    does="sends `image-to-image` unless given",
-    actions=("sdk-large-mode",),
-)
-
-Quirk(
-    "sampler-required-no-values",
-    "default",
-    documented="turbo: `sampler` and `scheduler` are required, without a default or a value listed",
-    observed="calls without them are drawn",
-    grade="reported",
-    evidence="public programs",
-    does="sends the sample's `dpmpp_2m` and `sgm_uniform` unless given",
-    actions=("sdk-turbo-sampler", "sdk-turbo-scheduler"),
-)
-
-Quirk(
-    "enum-without-values",
-    "default",
-    documented="`sampler`, `scheduler`, `aspect_ratio`, `image_format`, `output_format` list no value",
-    observed="values that newer pages list and programs send",
-    grade="client",
-    evidence="the vendor's pages of sibling models, public programs; each list has its own grade",
-    does="accepts any text; editors, completion and the documentation offer the known values",
-    actions=(
-        "medium-sampler-values",
-        "scheduler-values",
-        "medium-txt2img-scheduler-values",
-        "turbo-aspect-ratio-values",
-        "turbo-image-format-values",
-        "large-output-format-values",
-    ),
-)
-
-Quirk(
-    "negative-prompt-none",
-    "default",
-    documented="medium txt2img: `negative_prompt` is a str with the default `None`",
-    observed="",
-    grade="inferred",
-    evidence="the page's rendering of no default",
-    does="is not sent unless given",
-    actions=("sdk-medium-negative-prompt",),
-)
-
-Quirk(
-    "strength-both-ways",
-    "default",
-    documented="tile: `strength` is that of the transformation, and in prose higher is more like the input",
-    observed="",
-    grade="inferred",
-    evidence="the page contradicts itself",
-    does="documents both, and sends what it is given",
-    actions=("sdk-tile-strength",),
-)
-
-
-@Quirk(
-    "base64-default-true",
-    "default",
-    documented="`base64` has the default 1, and the reply is an image/jpeg",
-    observed="the live default is false on the vendor's newer page, true on these pages",
-    grade="vendor",
-    evidence="the vendor's newer page",
-    does="always sends it: false for one picture, true for several; reads both replies",
-    actions=("sdk-base64", "sdk-several-pictures"),
-)
+@_quirk("default", "base64-default-true")
 def set_base64(operation: Operation, body: Body) -> Body:
     if "base64" not in operation.parameters or "base64" in body:
         return body
@@ -213,15 +90,7 @@ def set_base64(operation: Operation, body: Body) -> Body:
 _ALLOWED_IMAGES = "pass a path, bytes, an open file, a PIL image, base64 text, or the URL itself"
 
 
-@Quirk(
-    "tob64-inside-quotes",
-    "refusal",
-    documented="tile: the sample sends the text `toB64('https://…')`",
-    observed="",
-    grade="vendor",
-    evidence="the page's sample: the call stands inside quotes",
-    does="refuses it, and says what to pass instead",
-)
+@_quirk("refusal", "tob64-inside-quotes")
 def refuse_quoted_call(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
     for name in _image_names(operation, parameters):
         value = parameters[name]
@@ -229,45 +98,21 @@ def refuse_quoted_call(operation: Operation, parameters: Parameters) -> Iterator
             yield Problem(name, f"the text of a call, {call[1]}(…)", _ALLOWED_IMAGES)
 
 
-@Quirk(
-    "tob64-promise",
-    "refusal",
-    documented="`toB64` is async and never awaited, so the body holds `{}`",
-    observed="",
-    grade="vendor",
-    evidence="the pages' JavaScript samples",
-    does="refuses it, and says what to pass instead",
-)
+@_quirk("refusal", "tob64-promise")
 def refuse_object_as_image(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
     for name in _image_names(operation, parameters):
         if isinstance(parameters[name], Mapping):
             yield Problem(name, "an object, as an un-awaited toB64(…) leaves it", _ALLOWED_IMAGES)
 
 
-@Quirk(
-    "tob64-url-as-file",
-    "refusal",
-    documented="`toB64` opens a URL as if it were a file",
-    observed="",
-    grade="vendor",
-    evidence="the pages' JavaScript samples",
-    does="accepts a path, bytes, file, PIL image, `data:` URI, base64 text or URL; refuses a URL made a path",
-)
+@_quirk("refusal", "tob64-url-as-file")
 def refuse_url_as_path(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
     for name in _image_names(operation, parameters):
         if isinstance(parameters[name], PurePath) and re.match(r"https?:[/\\]", str(parameters[name])):
             yield Problem(name, "a URL made into a path", "pass the URL as a str, as it is")
 
 
-@Quirk(
-    "size-ignored-unless-custom",
-    "refusal",
-    documented="turbo: `width` and `height` count only with `aspect_ratio` custom",
-    observed="",
-    grade="vendor",
-    evidence="the page's description of `aspect_ratio`",
-    does="refuses a width or height beside another aspect ratio",
-)
+@_quirk("refusal", "size-ignored-unless-custom")
 def refuse_ignored_size(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
     ratio = parameters.get("aspect_ratio")
     if "aspect_ratio" not in operation.parameters or not isinstance(ratio, str) or ratio == "custom":
@@ -289,15 +134,7 @@ def _image_names(operation: Operation, parameters: Parameters) -> Iterator[str]:
 # -- Repairs of a reply -----------------------------------------------------------------------------------
 
 
-@Quirk(
-    "wrong-media-type",
-    "repair",
-    documented="the content type names the format",
-    observed="a 200 may carry a wrong one, or none",
-    grade="reported",
-    evidence="programs that look at the first bytes instead",
-    does="looks at the first bytes: a picture is read as one, and JSON as JSON, under any content type",
-)
+@_quirk("repair", "wrong-media-type")
 def correct_media_type(reply: Reply) -> Reply:
     named = _media_type(reply)
     if picture := sniff(reply.body):
@@ -307,15 +144,7 @@ def correct_media_type(reply: Reply) -> Reply:
     return reply
 
 
-@Quirk(
-    "reply-format",
-    "repair",
-    documented="format parameters exist, and the reply is documented as image/jpeg alone",
-    observed="png and webp replies",
-    grade="client",
-    evidence="public programs",
-    does="takes the format from the reply's own bytes",
-)
+@_quirk("repair", "reply-format")
 def correct_picture_format(reply: Reply) -> Reply:
     named, picture = _media_type(reply), sniff(reply.body)
     if picture and named.startswith("image/") and named != picture:
@@ -331,26 +160,20 @@ def _with_media_type(reply: Reply, media_type: str) -> Reply:
     return replace(reply, headers={**reply.headers, "content-type": media_type})
 
 
-@Quirk(
-    "several-images",
-    "repair",
-    documented="one jpeg, while `samples` and `batch_size` allow more",
-    observed="`image` is a string or a list of strings; one program expected `images`",
-    grade="client",
-    evidence="public programs; `images` is reported once",
-    does="accepts all three",
-)
+@_quirk("repair", "several-images")
 def rename_images(reply: Reply) -> Reply:
-    if sniff(reply.body) or b'"images"' not in reply.body:
+    others = (name for name in PICTURE_MEMBERS if name != "image")
+    if sniff(reply.body) or not any(f'"{name}"'.encode() in reply.body for name in others):
         return reply
     content = json_of(reply.body)
     if not isinstance(content, dict):
         return reply
     content = cast("dict[str, Any]", content)
-    if content.get("image") or not content.get("images"):
+    found = next((content[name] for name in PICTURE_MEMBERS if content.get(name)), None)
+    if content.get("image") or not found:
         return reply
-    others = {name: value for name, value in content.items() if name not in ("image", "images")}
-    return replace(reply, body=json.dumps({**others, "image": content["images"]}).encode())
+    kept = {name: value for name, value in content.items() if name not in PICTURE_MEMBERS}
+    return replace(reply, body=json.dumps({**kept, "image": found}).encode())
 
 
 # -- Diagnoses --------------------------------------------------------------------------------------------
@@ -360,15 +183,7 @@ def rename_images(reply: Reply) -> Reply:
 _SPEND_LIMIT = r"spend\w{0,20}\W{1,20}limit|limit\W{1,20}\w{1,20}\W{1,20}spend"
 
 
-@Quirk(
-    "406-not-only-credits",
-    "diagnosis",
-    documented='406 means "Not enough credits"',
-    observed="also a wrong content type, a refused value, or a team's spend limit",
-    grade="vendor",
-    evidence="vendor's newer pages and worker code",
-    does="distinguishes them by the text",
-)
+@_quirk("diagnosis", "406-not-only-credits")
 def explain_406(reply: Reply, fault: Fault) -> Fault:
     if reply.status != 406:
         return fault
@@ -381,28 +196,12 @@ def explain_406(reply: Reply, fault: Fault) -> Fault:
     return replace(fault, advice="The text names no credits: a parameter's value was most likely refused.")
 
 
-@Quirk(
-    "405-html",
-    "diagnosis",
-    documented="an error's body is JSON",
-    observed="a 405 is an HTML page",
-    grade="vendor",
-    evidence="vendor's newer pages",
-    does="reads the title of the page",
-)
+@_quirk("diagnosis", "405-html")
 def read_405_page(reply: Reply, fault: Fault) -> Fault:
     return _with_title(reply, fault) if reply.status == 405 else fault
 
 
-@Quirk(
-    "gateway-html",
-    "diagnosis",
-    documented="an error's body is JSON",
-    observed="a 502 or 504 is a gateway's HTML page, after some 60 to 100 s",
-    grade="client",
-    evidence="public programs",
-    does="reads the title of the page; says that the call may have been drawn",
-)
+@_quirk("diagnosis", "gateway-html")
 def read_gateway_page(reply: Reply, fault: Fault) -> Fault:
     return _with_title(reply, fault) if reply.status != 405 else fault
 
@@ -419,15 +218,7 @@ def _with_title(reply: Reply, fault: Fault) -> Fault:
     return replace(fault, text=title)
 
 
-@Quirk(
-    "error-in-200",
-    "diagnosis",
-    documented="a 200 is a picture",
-    observed='a 200 may carry `{"error": …}`',
-    grade="reported",
-    evidence="public programs",
-    does="`UnusableReply` with the text that it carries",
-)
+@_quirk("diagnosis", "error-in-200")
 def read_error_in_200(reply: Reply, fault: Fault) -> Fault:
     if fault.error is not UnusableReply:
         return fault
@@ -436,15 +227,7 @@ def read_error_in_200(reply: Reply, fault: Fault) -> Fault:
     return replace(fault, text=text) if text else fault
 
 
-@Quirk(
-    "no-retry-after",
-    "diagnosis",
-    documented="",
-    observed="a 429 has no Retry-After; `x-rate-limit-reset-at-utc` says when the window ends",
-    grade="vendor",
-    evidence="vendor's newer pages",
-    does="waits until then (ISO, naive is UTC; HTTP date; epoch in s or ms) by the reply's `Date`, in bounds",
-)
+@_quirk("diagnosis", "no-retry-after")
 def read_reset_time(reply: Reply, fault: Fault) -> Fault:
     if fault.error is not RateLimited:
         return fault

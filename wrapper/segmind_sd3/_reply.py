@@ -17,6 +17,8 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from segmind_sd3_api.parameters import PICTURE_MEMBERS
+
 from . import _quirks
 from ._errors import (
     APIError,
@@ -109,24 +111,15 @@ def _error_from_failure(failure: Failure, key: Key, *, free: bool = False) -> Se
     return error
 
 
-_ADVICE: Final = {
-    3: "A redirect is never followed: check the base URL.",
-    401: "Check the key that was given, or SEGMIND_API_KEY.",
-    404: "There is no such model at this address: check the base URL.",
-    410: "The vendor has retired this model: https://www.segmind.com/models lists those that there are.",
-}
-"""What to do about a status, or about all of a class that have no advice of their own."""
-
-
 def _error_from_refusal(
     reply: Reply, found: list[Image] | Fault, key: Key, *, free: bool = False
 ) -> SegmindError:
     """Return the error of a reply that is no success. It may hold what was billed all the same."""
     rule = rule_for(reply.status)
     text = "a picture" if sniff(reply.body) else text_in(reply) or "no text"
-    fault = Fault(rule.error, text, rule.billed, retryable=rule.retryable)
-    fault = replace(fault, advice=_ADVICE.get(reply.status) or _ADVICE.get(reply.status // 100, ""))
-    fault = _quirks.diagnose(reply, fault)
+    fault = _quirks.diagnose(
+        reply, Fault(rule.error, text, rule.billed, rule.advice, retryable=rule.retryable)
+    )
     if free:
         fault = replace(fault, billed=False, retryable=fault.retryable is not False)
     elif _cost(reply.headers) or not isinstance(found, Fault) or found.billed:
@@ -153,7 +146,7 @@ _TELLING: Final = 16
 
 
 def _names_an_image(start: bytes) -> bool:
-    return start.lstrip()[:1] == b"{" and b'"image' in start
+    return start.lstrip()[:1] == b"{" and any(f'"{name}'.encode() in start for name in PICTURE_MEMBERS)
 
 
 def error_from(fault: Fault, reply: Reply, key: Key) -> APIError | OutcomeUnknown:

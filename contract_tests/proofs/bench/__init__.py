@@ -1,1 +1,1 @@
-"""What a call through the SDK costs beside the same call through bare httpx: `make bench`."""
+"""Compare the cost of a call through the SDK with the same call through bare httpx: `make bench`."""

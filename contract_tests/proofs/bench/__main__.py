@@ -1,7 +1,6 @@
 """Compare the SDK with bare httpx: the same calls to the same bare server on loopback, in turns.
 
-Only ratios are judged; what took how long says more about the machine. Exits with 1 where a ratio falls short
-of its limit.
+Only ratios have limits, since times depend on the machine. The exit code is 1 if a ratio misses its limit.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 
 from proofs.bench.measuring import (
-    AT_ONCE,
+    CONCURRENCY,
     async_calls,
+    call_concurrently,
     compare_async,
     compare_imports,
     compare_sync,
-    many_at_once,
     sync_calls,
 )
 from proofs.bench.server import PYTHON_SERVER, jpeg, server_command, serving
@@ -37,8 +36,8 @@ if TYPE_CHECKING:
 
 SIZES: Final = (300_000, 30_000)
 
-PROFILED_CALLS: Final = 1000
-PROFILED_LINES: Final = 40
+PROFILE_CALLS: Final = 1000
+PROFILE_LINES: Final = 40
 
 
 def comparisons(command: Sequence[str], *, rounds: int, quick: bool) -> Iterator[Comparison]:
@@ -46,16 +45,18 @@ def comparisons(command: Sequence[str], *, rounds: int, quick: bool) -> Iterator
         picture = jpeg(size)
         with serving(command, picture) as url:
             yield from compare_sync(url, picture, rounds, calls=50 if quick else 400)
-            yield from asyncio.run(compare_async(url, picture, rounds, calls=(2 if quick else 10) * AT_ONCE))
+            yield from asyncio.run(
+                compare_async(url, picture, rounds, calls=(2 if quick else 10) * CONCURRENCY)
+            )
     yield compare_imports(rounds)
 
 
-def printed(done: list[Comparison], title: str) -> Table:
+def make_table(done: list[Comparison], title: str) -> Table:
     table = Table(title=title)
     for heading in ("", "ours", "httpx", "", "ratio", "lowest to highest", "limit", ""):
         table.add_column(heading, justify="left" if not heading else "right")
     for each in done:
-        verdict = "" if each.limit is None else "short" if each.short else "ok"
+        verdict = "" if each.limit is None else "fails" if each.fails else "ok"
         table.add_row(
             each.name,
             f"{each.ours:,.0f}",
@@ -65,31 +66,31 @@ def printed(done: list[Comparison], title: str) -> Table:
             f"{min(each.ratios):.2f} to {max(each.ratios):.2f}",
             str(each.limit or ""),
             verdict,
-            style="red" if each.short else None,
+            style="red" if each.fails else None,
         )
     return table
 
 
 def profile(command: Sequence[str]) -> None:
-    """Print where the time of the SDK's calls goes, function by function."""
+    """Print the time of the SDK's calls by function."""
     picture = jpeg(SIZES[-1])
 
     async def at_once(url: str, recorder: cProfile.Profile) -> None:
         async with async_calls(url, picture) as (ours, _):
-            await many_at_once(ours, AT_ONCE)
+            await call_concurrently(ours, CONCURRENCY)
             with recorder:
-                await many_at_once(ours, PROFILED_CALLS)
+                await call_concurrently(ours, PROFILE_CALLS)
 
     with serving(command, picture) as url:
         one_by_one, many = cProfile.Profile(), cProfile.Profile()
         with sync_calls(url, picture) as (ours, _), one_by_one:
-            for _ in range(PROFILED_CALLS):
+            for _ in range(PROFILE_CALLS):
                 ours()
         asyncio.run(at_once(url, many))
-    for name, recorder in (("sync", one_by_one), (f"async, {AT_ONCE} at once", many)):
-        print(f"{name}: {PROFILED_CALLS} calls, {len(picture):,} bytes each")
+    for name, recorder in (("sync", one_by_one), (f"async, {CONCURRENCY} at once", many)):
+        print(f"{name}: {PROFILE_CALLS} calls, {len(picture):,} bytes each")
         stats = pstats.Stats(recorder)
-        stats.sort_stats("tottime").print_stats(PROFILED_LINES)
+        stats.sort_stats("tottime").print_stats(PROFILE_LINES)
         stats.sort_stats("cumtime").print_stats(r"segmind_sd3(_api)?/")
 
 
@@ -99,7 +100,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, help="7 unless given; with --quick 3")
+    parser.add_argument("--rounds", type=int, help="by default 7, with --quick 3")
     parser.add_argument(
         "--quick", action="store_true", help="fewer calls: seconds instead of minutes, more noise"
     )
@@ -109,7 +110,7 @@ def main() -> None:
     rounds = (3 if options.quick else 7) if options.rounds is None else options.rounds
     if rounds < 1:
         parser.error(f"--rounds {rounds}: give 1 or more")
-    # Both clients would send what goes to loopback through a proxy of the environment.
+    # Otherwise both clients would use a proxy of the environment for loopback.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     with ExitStack() as stack:
@@ -128,12 +129,12 @@ def main() -> None:
         print(json.dumps(report, indent=1))
     else:
         title = f"A call through the SDK and through bare httpx; {rounds} rounds, server in {server}"
-        console.print(printed(done, title))
+        console.print(make_table(done, title))
         if server == "Python":
             console.print(
-                "A server in Python holds up the faster client: install a C compiler for true ratios."
+                "A server in Python slows the faster client down. Install a C compiler for true ratios."
             )
-    sys.exit(any(each.short for each in done))
+    sys.exit(any(each.fails for each in done))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-/* A bare HTTP/1.1 server on loopback that answers every request that has a content-length with the same bytes.
+/* A bare HTTP/1.1 server on loopback. It answers every request that has a content-length with the same bytes.
 
    Usage: bare_server SIZE. It reads the whole reply, head included, as the first SIZE bytes of stdin (a pipe),
-   prints its port, and ends when stdin ends, which happens too when its parent dies. */
+   prints its port, and ends when stdin ends, for example because its parent died. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -18,7 +18,7 @@ enum { MAX_HEAD = 16384, MAX_EVENTS = 256 };
 
 struct connection {
     int socket;
-    size_t body_left;    /* bytes of the request's body that have not come yet */
+    size_t body_left;    /* bytes of the request's body that have not arrived */
     size_t replies_due;
     size_t sent;         /* bytes of the first reply due that are sent */
     size_t head_size;
@@ -33,7 +33,7 @@ static void fail(const char *what) {
     exit(1);
 }
 
-/* Start on the body that the head announces. Return 0 where no length is given. */
+/* Start reading the body. Return 0 if the head has no length. */
 static int begin_body(struct connection *c) {
     c->head[c->head_size - 1] = '\0';
     char *length = strcasestr(c->head, "\r\ncontent-length:");
@@ -44,7 +44,7 @@ static int begin_body(struct connection *c) {
     return 1;
 }
 
-/* Read all that is there. Return 0 where the connection is over. */
+/* Read everything available. Return 0 if the connection has ended. */
 static int receive(struct connection *c) {
     static char data[1 << 16];
     for (;;) {
@@ -66,7 +66,7 @@ static int receive(struct connection *c) {
     }
 }
 
-/* Send as much of the replies due as the socket takes. Return 0 where the connection is over. */
+/* Send due replies until the socket blocks. Return 0 if the connection has ended. */
 static int answer(struct connection *c) {
     while (c->replies_due) {
         ssize_t size = send(c->socket, reply + c->sent, reply_size - c->sent, MSG_NOSIGNAL);
@@ -125,7 +125,7 @@ int main(int count, char **arguments) {
                 continue;
             }
             int client = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-            if (client < 0) continue; /* it is gone again */
+            if (client < 0) continue; /* the client has already gone */
             setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
             struct connection *new = calloc(1, sizeof *new);
             if (!new) fail("calloc");

@@ -1,4 +1,4 @@
-"""`bare_server.c` in Python, for machines without a C compiler: the same usage, the same answers, slower."""
+"""The Python version of `bare_server.c`, for machines without a C compiler: the same usage, but slower."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One figure of both clients, round by round, and whether their ratio keeps its limit."""
+"""Compare one figure of both clients, round by round, and check the ratio against its limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The worst ratio that will do: the highest, or the lowest where `at_least` is set."""
+    """The worst permitted ratio: the highest, or with `at_least` the lowest."""
 
     ratio: float
     at_least: bool = False
@@ -31,16 +31,12 @@ LIMITS: Final = {
     "async, 30 KB: calls a second": Limit(3.5, at_least=True),
     "import": Limit(0.3),
 }
-"""The ratios that are judged, by the name of their comparison. Others are only shown."""
+"""The limits by the name of the comparison. Other ratios are only printed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One figure of both sides.
-
-    Attributes:
-        rounds: our figure and that of httpx, for each round.
-    """
+    """One figure of both clients. `rounds` has the SDK's and httpx's value for each round."""
 
     name: str
     unit: str
@@ -60,7 +56,7 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """The median of the rounds' ratios: noise that lasts longer than a round falls on both sides."""
+        """Return the median of the rounds' ratios. Noise longer than a round affects both sides alike."""
         return median(self.ratios)
 
     @property
@@ -68,7 +64,7 @@ class Comparison:
         return LIMITS.get(self.name)
 
     @property
-    def short(self) -> bool:
+    def fails(self) -> bool:
         return self.limit is not None and not self.limit.allows(self.ratio)
 
     def as_json(self) -> dict[str, object]:
@@ -81,5 +77,5 @@ class Comparison:
             "lowest": min(self.ratios),
             "highest": max(self.ratios),
             "limit": str(self.limit) if self.limit else None,
-            "short": self.short,
+            "fails": self.fails,
         }

@@ -1,4 +1,4 @@
-"""The calls that are compared, and how they are timed: in turns, so that noise falls on both sides alike."""
+"""Time the compared calls in turns, so that noise affects both sides alike."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 KEY: Final = "SG_0123456789abcdef"
 PROMPT: Final = "a panda"
-AT_ONCE: Final = 64
-IMPORTS_A_ROUND: Final = 5
+CONCURRENCY: Final = 64
+IMPORTS_PER_ROUND: Final = 5
 
 POOL: Final = httpx.Limits(max_connections=100, max_keepalive_connections=100)
-"""For bare httpx, which keeps 20 idle connections by default: of 64 at once most would be opened anew."""
+"""The pool of bare httpx. Its default of 20 idle connections would reopen most of 64 connections."""
 
-PATIENCE: Final = 60.0
-"""For bare httpx, which gives up after five seconds by default: a machine that stalls must not end a run."""
+HTTPX_TIMEOUT: Final = 60.0
+"""The timeout of bare httpx. Its default of five seconds could end a run on a busy machine."""
 
 
 class Cost(NamedTuple):
-    """What one call took, in seconds: by the clock (the median, or of many at once the mean), and of CPU."""
+    """The seconds of one call: wall time (the median; for concurrent calls the mean) and CPU time."""
 
     wall: float
     cpu: float
@@ -45,11 +45,11 @@ class Cost(NamedTuple):
 
 @contextmanager
 def sync_calls(url: str, picture: bytes) -> Generator[tuple[Call, Call]]:
-    """Give the call through the SDK and the same call through bare httpx; both bring the picture."""
+    """Yield a call through the SDK and the same call through bare httpx. Both return the picture."""
     path, body, headers = _request(picture)
     with (
         Client(KEY, base_url=url) as client,
-        httpx.Client(base_url=url, limits=POOL, timeout=PATIENCE) as bare,
+        httpx.Client(base_url=url, limits=POOL, timeout=HTTPX_TIMEOUT) as bare,
     ):
 
         def ours() -> bytes:
@@ -64,11 +64,11 @@ def sync_calls(url: str, picture: bytes) -> Generator[tuple[Call, Call]]:
 
 @asynccontextmanager
 async def async_calls(url: str, picture: bytes) -> AsyncGenerator[tuple[AsyncCall, AsyncCall]]:
-    """Give the same two calls with `await`."""
+    """Yield the same two calls with `await`."""
     path, body, headers = _request(picture)
     async with (
         AsyncClient(KEY, base_url=url) as client,
-        httpx.AsyncClient(base_url=url, limits=POOL, timeout=PATIENCE) as bare,
+        httpx.AsyncClient(base_url=url, limits=POOL, timeout=HTTPX_TIMEOUT) as bare,
     ):
 
         async def ours() -> bytes:
@@ -82,7 +82,7 @@ async def async_calls(url: str, picture: bytes) -> AsyncGenerator[tuple[AsyncCal
 
 
 def _request(picture: bytes) -> tuple[str, object, dict[str, str]]:
-    """Give path, JSON and headers of the SDK's own request, so that bare httpx sends the same."""
+    """Return path, JSON and headers of the SDK's own request, so that bare httpx sends the same."""
     sent: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -98,7 +98,7 @@ def _check(received: dict[str, bytes], picture: bytes) -> None:
     for name, data in received.items():
         if data != picture:
             raise SystemExit(
-                f"{name} brought {len(data)} bytes that are not the {len(picture)} of the picture"
+                f"{name} returned {len(data)} bytes that are not the {len(picture)} of the picture"
             )
 
 
@@ -119,7 +119,7 @@ def _sync_round(both: Sequence[Call], calls: int) -> list[Cost]:
     wall: tuple[list[float], ...] = ([], [])
     cpu = [0.0, 0.0]
     for number in range(calls):
-        # Each side goes first every other time.
+        # The sides take turns at going first.
         for side in (0, 1) if number % 2 else (1, 0):
             call, cpu_before, before = both[side], time.process_time(), time.perf_counter()
             call()
@@ -129,9 +129,9 @@ def _sync_round(both: Sequence[Call], calls: int) -> list[Cost]:
 
 
 async def compare_async(url: str, picture: bytes, rounds: int, calls: int) -> list[Comparison]:
-    """Compare many calls at once, in turns of `calls` for each side."""
+    """Compare concurrent calls, in turns of `calls` for each side."""
     async with async_calls(url, picture) as both:
-        await _async_round(both, AT_ONCE, first=0)
+        await _async_round(both, CONCURRENCY, first=0)
         costs = [await _async_round(both, calls, first=number % 2) for number in range(rounds)]
     name = f"async, {len(picture) // 1000} KB"
     return [
@@ -143,12 +143,12 @@ async def compare_async(url: str, picture: bytes, rounds: int, calls: int) -> li
 
 
 async def _async_round(both: Sequence[AsyncCall], calls: int, first: int) -> list[Cost]:
-    costs = {side: await many_at_once(both[side], calls) for side in (first, 1 - first)}
+    costs = {side: await call_concurrently(both[side], calls) for side in (first, 1 - first)}
     return [costs[0], costs[1]]
 
 
-async def many_at_once(call: AsyncCall, calls: int) -> Cost:
-    """Make so many calls, AT_ONCE at a time."""
+async def call_concurrently(call: AsyncCall, calls: int) -> Cost:
+    """Make `calls` calls, `CONCURRENCY` at a time."""
 
     async def worker() -> None:
         for _ in numbers:
@@ -158,7 +158,7 @@ async def many_at_once(call: AsyncCall, calls: int) -> Cost:
     numbers = iter(range(calls))
     cpu_before, before = time.process_time(), time.perf_counter()
     async with asyncio.TaskGroup() as workers:
-        for _ in range(AT_ONCE):
+        for _ in range(CONCURRENCY):
             workers.create_task(worker())
     return Cost((time.perf_counter() - before) / calls, (time.process_time() - cpu_before) / calls)
 
@@ -171,17 +171,17 @@ def compare_imports(rounds: int) -> Comparison:
     """Compare `import segmind_sd3` with `import httpx`, each above a bare interpreter, in fresh processes."""
     programs = ("pass", "import segmind_sd3", "import httpx")
     for program in programs:
-        _run(program)  # writes the compiled files, and has the disk read
+        _run(program)  # writes compiled files, and fills the disk cache
     differences: list[tuple[float, float]] = []
     for _ in range(rounds):
-        turns = [[_run(program) for program in programs] for _ in range(IMPORTS_A_ROUND)]
+        turns = [[_run(program) for program in programs] for _ in range(IMPORTS_PER_ROUND)]
         bare, ours, theirs = (median(taken) * 1e3 for taken in zip(*turns, strict=True))
         differences.append((ours - bare, theirs - bare))
     return Comparison("import", "ms", differences)
 
 
 def _run(program: str) -> float:
-    # Where no compiled files may be written, each process would compile the sources of the SDK anew.
+    # Without compiled files, each process would compile the SDK again.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = time.perf_counter()
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)  # noqa: S603 - see above

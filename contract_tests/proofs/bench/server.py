@@ -1,4 +1,4 @@
-"""The server that both clients call: a process of its own, in C where there is a compiler, else in Python."""
+"""Run the server that both clients call: another process, in C if there is a compiler, else in Python."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PYTHON_SERVER: Final = (sys.executable, "-P", str(HERE / "bare_server.py"))
 
 @contextmanager
 def server_command() -> Generator[tuple[str, ...]]:
-    """Compile the server for as long as the context lasts, and give the command that starts it."""
+    """Compile the server into a temporary folder, and yield the command that starts it."""
     compiler = shutil.which("cc")
     with TemporaryDirectory() as folder:
         program = str(Path(folder, "bare_server"))
@@ -36,7 +36,7 @@ def server_command() -> Generator[tuple[str, ...]]:
 
 @contextmanager
 def serving(command: Sequence[str], picture: bytes) -> Generator[str]:
-    """Answer every POST with the picture for as long as the context lasts, and give the base URL."""
+    """Run a server that answers every POST with the picture, and yield its base URL."""
     head = f"HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\ncontent-length: {len(picture)}\r\n\r\n".encode()
     reply = head + picture
     with subprocess.Popen(  # noqa: S603 - a command of `server_command`
@@ -46,21 +46,21 @@ def serving(command: Sequence[str], picture: bytes) -> Generator[str]:
         assert process.stdout is not None  # noqa: S101 - as above
         process.stdin.write(reply)
         process.stdin.flush()
-        # To leave closes stdin, which ends the server, and waits for it.
+        # Leaving the context closes stdin, which ends the server.
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
 
 
 def jpeg(size: int) -> bytes:
-    """Make a whole JPEG of exactly `size` bytes: noise, and comments for the rest.
+    """Return a whole JPEG of exactly `size` bytes: noise, padded with comments.
 
     Args:
-        size: at least 1,000.
+        size: At least 1,000.
     """
     data, side = _noise(8), 8
     while len(larger := _noise(side * 9 // 8)) + 4 <= size:
         data, side = larger, side * 9 // 8
     missing = size - len(data)
-    # A comment has a head of four bytes and holds up to 65,533. All of them are about as long.
+    # A comment has a head of four bytes and holds up to 65,533. All have about the same length.
     count = -(-missing // 60_000)
     lengths = [missing // count + (number < missing % count) - 4 for number in range(count)]
     comments = b"".join(b"\xff\xfe" + (length + 2).to_bytes(2) + bytes(length) for length in lengths)

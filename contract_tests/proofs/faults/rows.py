@@ -1,8 +1,8 @@
-"""The table of faults: what a paid API can meet its client with, and what must come of it.
+"""The table of faults that a paid API may show its client, and how a call must end under each.
 
-Data, and one rule. Each fault is met for ever by a call that may be sent three times, so that the number of
-POSTs says whether the SDK holds back. A row says what comes of a fault on the SDK's own connections; `ends`
-says what follows for a transport that is not its own. `faults.py` tries every row.
+Each fault is permanent, and the call may be sent three times. So the number of POSTs shows whether the SDK
+sends again. A row states the end of a call on the SDK's own connections. `allowed_ends` derives the ends for
+another transport. `trials.py` tries every row.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from proofs.faults.targets import (
     ONE,
     answering_and_closing,
     answering_and_reading_on,
-    at,
     hinting_first,
-    in_the_body,
+    inside_the_body,
     over_tls,
     proxy,
     reset_when_reused,
-    without_anybody,
+    running,
+    unanswered,
 )
 from proofs.fixtures.scripts import endless_head, resetting_in_the_body, stalling_in_the_body
 from proofs.fixtures.sockets import (
@@ -64,13 +64,13 @@ if TYPE_CHECKING:
     from proofs.fixtures.ways import Route, Way
 
 DEADLINE: Final = 0.3
-"""Seconds that a call has which is to end by its deadline."""
+"""The deadline, in seconds, of a call that must end by it."""
 
-TIME_ENOUGH: Final = 1.5
-"""Seconds that any other has: a busy machine must not make another fault of it."""
+LONG_DEADLINE: Final = 1.5
+"""The deadline, in seconds, of any other call, long enough for a busy machine."""
 
 ATTEMPTS: Final = 3
-"""How often a call may be tried."""
+"""The number of attempts that the retry policy allows."""
 
 Params = dict[str, Any]
 Failure = type[SegmindError]
@@ -82,23 +82,23 @@ PNG: Final[Params] = {**ONE, "image_format": "png"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fault, and what must come of it on the SDK's own connections.
+    """One fault, and how a call must end under it on the SDK's own connections.
 
     Attributes:
-        fault: its name; a provocation of the reference server has the same.
-        errors: the classes that the error may have; none where a picture comes.
-        billed: what the error must say of money; a picture was paid for.
-        posts: how many POSTs arrive, of the three that the retry policy allows.
-        params: what turbo is asked for.
-        deadline: seconds that the call has.
-        lasts: seconds that it takes at least.
-        large: whether it is to meet the limit on the size of a reply.
-        target: opens what is called in place of the reference server.
-        proxy: opens what stands in place of an honest proxy; its requests are counted then, not the server's.
-        routes: those on which the fault can be met.
-        lossy: those on which a reset may discard a reply that came before it.
-        reused: whether the call finds a connection that has carried another before.
-        own_only: whether only the SDK's own connections can be brought to meet it.
+        fault: The name of the fault, and of the reference server's provocation if there is one.
+        errors: The classes that the error may have; empty if the call returns a picture.
+        billed: The error's `billed`; True for a picture.
+        posts: The number of POSTs that arrive, of the three that the retry policy allows.
+        params: The parameters of the call.
+        deadline: The call's deadline, in seconds.
+        lasts: The minimum duration of the call, in seconds.
+        large: Whether the reply exceeds the size limit.
+        target: Opens a server in place of the reference server.
+        proxy: Opens a faulty proxy. Its requests are then counted, not the server's.
+        routes: The routes on which the fault can occur.
+        lossy: The routes on which a reset may discard the reply before it.
+        reused: Whether the call reuses a connection of an earlier call.
+        own_only: Whether the fault can occur only on the SDK's own connections.
     """
 
     fault: str
@@ -106,7 +106,7 @@ class Row:
     billed: bool | None
     posts: int = 1
     params: Params = field(default_factory=ONE.copy, repr=False)
-    deadline: float = TIME_ENOUGH
+    deadline: float = LONG_DEADLINE
     lasts: float = 0.0
     large: bool = False
     target: Target | None = None
@@ -118,28 +118,28 @@ class Row:
 
     @property
     def provoked(self) -> bool:
-        """Whether the reference server is called, and asked for this fault."""
+        """Return whether the reference server provokes the fault."""
         return self.target is None and self.proxy is None
 
     @property
-    def on_the_wire(self) -> bool:
-        """Whether something happens to the connection or to the bytes of the reply."""
+    def affects_wire(self) -> bool:
+        """Return whether the fault affects the connection or the bytes of the reply."""
         return not self.provoked or self.fault in DELIVERIES or self.fault in BROKEN_OFF
 
-    def can_be_met(self, way: Way) -> bool:
-        """Say whether the fault can be met in a way."""
+    def applies_to(self, way: Way) -> bool:
+        """Return whether the fault can occur in a way to call."""
         if self.proxy and not way.proxied:
             return False
         if self.target and way.route == "in-process":
             return False
         if self.fault == "drip-headers" and not way.keeps_deadlines:
-            return False  # it takes a minute, and nothing can be done about it
+            return False  # the call would take a minute
         return way.route in self.routes and (way.own or not self.own_only)
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """One way in which a call may end: an error of these classes, or a picture, and what it says of money."""
+class AllowedEnd:
+    """A permitted end of a call: its classes, its values of `billed`, and its number of POSTs."""
 
     outcomes: tuple[type[SegmindError | Generation], ...]
     billed: tuple[bool | None, ...]
@@ -155,23 +155,23 @@ class End:
 _UNKNOWN: Final = (OutcomeUnknown, OutcomeTimedOut)
 
 
-def ends(row: Row, way: Way) -> list[End]:
-    """Give the ends that are right for a fault that is met in a way.
+def allowed_ends(row: Row, way: Way) -> list[AllowedEnd]:
+    """Return the permitted ends of a call under a fault, for a way to call.
 
-    The one rule: nobody knows how far a transport that is not the SDK's own got. So a call that certainly was
-    not sent, or that was lost on the wire, is an unknown outcome there, and is sent once.
+    The SDK does not know how far another transport got. So if a call was not sent, or was lost on the wire,
+    its outcome there is unknown, and it is sent once.
     """
     outcomes = row.errors or (Generation,)
-    exact = End(outcomes, (row.billed,), range(row.posts, row.posts + 1))
+    exact = AllowedEnd(outcomes, (row.billed,), range(row.posts, row.posts + 1))
     if way.own and way.route in row.lossy:
-        # What is lost was not handed over whole, so it is tried again.
+        # A lost reply means that the request was not handed over whole, so it is tried again.
         tries = range(1, ATTEMPTS + 1)
-        return [End(outcomes, (row.billed,), tries), End((ConnectionFailed,), (False,), tries)]
-    if way.own or not row.on_the_wire:
+        return [AllowedEnd(outcomes, (row.billed,), tries), AllowedEnd((ConnectionFailed,), (False,), tries)]
+    if way.own or not row.affects_wire:
         return [exact]
     if any(issubclass(error, ConnectionFailed) for error in row.errors):
-        return [End(_UNKNOWN, (None,), range(2))]
-    return [exact, End(_UNKNOWN, (None, True), range(1, row.posts + 1))]
+        return [AllowedEnd(_UNKNOWN, (None,), range(2))]
+    return [exact, AllowedEnd(_UNKNOWN, (None, True), range(1, row.posts + 1))]
 
 
 # -- The table --------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ _ERRORS_OF_BILLED: Final[Mapping[int, Failure]] = {
 }
 
 
-def _billed(status: int) -> str:
+def _billed_faults(status: int) -> str:
     return " ".join(
         name for name in BILLED_ERRORS if name not in BROKEN_OFF and name.startswith(f"billed:{status}:")
     )
@@ -220,14 +220,14 @@ _TABLE: Final[tuple[_Group, ...]] = (
         ConnectionFailed,
         False,
         0,
-        {"target": without_anybody(refusing), "routes": _NOT_FORWARDED},
+        {"target": unanswered(refusing), "routes": _NOT_FORWARDED},
     ),
     (
         "never-accepted",
         ConnectionTimedOut,
         False,
         0,
-        {"target": without_anybody(never_accepting), "routes": _NOT_FORWARDED},
+        {"target": unanswered(never_accepting), "routes": _NOT_FORWARDED},
     ),
     (
         "tls:untrusted",
@@ -236,7 +236,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
         0,
         {
             "target": over_tls(
-                answering(reply()), tls=lambda: certified("127.0.0.1", by=authority("trusted by nobody"))
+                answering(reply()), tls=lambda: certified("127.0.0.1", by=authority("untrusted"))
             ),
             "routes": _OWN_TLS,
         },
@@ -250,9 +250,9 @@ _TABLE: Final[tuple[_Group, ...]] = (
     ),
     ("tls:closed", ConnectionFailed, False, 0, {"target": over_tls(greeting(b"")), "routes": _OWN_TLS}),
     ("tls:stalled", ConnectionTimedOut, False, 0, {"target": over_tls(deaf), "routes": _OWN_TLS}),
-    # A proxy that leads nowhere. Only a request for a tunnel is certainly not the call itself.
+    # A faulty proxy. Only a request for a tunnel is certainly not the call itself.
     ("proxy:407", ConnectionFailed, False, 1, {"proxy": proxy(answering(reply(407)))}),
-    ("proxy:refused", ConnectionFailed, False, 0, {"proxy": lambda: without_anybody(refusing)("http")}),
+    ("proxy:refused", ConnectionFailed, False, 0, {"proxy": lambda: unanswered(refusing)("http")}),
     *(
         (f"proxy:{fault}", ConnectionFailed, False, 3, {"proxy": proxy(script), "routes": ("tunnel",)})
         for fault, script in {
@@ -279,13 +279,13 @@ _TABLE: Final[tuple[_Group, ...]] = (
         {"proxy": proxy(dripping(b"HTTP/1.1 200 OK\r\nx: ")), "routes": ("tunnel",)},
     ),
     # Never handed over whole: it can't have been drawn.
-    ("reset-in-request", ConnectionFailed, False, 3, in_the_body(resetting_in_the_body)),
+    ("reset-in-request", ConnectionFailed, False, 3, inside_the_body(resetting_in_the_body)),
     (
         "stall-in-request",
         ConnectionTimedOut,
         False,
         1,
-        {**in_the_body(stalling_in_the_body), "deadline": 1.0},
+        {**inside_the_body(stalling_in_the_body), "deadline": 1.0},
     ),
     (
         "reset-when-reused",
@@ -294,18 +294,18 @@ _TABLE: Final[tuple[_Group, ...]] = (
         1,
         {"target": reset_when_reused, "reused": True, "own_only": True, "routes": ("direct", "tls")},
     ),
-    # Answered before it was handed over whole: that is the answer.
+    # Answered before it was handed over whole: the answer counts.
     ("early:401 early-closed:401", AuthenticationError, False, 1, {}),
     ("early:402 early-closed:402", InsufficientCredits, False, 1, {}),
     ("early:413 early-closed:413", RequestRefused, False, 1, {}),
     ("early:429 early-closed:429", RateLimited, False, 3, {}),
-    # Sent, and no reply that can be understood.
-    ("reset-after-large-request", OutcomeUnknown, None, 1, {"target": at(resetting()), "params": LARGE}),
-    ("not-http", OutcomeUnknown, None, 1, {"target": at(hanging_up(b"220 smtp\r\n\r\n"))}),
-    ("endless-head", OutcomeUnknown, None, 1, {"target": at(endless_head)}),
-    ("status:101", OutcomeUnknown, None, 1, {"target": at(answering(_SWITCHED))}),
+    # Sent, and no intelligible reply.
+    ("reset-after-large-request", OutcomeUnknown, None, 1, {"target": running(resetting()), "params": LARGE}),
+    ("not-http", OutcomeUnknown, None, 1, {"target": running(hanging_up(b"220 smtp\r\n\r\n"))}),
+    ("endless-head", OutcomeUnknown, None, 1, {"target": running(endless_head)}),
+    ("status:101", OutcomeUnknown, None, 1, {"target": running(answering(_SWITCHED))}),
     ("hints-first", None, True, 1, {"target": hinting_first}),
-    # Drawn and billed, and lost on its way; once a 200 was read, that is certain.
+    # Drawn and billed, and the reply is lost. After a 200 was read, the bill is certain.
     ("reset hang-up", OutcomeUnknown, None, 1, {}),
     ("stall-headers drip-headers", OutcomeTimedOut, None, 1, {}),
     ("reset-before-body reset-in-body truncated-body truncated-body:chunked", OutcomeUnknown, True, 1, {}),
@@ -328,7 +328,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
         1,
         {"deadline": 20.0, "large": True, "routes": ("direct",)},
     ),
-    # A 200, and no picture.
+    # A 200 without a picture.
     (
         """truncated-picture garbage empty-200 error-in-200 error-in-200:as-picture error-in-200:detail
         error-in-200:html-message error-in-200:html json-in-200:string json-in-200:list json-in-200:null
@@ -339,7 +339,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
         {},
     ),
     ("broken-base64", UnusableReply, True, 1, {"params": JSON}),
-    # A 200, and a picture all the same.
+    # An unusual 200 with a picture.
     (
         """base64-default-true:json reply-format:jpeg reply-format:png reply-format:webp wrong-media-type
         wrong-media-type:other-picture wrong-media-type:missing wrong-media-type:octet-stream
@@ -358,9 +358,12 @@ _TABLE: Final[tuple[_Group, ...]] = (
         {"params": JSON},
     ),
     (_HEADERS, None, True, 1, {}),
-    # Errors that were billed: never sent again, and kept.
-    *((_billed(status), error, True, 1, {"params": PNG}) for status, error in _ERRORS_OF_BILLED.items()),
-    # Nobody knows what the rest of it held; where it begins as a picture, it was billed.
+    # Errors that were billed: never sent again; their body is kept.
+    *(
+        (_billed_faults(status), error, True, 1, {"params": PNG})
+        for status, error in _ERRORS_OF_BILLED.items()
+    ),
+    # A partial reply. If it begins as a picture, the call was billed.
     *(
         (f"billed:{status}:picture-lost", (error, OutcomeUnknown), None, 1, {"params": PNG})
         for status, error in _ERRORS_OF_BILLED.items()
@@ -371,7 +374,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
         for status, error in _ERRORS_OF_BILLED.items()
         if status in STATUSES
     ),
-    # Errors that say so.
+    # Errors that were not billed.
     ("406-not-only-credits:credits 406-not-only-credits:spend-limit", InsufficientCredits, False, 1, {}),
     ("406-not-only-credits:content-type 406-not-only-credits:parameter", RequestRefused, False, 1, {}),
     ("405-html status:400 status:422", RequestRefused, False, 1, {}),
@@ -391,7 +394,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
         1,
         {},
     ),
-    # A wait that ends after the deadline is not begun.
+    # The SDK does not begin a wait that would end after the deadline.
     (
         """no-retry-after:iso no-retry-after:naive-iso no-retry-after:spaced-iso no-retry-after:http-date
         no-retry-after:epoch no-retry-after:epoch-ms no-retry-after:far
@@ -403,7 +406,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
         {},
     ),
     ("retry-after:more-seconds", RateLimited, False, 1, {"deadline": 20.0}),  # over `rate_limit_max`
-    # Between the second try and the deadline there is no room for another wait.
+    # After the second attempt, no time is left for another wait.
     ("retry-after:seconds", RateLimited, False, 2, {"deadline": 1.9, "lasts": 1.0}),
     (
         """no-retry-after:past no-retry-after:garbage no-retry-after:absent
@@ -427,9 +430,9 @@ def _rows() -> Iterator[Row]:
                 if "early" in kind
                 else given
             )
-            bound: dict[str, Any] = {"deadline": DEADLINE} if error in _TIMED_OUT else {}
-            yield Row(fault, errors, billed, posts, **bound | more)
+            limits: dict[str, Any] = {"deadline": DEADLINE} if error in _TIMED_OUT else {}
+            yield Row(fault, errors, billed, posts, **limits | more)
 
 
 ROWS: Final[Mapping[str, Row]] = {row.fault: row for row in _rows()}
-"""Every fault, by name."""
+"""The rows by fault."""

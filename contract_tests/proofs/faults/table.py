@@ -1,4 +1,4 @@
-"""Every fault of `fault_rows.py`, met in every way of `ways.py`, as a table."""
+"""Try every fault of `rows.py` in every way to call of `ways.py`, and print a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segmind_sd3._limits import MAX_REPLY_BYTES
 from segmind_sd3_contract.terminal import Console
 
 from proofs.faults.rows import ROWS
-from proofs.faults.trials import trials
+from proofs.faults.trials import run_trials
 from proofs.fixtures.ways import WAYS
 
 if TYPE_CHECKING:
@@ -31,28 +31,28 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "own": tuple(name for name, way in WAYS.items() if way.own),
     "foreign": tuple(name for name, way in WAYS.items() if not way.own),
 }
-"""Ways that have a name together."""
+"""Named groups of ways."""
 
 
-def chosen_rows(names: Iterable[str]) -> list[Row]:
-    """Give the faults of these names, or whose names begin with one and a colon; all where none is named.
+def select_rows(names: Iterable[str]) -> list[Row]:
+    """Return the faults with these names or with a name before the colon; all if none is named.
 
     Raises:
         ValueError: There is no such fault.
     """
     names = list(names)
     for name in names:
-        if not any(_is_meant(fault, name) for fault in ROWS):
+        if not any(_matches(fault, name) for fault in ROWS):
             raise ValueError(f"there is no fault {name!r}; there are {', '.join(ROWS)}")
-    return [row for fault, row in ROWS.items() if not names or any(_is_meant(fault, name) for name in names)]
+    return [row for fault, row in ROWS.items() if not names or any(_matches(fault, name) for name in names)]
 
 
-def _is_meant(fault: str, name: str) -> bool:
+def _matches(fault: str, name: str) -> bool:
     return fault == name or fault.startswith(f"{name}:")
 
 
-def chosen_ways(names: Iterable[str]) -> list[Way]:
-    """Give the ways of these names and groups; all where none is named.
+def select_ways(names: Iterable[str]) -> list[Way]:
+    """Return the ways with these names and in these groups; all if none is named.
 
     Raises:
         ValueError: There is no such way.
@@ -64,8 +64,8 @@ def chosen_ways(names: Iterable[str]) -> list[Way]:
     return [WAYS[name] for name in found]
 
 
-def shown(names: Sequence[str], tried: Sequence[str]) -> str:
-    """Name some of the ways that were tried, in as few words as can be."""
+def shorten(names: Sequence[str], tried: Sequence[str]) -> str:
+    """Describe some of the tried ways briefly."""
     for group, members in GROUPS.items():
         if set(names) == set(members) & set(tried):
             return group
@@ -82,7 +82,7 @@ def _table(done: Sequence[Trial]) -> Table:
         for trial in ways:
             alike.setdefault(f"{trial.ended} {trial.billed} {trial.posts}", []).append(trial.way)
         ends = "; ".join(
-            end if len(alike) == 1 else f"{end} ({shown(members, names)})" for end, members in alike.items()
+            end if len(alike) == 1 else f"{end} ({shorten(members, names)})" for end, members in alike.items()
         )
         least, most = min(trial.seconds for trial in ways), max(trial.seconds for trial in ways)
         wrong = any(trial.deviations for trial in ways)
@@ -91,7 +91,7 @@ def _table(done: Sequence[Trial]) -> Table:
 
 
 def summary(done: Sequence[Trial]) -> dict[str, int]:
-    """Count what must not be, and what was tried."""
+    """Count the trials and the violations."""
     return {
         "trials": len(done),
         "faults": len({trial.fault for trial in done}),
@@ -104,23 +104,25 @@ def summary(done: Sequence[Trial]) -> dict[str, int]:
 
 
 def main() -> None:
-    """Try what the command line asks for, and print it."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "faults", nargs="*", metavar="FAULT", help="a fault, or the beginning of some before a :"
+        "faults", nargs="*", metavar="FAULT", help="a fault, or the part of its name before the colon"
     )
-    parser.add_argument("--way", action="append", default=[], metavar="WAY", help="a way, own or foreign")
+    parser.add_argument(
+        "--way", action="append", default=[], metavar="WAY", help="a way to call, or a group: own, foreign"
+    )
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    options = parser.parse_args()
     try:
-        rows, ways = chosen_rows(given.faults), chosen_ways(given.way)
+        rows, ways = select_rows(options.faults), select_ways(options.way)
     except ValueError as error:
         parser.error(str(error))
     begun = time.perf_counter()
-    count = sum(row.can_be_met(way) for row in rows for way in ways)
-    done = list(track(trials(rows, ways), "faults", count, console=Console(stderr=True)))
+    count = sum(row.applies_to(way) for row in rows for way in ways)
+    done = list(track(run_trials(rows, ways), "faults", count, console=Console(stderr=True)))
     counts = summary(done)
-    if given.json:
+    if options.json:
         print(json.dumps({"summary": counts, "trials": [asdict(trial) for trial in done]}, indent=1))
     else:
         _print(done, counts, time.perf_counter() - begun)
@@ -128,13 +130,13 @@ def main() -> None:
 
 
 def _print(done: Sequence[Trial], counts: Mapping[str, int], seconds: float) -> None:
-    # A name that is cut short is none; where there is no terminal, rich takes it to be a narrow one.
+    # Without a terminal, rich assumes a narrow one, and would cut names.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     console.print(_table(done))
     peaks = [trial.peak for trial in done if trial.peak is not None]
     if peaks:
         most, allowed = max(peaks) / 1024**2, MAX_REPLY_BYTES / 1024**2
-        console.print(f"at most {most:.0f} MiB at once, of a reply that may have {allowed:.0f}")
+        console.print(f"peak memory {most:.0f} MiB; a reply may have {allowed:.0f}")
     for trial in done:
         for deviation in trial.deviations:
             console.print(f"{trial.fault}, {trial.way}: {deviation}", style="red")

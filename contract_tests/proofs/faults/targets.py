@@ -1,4 +1,4 @@
-"""What is called in place of the reference server, where a fault is none that it can be asked for."""
+"""Servers for the faults that the reference server can't provoke."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 Scheme = Literal["http", "https"]
 
 Address = AbstractContextManager[tuple[str, Sequence[object]]]
-"""Gives a URL, and what is noted down of each request there."""
+"""Yields a URL, and a list with an item for each request."""
 
 Target = Callable[[Scheme], Address]
-"""Opens what is called, over plain http or TLS."""
+"""Opens a server over plain http or TLS."""
 
 ONE: Final[dict[str, Any]] = {"prompt": "a lighthouse", "seed": 7, "width": 64, "height": 64}
-"""What turbo is asked for unless a fault needs something else."""
+"""The default parameters of a call of turbo."""
 
 LARGE: Final[dict[str, Any]] = {**ONE, "extra": {"notes": "x" * 4_000_000}}
-"""A body that is under way for a while."""
+"""A body that takes a while to send."""
 
 LARGER: Final[dict[str, Any]] = {**ONE, "extra": {"notes": "x" * 9_000_000}}
-"""More than the system takes in for both ends of a connection, which is some 4 MB."""
+"""A body larger than the socket buffers of both ends, which hold about 4 MB."""
 
 
-def at(script: Script, *, buffer: int | None = None) -> Target:
-    """Run a script for every connection; `buffer` is that of `sockets.serving`."""
+def running(script: Script, *, buffer: int | None = None) -> Target:
+    """Serve every connection by a script. `buffer` is that of `sockets.serving`."""
 
     @contextmanager
     def opened(scheme: Scheme) -> Generator[tuple[str, Sequence[object]]]:
@@ -49,7 +49,7 @@ def at(script: Script, *, buffer: int | None = None) -> Target:
 
 
 def over_tls(script: Script, *, tls: Callable[[], ssl.SSLContext] | None = None) -> Target:
-    """Run a script where TLS is expected in any case; it speaks TLS if it is given any."""
+    """Serve by a script at an https URL. The server speaks TLS only if `tls` is given."""
 
     @contextmanager
     def opened(_: Scheme) -> Generator[tuple[str, Sequence[object]]]:
@@ -59,8 +59,8 @@ def over_tls(script: Script, *, tls: Callable[[], ssl.SSLContext] | None = None)
     return opened
 
 
-def without_anybody(held: Callable[[], AbstractContextManager[str]]) -> Target:
-    """Hold an address at which nobody answers."""
+def unanswered(held: Callable[[], AbstractContextManager[str]]) -> Target:
+    """Hold an address that does not answer."""
 
     @contextmanager
     def opened(scheme: Scheme) -> Generator[tuple[str, Sequence[object]]]:
@@ -79,33 +79,33 @@ def reset_when_reused(scheme: Scheme) -> Generator[tuple[str, Sequence[object]]]
 
 @contextmanager
 def hinting_first(scheme: Scheme) -> Generator[tuple[str, Sequence[object]]]:
-    """Give a picture after two informational replies."""
-    with at(answering(_HINTS + _picture()))(scheme) as opened:
+    """Send two informational replies before the picture."""
+    with running(answering(_HINTS + _picture()))(scheme) as opened:
         yield opened
 
 
 def proxy(script: Script) -> Callable[[], Address]:
-    """Run a script in place of a proxy."""
-    return lambda: at(script)("http")
+    """Run a script as the proxy."""
+    return lambda: running(script)("http")
 
 
 def answering_and_reading_on(status: int) -> dict[str, Any]:
-    """Give the fields of a row whose server answers early and then reads on, as well-mannered ones do."""
-    return {"target": at(answering_early(_refusal(status), then_read=True), buffer=BUFFER), "params": LARGE}
+    """Return the fields of a row whose server answers early and reads the rest of the request."""
+    return {
+        "target": running(answering_early(_refusal(status), then_read=True), buffer=BUFFER),
+        "params": LARGE,
+    }
 
 
 def answering_and_closing(status: int) -> dict[str, Any]:
-    """Give the fields of a row whose server answers early and closes.
-
-    Over TLS its reset may overtake the answer.
-    """
-    target = at(answering_early(_refusal(status), then_read=False), buffer=BUFFER)
+    """Return the fields of a row whose server answers early and closes. Over TLS, the reset may win."""
+    target = running(answering_early(_refusal(status), then_read=False), buffer=BUFFER)
     return {"target": target, "params": LARGE, "lossy": ("tls", "tunnel")}
 
 
-def in_the_body(script: Script) -> dict[str, Any]:
-    """Give the fields of a row whose server takes in little of a body before its script goes on."""
-    return {"target": at(script, buffer=4096), "params": LARGER}
+def inside_the_body(script: Script) -> dict[str, Any]:
+    """Return the fields of a row whose server acts while most of the body is still unsent."""
+    return {"target": running(script, buffer=4096), "params": LARGER}
 
 
 _HINTS: Final = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
@@ -121,7 +121,7 @@ def _refusal(status: int) -> bytes:
 
 @cache
 def _picture() -> bytes:
-    """Give a whole reply with a picture, as the reference server draws it."""
+    """Return a whole reply with a picture by the reference server."""
     server = ReferenceServer()
     (turbo,) = (each for each in server.operations.values() if each.operation_id == "sd35_turbo_txt2img")
     answer = server.answer(example_request(turbo))

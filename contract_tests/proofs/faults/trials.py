@@ -1,7 +1,7 @@
-"""One fault, met by one call: does it end as it must, in time, and without a trace?
+"""Try one call under one fault: it must end as its row states, in time, and leave nothing behind.
 
-Beside the row's own columns a call is judged by the server's ledger, by what came and must be kept, by
-sockets, tasks and warnings that are left behind, by where its key can be read, and by the client's next call.
+A trial checks the row's columns, the server's ledger, whether all received bytes are kept, leftover sockets,
+tasks and warnings, where the key can be read, and the client's next call.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import anyio
 from segmind_sd3 import AsyncClient, Client, Generation, Retry, SegmindError
 from segmind_sd3_contract.reference import SPOILS, Answer, ReferenceServer, example_request
 
-from proofs.faults.rows import ATTEMPTS, ONE, ROWS, ends
+from proofs.faults.rows import ATTEMPTS, ONE, ROWS, allowed_ends
 from proofs.fixtures.traces import places_of, watching
-from proofs.fixtures.ways import Place
+from proofs.fixtures.ways import ServerRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -34,30 +34,29 @@ if TYPE_CHECKING:
     from proofs.fixtures.ways import Way
 
 GRACE: Final = 0.25
-"""Seconds after its deadline by which a call must have ended."""
+"""The time, in seconds, that a call may take beyond its deadline."""
 
 PATIENCE: Final = 5.0
-"""Seconds that an honest call has."""
+"""The deadline of a normal call, in seconds."""
 
 KEY: Final = "SG_badc0ffee0ddf00d"
-"""A key that nothing else looks like."""
+"""A key that occurs nowhere else."""
 
 TRIES: Final = Retry(attempts=ATTEMPTS, backoff=0.01, rate_limit_max=3.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one call that met a fault.
+    """The result of one call under a fault.
 
     Attributes:
-        ended: the class of the error, or `picture`.
-        billed: what it says of money.
-        posts: how many POSTs arrived; of a faulty proxy, how many requests.
-        payments: how many of them the ledger billed.
-        foreign: whether it ended outside the tree of errors.
-        peak: the most memory that was allocated at once, in bytes; None where the row is not about that, or
-            the connections are not the SDK's own.
-        deviations: what is not as it must be.
+        ended: The class of the error, or `picture`.
+        billed: The `billed` of the error; True for a picture.
+        posts: The number of POSTs that arrived; for a faulty proxy, of requests.
+        payments: The number of POSTs that the ledger billed.
+        foreign: Whether the exception is not the SDK's.
+        peak: The peak of allocated memory, in bytes; None if it was not measured.
+        deviations: What violates the row or the general rules.
     """
 
     fault: str
@@ -76,8 +75,8 @@ class Trial:
         return self.billed is False and self.payments > 0
 
 
-class _Meeting:
-    """What is seen of a call that meets a fault, and of an honest one after it."""
+class _Observation:
+    """Observes a call under a fault, and a normal call after it."""
 
     def __init__(self, row: Row, way: Way, server: ReferenceServer, heads: Sequence[object] | None) -> None:
         self.row = row
@@ -93,17 +92,17 @@ class _Meeting:
         self._heads = heads
 
     @contextmanager
-    def fault(self) -> Generator[None]:
+    def observe(self) -> Generator[None]:
         before = self._server.ledger[-1].n if self._server.ledger else 0
         heads_before = len(self._heads or ())
         if self.row.provoked:
             self._server.provoke(self.row.fault, times=None)
-        # Python may crash where it traces memory that another library's own threads give back.
+        # Python may crash if it traces memory that another library's threads release.
         traced = self.row.large and self.way.own
         if traced:
             tracemalloc.start()
         begun = time.perf_counter()
-        with self.caught("ended"):
+        with self.catch("ended"):
             yield
         self.seconds = time.perf_counter() - begun
         if traced:
@@ -115,10 +114,10 @@ class _Meeting:
         self._server.calm()
 
     @contextmanager
-    def caught(self, name: str) -> Generator[None]:
+    def catch(self, name: str) -> Generator[None]:
         try:
             yield
-        except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever it is, it is what came of the call
+        except (Exception, CancelledError) as error:  # noqa: BLE001 - any exception is a result
             setattr(self, name, error)
 
     def call(self, options: Mapping[str, Any]) -> None:
@@ -126,10 +125,10 @@ class _Meeting:
             patient = client.with_options(timeout=PATIENCE)
             if self.row.reused:
                 patient.sd35_turbo_txt2img(**ONE)
-            with self.fault():
+            with self.observe():
                 self.ended = client.sd35_turbo_txt2img(**self.row.params)
             if self.row.provoked:
-                with self.caught("after"):
+                with self.catch("after"):
                     self.after = patient.sd35_turbo_txt2img(**ONE)
 
     async def acall(self, options: Mapping[str, Any]) -> None:
@@ -138,16 +137,16 @@ class _Meeting:
             patient = client.with_options(timeout=PATIENCE)
             if self.row.reused:
                 await patient.sd35_turbo_txt2img(**ONE)
-            with self.fault():
+            with self.observe():
                 self.ended = await client.sd35_turbo_txt2img(**self.row.params)
             if self.row.provoked:
-                with self.caught("after"):
+                with self.catch("after"):
                     self.after = await patient.sd35_turbo_txt2img(**ONE)
         self.tasks = [str(task.name) for task in anyio.get_running_tasks() if task.id not in before]
 
 
-def tried(row: Row, way: Way, place: Place) -> Trial:
-    """Meet one fault with one call. The place has no other caller."""
+def run_trial(row: Row, way: Way, place: ServerRoutes) -> Trial:
+    """Make one call under one fault. No other call may use the routes."""
     server = place.server
     server.calm()
     base_url = place.base_url(way)
@@ -158,9 +157,9 @@ def tried(row: Row, way: Way, place: Place) -> Trial:
             heads,
         ),
         row.proxy() if row.proxy else nullcontext((None, heads)) as (proxy, counted),
-        way.opened(place, proxy) as given,
+        way.client_options(place, proxy) as given,
     ):
-        meeting = _Meeting(row, way, server, counted)
+        meeting = _Observation(row, way, server, counted)
         options = {"base_url": url, "timeout": row.deadline, "retry": TRIES, **given}
         if way.driver == "sync":
             meeting.call(options)
@@ -177,18 +176,18 @@ def tried(row: Row, way: Way, place: Place) -> Trial:
         foreign=not isinstance(ended, (Generation, SegmindError)),
         seconds=meeting.seconds,
         peak=meeting.peak,
-        deviations=(*_deviations(meeting), *_left_behind(meeting, watch)),
+        deviations=(*_deviations(meeting), *_leftovers(meeting, watch)),
     )
 
 
-def _deviations(met: _Meeting) -> Iterator[str]:
-    """Say what is not as the row has it, or as every call must end."""
+def _deviations(met: _Observation) -> Iterator[str]:
+    """Yield what violates the row or the rules for every call."""
     row, ended = met.row, met.ended
     if not isinstance(ended, (Generation, SegmindError)):
         yield f"ended outside the tree of errors: {type(ended).__name__}: {_text(ended)}"
         return
     billed = True if isinstance(ended, Generation) else ended.billed
-    right = ends(row, met.way)
+    right = allowed_ends(row, met.way)
     if not any(
         type(ended) in end.outcomes and billed in end.billed and met.posts in end.posts for end in right
     ):
@@ -197,49 +196,49 @@ def _deviations(met: _Meeting) -> Iterator[str]:
     if met.payments > 1:
         yield f"was paid {met.payments} times"
     if row.provoked and billed is not None and billed != (met.payments > 0):
-        yield f"says billed={billed}, and the ledger has billed it {met.payments} times"
+        yield f"reports billed={billed}, but the ledger billed it {met.payments} times"
     if met.way.keeps_deadlines and met.seconds > row.deadline + GRACE:
         yield f"ended {met.seconds - row.deadline:.2f} s after its deadline"
     if met.seconds < (row.deadline if isinstance(ended, TimeoutError) else row.lasts):
         yield f"ended after {met.seconds:.2f} s, too early"
-    # Another library may use a connection again that it had better closed.
+    # Another library may reuse a damaged connection.
     after = (Generation,) if met.way.own else (Generation, SegmindError)
     if row.provoked and not isinstance(met.after, after):
         yield f"the next call ended as {type(met.after).__name__}: {_text(met.after)}"
-    if not _kept(row, met.way, ended):
-        yield "what came is not what is kept"
+    if not _keeps_all_bytes(row, met.way, ended):
+        yield "received bytes are lost"
 
 
 def _text(end: object) -> str:
-    """Give the beginning of what an end says; a server may have sent it anything."""
+    """Return the beginning of an error's text, without control characters."""
     return "".join(c if c.isprintable() else "?" for c in str(end)[:200])
 
 
-def _left_behind(met: _Meeting, watch: Watch) -> Iterator[str]:
-    if met.way.own:  # what another library leaves is its own
-        if watch.files > 0:  # fewer are open where an earlier one was closed since
+def _leftovers(met: _Observation, watch: Watch) -> Iterator[str]:
+    if met.way.own:  # other libraries' leftovers are theirs
+        if watch.files > 0:  # negative if an earlier one was closed meanwhile
             yield f"{watch.files} sockets are open"
         yield from (f"left behind: {each}" for each in (*watch.warnings, *met.tasks))
     if any(KEY in line for line in watch.log):
         yield "the key is in the log"
-    # The frames of a large one hold hundreds of megabytes, and nothing that others don't.
+    # The frames of a large reply hold hundreds of megabytes, and nothing new.
     if isinstance(met.ended, SegmindError) and not met.row.large:
         yield from (f"the key is in its {place}" for place in places_of(KEY, met.ended))
 
 
-def _kept(row: Row, way: Way, ended: Generation | SegmindError) -> bool:
-    """Say whether every byte that came is in the pictures or in the error."""
+def _keeps_all_bytes(row: Row, way: Way, ended: Generation | SegmindError) -> bool:
+    """Return whether every received byte is in the pictures or in the error."""
     if not row.provoked:
         return True
     body: bytes = getattr(ended, "body", b"")
     if row.large:  # zeros, or the gzip that holds them
         return len(body) > 0 and (body == bytes(len(body)) or body.startswith(b"\x1f\x8b"))
-    answer = SPOILS[row.fault](_honest(json.dumps(row.params)))
+    answer = SPOILS[row.fault](_expected_answer(json.dumps(row.params)))
     arriving = answer.body if answer.delivery is None else answer.delivery.arriving(answer.body)
     readings = [arriving, *_decoded(arriving)]
     if isinstance(ended, Generation):
-        return all(any(_holds(reading, image.data) for reading in readings) for image in ended.images)
-    if row.on_the_wire and not way.own:  # what the other library made of it, and how far it got, is not known
+        return all(any(_contains(reading, image.data) for reading in readings) for image in ended.images)
+    if row.affects_wire and not way.own:  # the other library may decode, or stop early
         return any(reading.startswith(body) for reading in (answer.body, *_decoded(answer.body)))
     if answer.delivery is not None and answer.delivery.then == "drip":
         return answer.body.startswith(body)
@@ -247,7 +246,7 @@ def _kept(row: Row, way: Way, ended: Generation | SegmindError) -> bool:
 
 
 def _decoded(arriving: bytes) -> Iterator[bytes]:
-    """Give what bytes hold, under each way to undo an encoding, as far as it can be undone."""
+    """Yield the decodings of bytes, partial ones included, by each decoder."""
     for wbits in (31, 15, -15):
         with suppress(zlib.error):
             inner = zlib.decompressobj(wbits).decompress(arriving)
@@ -256,14 +255,14 @@ def _decoded(arriving: bytes) -> Iterator[bytes]:
                 yield from _decoded(inner)
 
 
-def _holds(reading: bytes, picture: bytes) -> bool:
+def _contains(reading: bytes, picture: bytes) -> bool:
     texts = (base64.b64encode(picture), base64.urlsafe_b64encode(picture))
     return picture in reading or any(text.rstrip(b"=") in reading for text in texts)
 
 
 @cache
-def _honest(params: str) -> Answer:
-    """Give the answer that a call would have had: the same request is always drawn alike."""
+def _expected_answer(params: str) -> Answer:
+    """Return the answer to a call without a fault. The same request always draws the same picture."""
     with Client(KEY) as client:
         prepared = client.prepare("sd35_turbo_txt2img", **json.loads(params))
     server = ReferenceServer()
@@ -272,18 +271,18 @@ def _honest(params: str) -> Answer:
 
 
 @contextmanager
-def warmed_up(ways: Iterable[Way]) -> Generator[Place]:
-    """Give a place to try faults at; what only the first calls in these ways have to wait for is done."""
-    with Place() as place:
+def warmed_up_routes(ways: Iterable[Way]) -> Generator[ServerRoutes]:
+    """Yield routes for trials, after a first call in each way has done what is slow only once."""
+    with ServerRoutes() as place:
         for way in ways:
             place.open(way)
-            tried(ROWS["several-images:list"], way, place)
+            run_trial(ROWS["several-images:list"], way, place)
         yield place
 
 
-def trials(rows: Iterable[Row], ways: Sequence[Way]) -> Iterator[Trial]:
-    """Try rows in ways, one after the other; a fault that can't be met in a way is left out."""
-    with warmed_up(ways) as place:
+def run_trials(rows: Iterable[Row], ways: Sequence[Way]) -> Iterator[Trial]:
+    """Try rows in ways, one after the other, except faults that can't occur in a way."""
+    with warmed_up_routes(ways) as place:
         for row, way in itertools.product(rows, ways):
-            if row.can_be_met(way):
-                yield tried(row, way, place)
+            if row.applies_to(way):
+                yield run_trial(row, way, place)

@@ -1,3 +1,5 @@
-"""The mutation score: the contract, the server and the specs are changed one thing at a time, and the suite
-must notice each change. `python -m proofs.mutation` runs them all.
+"""Measure the suite's mutation score: `python -m proofs.mutation`.
+
+Each mutant changes one thing in the server's contract, in its behaviour or in the specs. The suite must kill
+it.
 """

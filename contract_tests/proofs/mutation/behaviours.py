@@ -1,6 +1,6 @@
-"""What a server may do wrong, as a table: how it answers, and what it says of the money.
+"""List the faulty behaviours of a server: wrong answers, wrong pictures, wrong bills.
 
-Law: each behaviour is one thing, and a client that knows the contract can see it.
+Each behaviour is a single fault that a client can see if it knows the contract.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from proofs.mutation.drawing import pictures, spoils
-from proofs.mutation.servers import Behaviour, cost, refused
+from proofs.mutation.drawing import provoked_behaviours, wrong_pictures
+from proofs.mutation.servers import Behaviour, cost, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,20 +28,20 @@ CREDITS_WORDS: Final = "Not enough credits"
 OTHER_WORDS: Final = "Something else is wrong"
 
 PRICE: Final = Decimal("0.01")
-"""What is taken, in USD, where nothing is to be paid."""
+"""The amount billed, in USD, for a call that costs nothing."""
 
 
 def behaviours() -> Iterator[Behaviour]:
     """List all behaviours of an endpoint."""
     yield from statuses()
-    yield from lax()
-    yield from replies_of_errors()
-    yield from spoils()
-    yield from pictures()
+    yield from wrongly_drawn()
+    yield from malformed_errors()
+    yield from provoked_behaviours()
+    yield from wrong_pictures()
     yield from money()
 
 
-# -- Which status -----------------------------------------------------------------------------------------
+# -- Wrong statuses---------------------------------------------------------------------------------------
 
 WRONG_STATUSES: Final[Mapping[Kind, tuple[str, tuple[int, ...]]]] = {
     "good": (CALL, (201, 302, 400, 401, 404, 500)),
@@ -56,7 +56,7 @@ WRONG_STATUSES: Final[Mapping[Kind, tuple[str, tuple[int, ...]]]] = {
     "not-json": (BODY, (401, 500)),
     "bad-value": (CALL, (401, 404, 500)),
 }
-"""For each kind of call, where the suite most likely notices, and statuses that may not answer it."""
+"""For each kind of call, the group of cases that is most likely to fail, and wrong statuses."""
 
 EVERYTHING: Final = (401, 404, 406, 500)
 
@@ -64,34 +64,34 @@ EVERYTHING: Final = (401, 404, 406, 500)
 def statuses() -> Iterator[Behaviour]:
     for kind, (group, wrong) in WRONG_STATUSES.items():
         for status in wrong:
-            yield Behaviour(f"{kind}-{status}", group, _answered(kind, status, OTHER_WORDS))
+            yield Behaviour(f"{kind}-{status}", group, _wrong_status(kind, status, OTHER_WORDS))
     for kind in ("good", "not-json", "bad-value", "content-type"):
         group, _ = WRONG_STATUSES[kind]
-        yield Behaviour(f"{kind}-406-credits", group, _answered(kind, 406, CREDITS_WORDS))
-    yield Behaviour("no-credits-406-other", ACCOUNT, _answered("no-credits", 406, OTHER_WORDS))
-    yield Behaviour("content-type-406-other", BODY, _answered("content-type", 406, OTHER_WORDS))
+        yield Behaviour(f"{kind}-406-credits", group, _wrong_status(kind, 406, CREDITS_WORDS))
+    yield Behaviour("no-credits-406-other", ACCOUNT, _wrong_status("no-credits", 406, OTHER_WORDS))
+    yield Behaviour("content-type-406-other", BODY, _wrong_status("content-type", 406, OTHER_WORDS))
     for status in EVERYTHING:
         words = CREDITS_WORDS if status == 406 else OTHER_WORDS
         yield Behaviour(f"everything-{status}", CALL, _everything(status, words))
 
 
-def _answered(kind: Kind, status: int, words: str) -> Reply:
+def _wrong_status(kind: Kind, status: int, words: str) -> Reply:
     def reply(call: Call) -> Answer:
         if call.kind != kind:
             return call.answer
-        return replace(call.answer, status=status) if status < 300 else refused(call.answer, status, words)
+        return replace(call.answer, status=status) if status < 300 else refusal(call.answer, status, words)
 
     return reply
 
 
 def _everything(status: int, words: str) -> Reply:
-    return lambda call: refused(call.answer, status, words)
+    return lambda call: refusal(call.answer, status, words)
 
 
-# -- What is drawn though it should be refused, and the other way round -----------------------------------
+# -- Calls that are wrongly drawn or refused --------------------------------------------------------------
 
 
-def lax() -> Iterator[Behaviour]:
+def wrongly_drawn() -> Iterator[Behaviour]:
     drawn: tuple[tuple[Kind, str], ...] = (
         ("no-key", ACCOUNT),
         ("unknown-key", ACCOUNT),
@@ -109,21 +109,28 @@ def lax() -> Iterator[Behaviour]:
             ADDRESS,
             _drawn_where(lambda call, method=method: call.request.method == method),
         )
-    for name, wanted in (("text", "text/plain"), ("form", "application/x-www-form-urlencoded"), ("none", "")):
+    for name, content_type in (
+        ("text", "text/plain"),
+        ("form", "application/x-www-form-urlencoded"),
+        ("none", ""),
+    ):
         yield Behaviour(
             f"content-type-{name}-drawn",
             BODY,
             _drawn_where(
-                lambda call, wanted=wanted: (
-                    call.kind == "content-type" and call.request.headers.get("content-type", "") == wanted
+                lambda call, content_type=content_type: (
+                    call.kind == "content-type"
+                    and call.request.headers.get("content-type", "") == content_type
                 )
             ),
         )
-    for name, is_it in _NOT_JSON.items():
+    for name, matches in _NOT_JSON.items():
         yield Behaviour(
             f"{name}-drawn",
             BODY,
-            _drawn_where(lambda call, is_it=is_it: call.kind == "not-json" and is_it(call.request.body)),
+            _drawn_where(
+                lambda call, matches=matches: call.kind == "not-json" and matches(call.request.body)
+            ),
         )
     yield Behaviour("method-200-empty", ADDRESS, _empty_where("method"))
     yield Behaviour("unknown-path-200-empty", ADDRESS, _empty_where("unknown-path"))
@@ -147,8 +154,8 @@ _NOT_JSON: Final[Mapping[str, Callable[[bytes], bool]]] = {
 }
 
 
-def _drawn_where(is_meant: Callable[[Call], bool]) -> Reply:
-    return lambda call: call.server.drawn_anyway() if is_meant(call) else call.answer
+def _drawn_where(applies: Callable[[Call], bool]) -> Reply:
+    return lambda call: call.server.draw_anyway() if applies(call) else call.answer
 
 
 def _empty_where(kind: Kind) -> Reply:
@@ -158,10 +165,10 @@ def _empty_where(kind: Kind) -> Reply:
     return reply
 
 
-def _where(is_meant: Callable[[Call], bool], status: int) -> Reply:
+def _where(applies: Callable[[Call], bool], status: int) -> Reply:
     def reply(call: Call) -> Answer:
-        is_now = call.kind == "good" and is_meant(call)
-        return refused(call.answer, status, OTHER_WORDS) if is_now else call.answer
+        is_now = call.kind == "good" and applies(call)
+        return refusal(call.answer, status, OTHER_WORDS) if is_now else call.answer
 
     return reply
 
@@ -175,13 +182,13 @@ def _names_a_charset(call: Call) -> bool:
     return "charset" in call.request.headers.get("content-type", "")
 
 
-# -- How an error is told ---------------------------------------------------------------------------------
+# -- Malformed errors -------------------------------------------------------------------------------------
 
 
-def replies_of_errors() -> Iterator[Behaviour]:
+def malformed_errors() -> Iterator[Behaviour]:
     for status, group in ((401, ACCOUNT), (404, ADDRESS), (405, ADDRESS), (406, CALL)):
-        for name, change in _CHANGES_OF_AN_ERROR.items():
-            if (status, name) != (405, "html"):  # which is how a 405 is told
+        for name, change in _ERROR_CHANGES.items():
+            if (status, name) != (405, "html"):  # a correct 405 is html
                 yield Behaviour(f"{status}-{name}", group, _changed_at(status, change))
 
 
@@ -189,7 +196,7 @@ def _changed_at(status: int, change: Callable[[Answer], Answer]) -> Reply:
     return lambda call: change(call.answer) if call.answer.status == status else call.answer
 
 
-_CHANGES_OF_AN_ERROR: Final[Mapping[str, Callable[[Answer], Answer]]] = {
+_ERROR_CHANGES: Final[Mapping[str, Callable[[Answer], Answer]]] = {
     "no-balance": lambda answer: answer.with_headers(x_remaining_credits=None),
     "no-number-for-balance": lambda answer: answer.with_headers(x_remaining_credits="plenty"),
     "json": lambda answer: answer.with_json("an error"),
@@ -216,17 +223,21 @@ def money() -> Iterator[Behaviour]:
         ("billed-twice", -1),
         ("credited", 2),
     ):
-        yield Behaviour(f"good-{name}", ACCOUNT, told=lambda call, factor=factor: cost(call.answer) * factor)
+        yield Behaviour(
+            f"good-{name}", ACCOUNT, balance_error=lambda call, factor=factor: cost(call.answer) * factor
+        )
     for kind in ("method", "unknown-path", "content-type", "not-json", "bad-value", "bearer"):
-        yield Behaviour(f"{kind}-billed", ACCOUNT, told=_billed(kind))
+        yield Behaviour(f"{kind}-billed", ACCOUNT, balance_error=_billed(kind))
     yield Behaviour("balance-lags", ACCOUNT, _balance_before)
 
 
 def _cost_times(factor: Decimal) -> Reply:
     def reply(call: Call) -> Answer:
-        told = "x-cost" in call.answer.headers
+        has_cost = "x-cost" in call.answer.headers
         return (
-            call.answer.with_headers(x_cost=format(cost(call.answer) * factor, "f")) if told else call.answer
+            call.answer.with_headers(x_cost=format(cost(call.answer) * factor, "f"))
+            if has_cost
+            else call.answer
         )
 
     return reply
@@ -237,23 +248,23 @@ def _billed(kind: str) -> Callable[[Call], Decimal]:
 
 
 def _balance_before(call: Call) -> Answer:
-    """Tell the balance as it was before the call was paid for."""
-    told = Decimal(call.answer.headers["x-remaining-credits"]) + cost(call.answer)
-    return call.answer.with_headers(x_remaining_credits=format(told, "f"))
+    """Report the balance before the call."""
+    balance = Decimal(call.answer.headers["x-remaining-credits"]) + cost(call.answer)
+    return call.answer.with_headers(x_remaining_credits=format(balance, "f"))
 
 
 # -- The balance ------------------------------------------------------------------------------------------
 
 
-def of_the_balance() -> Iterator[Behaviour]:
-    """List what may be wrong with the answer to the question for the balance."""
+def balance_behaviours() -> Iterator[Behaviour]:
+    """List the faults of the answer to a balance query."""
     for status in (400, 401, 404, 500):
-        yield Behaviour(f"good-{status}", CALL, _answered("good", status, OTHER_WORDS))
+        yield Behaviour(f"good-{status}", CALL, _wrong_status("good", status, OTHER_WORDS))
     for status in (400, 403, 500):
-        yield Behaviour(f"no-key-{status}", ACCOUNT, _answered("no-key", status, OTHER_WORDS))
-    yield Behaviour("no-key-told", ACCOUNT, _told_to_anybody("no-key"))
-    yield Behaviour("unknown-key-told", ACCOUNT, _told_to_anybody("unknown-key"))
-    told: Mapping[str, Callable[[Answer], Answer]] = {
+        yield Behaviour(f"no-key-{status}", ACCOUNT, _wrong_status("no-key", status, OTHER_WORDS))
+    yield Behaviour("no-key-answered", ACCOUNT, _balance_without_key("no-key"))
+    yield Behaviour("unknown-key-answered", ACCOUNT, _balance_without_key("unknown-key"))
+    changes: Mapping[str, Callable[[Answer], Answer]] = {
         "no-credits": lambda answer: answer.with_json({"free-credits": 0.0}),
         "no-free-credits": lambda answer: answer.with_json({"credits": _credits(answer)}),
         "credits-as-text": lambda answer: answer.with_json(
@@ -266,24 +277,24 @@ def of_the_balance() -> Iterator[Behaviour]:
         "plain": lambda answer: answer.with_body(answer.body, "text/plain"),
         "broken-json": lambda answer: answer.with_body(answer.body[:-1], "application/json"),
     }
-    for name, change in told.items():
+    for name, change in changes.items():
         yield Behaviour(
             f"good-{name}",
             CALL,
             lambda call, change=change: change(call.answer) if call.kind == "good" else call.answer,
         )
-    yield Behaviour("good-billed", ACCOUNT, told=_billed("good"))
+    yield Behaviour("good-billed", ACCOUNT, balance_error=_billed("good"))
 
 
 def _credits(answer: Answer) -> float:
     return json.loads(answer.body)["credits"]
 
 
-def _told_to_anybody(kind: Kind) -> Reply:
+def _balance_without_key(kind: Kind) -> Reply:
     def reply(call: Call) -> Answer:
         if call.kind != kind:
             return call.answer
-        told = {"credits": call.server.credits, "free-credits": 0.0}
-        return replace(call.answer.with_json(told), status=200)
+        balance = {"credits": call.server.credits, "free-credits": 0.0}
+        return replace(call.answer.with_json(balance), status=200)
 
     return reply

@@ -1,4 +1,4 @@
-"""What both commands have in common: which mutants they run, and how they speak meanwhile."""
+"""Share options and progress display between the two commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from segmind_sd3_contract.terminal import Console
 
-from proofs.mutation.mutants import named, sampled
+from proofs.mutation.mutants import named_mutants, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,32 +19,34 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 
-def options_of(module: str, description: str, out: Path) -> argparse.ArgumentParser:
-    """Give the options of a command: which mutants, how many at a time, and the file of results."""
+def make_parser(module: str, description: str, out: Path) -> argparse.ArgumentParser:
+    """Return the parser for a command: the mutants, the number of workers, the file of results."""
     parser = argparse.ArgumentParser(prog=f"python -m proofs.{module}", description=description)
     parser.add_argument(
-        "patterns", nargs="*", metavar="GLOB", help="names of mutants, with * and ?; else all"
+        "patterns", nargs="*", metavar="GLOB", help="names of mutants, with * and ?; by default all"
     )
     parser.add_argument(
-        "--sample", type=int, metavar="N", help="so many of them, spread over kinds and endpoints"
+        "--sample", type=int, metavar="N", help="try N of them, spread over kinds and endpoints"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the sample (%(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="processes at a time (%(default)s)")
-    parser.add_argument("--out", type=Path, default=out, help="all results (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample (%(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="number of processes (%(default)s)")
+    parser.add_argument("--out", type=Path, default=out, help="file for all results (%(default)s)")
     return parser
 
 
-def chosen_by(options: argparse.Namespace) -> list[Mutant]:
-    mutants = named(options.patterns)
-    return sampled(mutants, options.sample, options.seed) if options.sample else mutants
+def chosen_mutants(options: argparse.Namespace) -> list[Mutant]:
+    mutants = named_mutants(options.patterns)
+    return sample(mutants, options.sample, options.seed) if options.sample else mutants
 
 
-def shown(results: Iterable[Found], total: int, killed: Callable[[Found], str | None]) -> Iterator[Found]:
-    """Show how far it is, on stderr, while results come in."""
+def with_progress(
+    results: Iterable[Found], total: int, killed: Callable[[Found], str | None]
+) -> Iterator[Found]:
+    """Yield results, and show the progress on stderr."""
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[survivors]} not noticed"),
+        TextColumn("{task.fields[survivors]} survive"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -53,7 +55,3 @@ def shown(results: Iterable[Found], total: int, killed: Callable[[Found], str | 
             survivors += not killed(result)
             bar.update(task, advance=1, survivors=survivors)
             yield result
-
-
-def say(line: str) -> None:
-    print(line, flush=True)

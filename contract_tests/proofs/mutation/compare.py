@@ -1,9 +1,9 @@
-"""`python -m proofs.mutation.compare [GLOB…] --sample N`: the same mutants, by the suite and by
-schemathesis alone, on one machine, in one run.
+"""Run the same mutants under the suite and under schemathesis alone, in one run.
 
-Law: schemathesis has what it needs to be fair: the key, a picture where one is asked for, the smallest sizes
-where a case names none, and the word that a 406 may refuse a bad value. It reads what the suite reads, with
-its own checks and none of ours, makes up as many examples as by default, and stops at the first failure.
+Usage: `python -m proofs.mutation.compare [GLOB…] --sample N`. For a fair comparison, schemathesis gets the
+key, pictures for image parameters, the smallest sizes by default, and the information that a 406 may refuse a
+bad value. It reads the same documents as the suite, with its own checks and its default number of examples,
+and stops at the first failure.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from segmind_sd3_contract.conformance.inprocess import KEY
 from segmind_sd3_contract.reference.asgi import application
 from segmind_sd3_contract.terminal import Console
 
-from proofs.mutation.command import chosen_by, options_of, say, shown
+from proofs.mutation.command import chosen_mutants, make_parser, with_progress
 from proofs.mutation.contracts import schema
 from proofs.mutation.mutants import UNCHANGED
-from proofs.mutation.score import BrokenUnchanged, Result, by_name, tried, workers
+from proofs.mutation.score import Result, UnchangedFails, by_name, try_mutant, workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "analysis": {"constants": {"enabled": False}},
     "auth": {"openapi": {"ApiKey": {"api_key": KEY}}},
     "generation": {"deterministic": True, "database": "none"},
-    # No operation leads to another.
+    # No operation depends on another.
     "phases": {"stateful": {"enabled": False}},
     "checks": {
         "positive_data_acceptance": {"expected-statuses": [200]},
@@ -51,26 +51,26 @@ SETTINGS: Final[dict[str, Any]] = {
     },
 }
 
-LOADED: Final[Any] = schemathesis
-"""What it loads is typed in part only."""
+SCHEMATHESIS: Final[Any] = schemathesis
+"""Its loaders are only partly typed."""
 
 
-def tried_by_schemathesis(name: str) -> Result:
-    """Let schemathesis try the endpoint of a mutant, until a check of its own fails."""
+def try_with_schemathesis(name: str) -> Result:
+    """Run schemathesis on a mutant's endpoint until one of its checks fails."""
     began = time.monotonic()
     mutant = by_name()[name]
     try:
         failure = first_failure(mutant)
-    except Exception as error:  # noqa: BLE001 - a tool that fails itself has judged nothing, and that is told
+    except Exception as error:  # noqa: BLE001 - the result reports it
         return Result(name, None, f"{type(error).__name__}: {error}", time.monotonic() - began)
     check, why = failure or (None, None)
     return Result(name, check, why, time.monotonic() - began)
 
 
 def first_failure(mutant: Mutant) -> tuple[str, str] | None:
-    """Give the check that fails first, and what it says."""
+    """Return the first failing check and its message, or None."""
     bundle = mutant.bundles().observed
-    loaded = LOADED.openapi.from_dict(bundle, config=LOADED.Config.from_dict(SETTINGS))
+    loaded = SCHEMATHESIS.openapi.from_dict(bundle, config=SCHEMATHESIS.Config.from_dict(SETTINGS))
     loaded.app = application(mutant.server())
     for event in from_schema(loaded.include(operation_id=mutant.operation)).execute():
         match event:
@@ -89,7 +89,7 @@ def first_failure(mutant: Mutant) -> tuple[str, str] | None:
 
 
 def before_call(_context: object, case: Any, _kwargs: object) -> None:
-    """Put a picture where the schema is content with any text; make what would be drawn large small."""
+    """Replace texts by pictures for image parameters, and default the sizes to the smallest."""
     body = case.body
     if isinstance(body, dict):
         body = cast("dict[str, Any]", body)
@@ -100,17 +100,17 @@ def before_call(_context: object, case: Any, _kwargs: object) -> None:
         pictures = [name for name, node in properties.items() if is_picture(node) and name in body]
         body |= {name: picture() for name in pictures if isinstance(body[name], str)}
     elif case.operation.method == "post" and not case.media_type:
-        # Else the answer is a 406 about the content type, and the missing body is never judged.
+        # Without a content type, a 406 would hide the answer to the missing body.
         case.headers.setdefault("content-type", "application/json")
 
 
-def both(name: str) -> tuple[Result, Result]:
-    """Give what the suite and what schemathesis makes of a mutant."""
-    return tried(name), tried_by_schemathesis(name)
+def try_with_both(name: str) -> tuple[Result, Result]:
+    """Return the suite's and schemathesis's result for a mutant."""
+    return try_mutant(name), try_with_schemathesis(name)
 
 
-def control(operation: str) -> str | None:
-    """Say what schemathesis has against the unchanged endpoint: then no kill of its own means anything."""
+def unchanged_failure(operation: str) -> str | None:
+    """Return schemathesis's failure on the unchanged endpoint, which would invalidate its kills."""
     failure = first_failure(replace(UNCHANGED, operation=operation))
     return failure and f"schemathesis fails on the unchanged {operation}: {': '.join(failure)}"
 
@@ -119,32 +119,34 @@ def control(operation: str) -> str | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = options_of(
+    options = make_parser(
         "mutation.compare",
-        "The same mutants, by the suite and by schemathesis alone, in one run.",
+        "Run the same mutants under the suite and under schemathesis alone.",
         COMPARISON_FILE,
     ).parse_args(arguments)
-    chosen = chosen_by(options)
+    chosen = chosen_mutants(options)
     if not chosen:
-        say("No mutant has such a name.")
+        print("No mutant has such a name.", flush=True)
         return 2
-    LOADED.hook(before_call)
+    SCHEMATHESIS.hook(before_call)
     try:
         with workers(options.workers) as run:
-            if wrong := list(filter(None, run(control, sorted({each.operation for each in chosen})))):
-                raise BrokenUnchanged("; ".join(wrong))
+            if failures := list(
+                filter(None, run(unchanged_failure, sorted({each.operation for each in chosen})))
+            ):
+                raise UnchangedFails("; ".join(failures))
             found: dict[str, tuple[Result, Result]] = {}
-            pairs = run(both, [mutant.name for mutant in chosen])
-            for pair in shown(pairs, len(chosen), lambda pair: pair[0].killed_by):
+            pairs = run(try_with_both, [mutant.name for mutant in chosen])
+            for pair in with_progress(pairs, len(chosen), lambda pair: pair[0].killed_by):
                 found[pair[0].mutant] = pair
-    except BrokenUnchanged as broken:
-        say(str(broken))
+    except UnchangedFails as broken:
+        print(str(broken), flush=True)
         return 2
     pairs = [found[mutant.name] for mutant in chosen]
     write(options.out, pairs)
     Console().print(table(pairs))
     for line in differences(pairs):
-        say(line)
+        print(line, flush=True)
     return 0
 
 
@@ -159,7 +161,7 @@ def write(file: Path, pairs: Sequence[tuple[Result, Result]]) -> None:
 
 
 def table(pairs: Sequence[tuple[Result, Result]]) -> Table:
-    """Set both side by side, by what was changed."""
+    """Return a table of both results, by the kind of the mutants."""
     made = Table("changed", "mutants", "suite", "schemathesis", "suite, s", "schemathesis, s")
     kinds = dict.fromkeys(ours.mutant.partition(":")[0] for ours, _ in pairs)
     for kind in (*kinds, "all"):
@@ -177,7 +179,7 @@ def table(pairs: Sequence[tuple[Result, Result]]) -> Table:
 
 
 def differences(pairs: Sequence[tuple[Result, Result]]) -> Iterator[str]:
-    """Name what schemathesis notices and the suite does not, and what neither does; count the rest."""
+    """Yield the mutants that the suite misses, and count those that schemathesis misses."""
     for ours, its in pairs:
         if its.killed_by and not ours.killed_by:
             yield f"schemathesis alone: {ours.mutant}  by {its.killed_by}: {its.why}"
@@ -185,7 +187,7 @@ def differences(pairs: Sequence[tuple[Result, Result]]) -> Iterator[str]:
             yield f"neither:            {ours.mutant}"
     alone = sum(1 for ours, its in pairs if ours.killed_by and not its.killed_by)
     failed = [its for _, its in pairs if not its.killed_by and its.why]
-    yield f"{alone} are noticed by the suite alone. schemathesis itself failed on {len(failed)}."
+    yield f"{alone} are killed by the suite alone. schemathesis itself failed on {len(failed)}."
     yield from (f"schemathesis failed: {its.mutant}: {its.why}" for its in failed)
 
 

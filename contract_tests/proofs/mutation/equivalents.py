@@ -1,6 +1,6 @@
-"""The mutants that no suite can notice, as `equivalent.toml` lists them, each with its reason.
+"""Read `equivalent.toml`: the mutants that no suite can kill, each with its reason.
 
-Law: a line that is no longer true is an error: one that matches no mutant, and one whose mutant is noticed.
+An outdated line is an error: one that matches no mutant, or one whose mutant is killed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FILE: Final = Path(__file__).with_name("equivalent.toml")
 
 @dataclass(frozen=True)
 class Equivalent:
-    """A name of a mutant, or a pattern with `*` and `?`, and why it can't be noticed."""
+    """A mutant's name, or a pattern with `*` and `?`, and the reason why no suite can kill it."""
 
     pattern: str
     reason: str
@@ -28,8 +28,12 @@ class Equivalent:
         return fnmatchcase(name, self.pattern)
 
 
-def listed(file: Path = FILE) -> list[Equivalent]:
-    """Read the list; each reason may stand for several patterns. Raises KeyError where one has no reason."""
+def read_equivalents(file: Path = FILE) -> list[Equivalent]:
+    """Return the list. A reason may apply to several patterns.
+
+    Raises:
+        KeyError: A row has no reason.
+    """
     rows = tomllib.loads(file.read_text("utf-8"))["equivalent"]
     return [Equivalent(pattern, row["reason"]) for row in rows for pattern in row["mutants"]]
 
@@ -38,10 +42,12 @@ def reason_of(name: str, rows: Collection[Equivalent]) -> str | None:
     return next((row.reason for row in rows if row.matches(name)), None)
 
 
-def untrue(rows: Collection[Equivalent], names: Collection[str], killed: Collection[str]) -> Iterator[str]:
-    """Say what is no longer true of the list: by the names of all mutants, and of those that were killed."""
+def outdated_rows(
+    rows: Collection[Equivalent], names: Collection[str], killed: Collection[str]
+) -> Iterator[str]:
+    """Yield the outdated rows, given the names of all mutants and of the killed ones."""
     for row in rows:
         if not any(map(row.matches, names)):
-            yield f"{row.pattern} is listed as equivalent, and there is no such mutant"
+            yield f"{row.pattern} is listed as equivalent, but there is no such mutant"
         for name in filter(row.matches, killed):
-            yield f"{name} is listed as equivalent ({row.pattern}), and was killed"
+            yield f"{name} is listed as equivalent ({row.pattern}), but was killed"

@@ -1,6 +1,6 @@
-"""The mutants: each is the reference server, or what it is judged by, with one thing changed.
+"""List the mutants: each is the reference server, or the specs that the suite reads, with one change.
 
-Law: a name is stable and says what was changed, and where: `server:sd35_turbo_txt2img::steps::max+1`.
+A name is stable and states the change and its place: `server:sd35_turbo_txt2img::steps::max+1`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from segmind_sd3_contract import oracle
 from segmind_sd3_contract.reference.orders import ROLES
 
 from proofs.mutation import contracts
-from proofs.mutation.behaviours import behaviours, of_the_balance
-from proofs.mutation.servers import BALANCE, Altered, Served
+from proofs.mutation.behaviours import balance_behaviours, behaviours
+from proofs.mutation.servers import BALANCE, FaultyServer, SuiteServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Bundles(NamedTuple):
-    """The two documents that a suite judges by."""
+    """The two documents that the suite reads."""
 
     documented: Any
     observed: Any
@@ -34,15 +34,15 @@ class Bundles(NamedTuple):
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change. `operation` and `group` say where a suite most likely notices.
+    """One change. `operation` and `group` name the cases that are most likely to kill it.
 
-    `server` makes the server that is run against, `bundles` gives what it is judged by.
+    `server` makes the target, and `bundles` the documents that the suite reads.
     """
 
     name: str
     operation: str
     group: str
-    server: Callable[[], Served]
+    server: Callable[[], SuiteServer]
     bundles: Callable[[], Bundles]
 
     @property
@@ -55,50 +55,54 @@ def packaged() -> Bundles:
     return Bundles(oracle.carried("documented"), oracle.carried("observed"))
 
 
-UNCHANGED: Final = Mutant("nothing", "sd3_medium_tile", "(call)", Served, packaged)
-"""Changes nothing, so that it must survive: asked for by its name, it shows that a survivor is told."""
+UNCHANGED: Final = Mutant("nothing", "sd3_medium_tile", "(call)", SuiteServer, packaged)
+"""A mutant that changes nothing and must survive. A test runs it by name to see a survivor reported."""
 
 
 @cache
-def every() -> tuple[Mutant, ...]:
-    """Give every mutant, in the order of the endpoints."""
-    return (*of_the_server(), *of_behaviour(), *of_the_specs())
+def all_mutants() -> tuple[Mutant, ...]:
+    """Return every mutant, in the order of the endpoints."""
+    return (*server_mutants(), *behaviour_mutants(), *spec_mutants())
 
 
-def of_the_server() -> Iterator[Mutant]:
-    for edit in contracts.of_the_server(packaged().documented):
-        yield Mutant(f"server:{edit.name}", edit.operation, edit.group, partial(_obeying, edit), packaged)
+def server_mutants() -> Iterator[Mutant]:
+    for edit in contracts.server_edits(packaged().documented):
+        yield Mutant(
+            f"server:{edit.name}", edit.operation, edit.group, partial(_edited_server, edit), packaged
+        )
 
 
-def of_behaviour() -> Iterator[Mutant]:
-    endpoints = {each.operation_id: each for each in Served().operations.values()}
+def behaviour_mutants() -> Iterator[Mutant]:
+    endpoints = {each.operation_id: each for each in SuiteServer().operations.values()}
     for operation, endpoint in endpoints.items():
         for each in behaviours():
             if each.fits(endpoint):
                 name = f"behaviour:{operation}::{each.name}"
                 roles = {ROLES.get(parameter): parameter for parameter in endpoint.properties}
                 group = roles.get(each.group, each.group)
-                yield Mutant(name, operation, group, partial(Altered, each, operation), packaged)
-    for each in of_the_balance():
+                yield Mutant(name, operation, group, partial(FaultyServer, each, operation), packaged)
+    for each in balance_behaviours():
         yield Mutant(
             f"behaviour:{BALANCE}::{each.name}",
             BALANCE,
             each.group,
-            partial(Altered, each, BALANCE),
+            partial(FaultyServer, each, BALANCE),
             packaged,
         )
 
 
-def of_the_specs() -> Iterator[Mutant]:
-    for edit in contracts.of_the_specs(packaged().documented):
-        yield Mutant(f"spec:{edit.name}", edit.operation, edit.group, Served, partial(_judged_by, edit))
+def spec_mutants() -> Iterator[Mutant]:
+    for edit in contracts.spec_edits(packaged().documented):
+        yield Mutant(
+            f"spec:{edit.name}", edit.operation, edit.group, SuiteServer, partial(_edited_bundles, edit)
+        )
 
 
-def _obeying(edit: Edit) -> Served:
-    return Served(_edited(packaged().documented, edit))
+def _edited_server(edit: Edit) -> SuiteServer:
+    return SuiteServer(_edited(packaged().documented, edit))
 
 
-def _judged_by(edit: Edit) -> Bundles:
+def _edited_bundles(edit: Edit) -> Bundles:
     return Bundles(*(_edited(bundle, edit) for bundle in packaged()))
 
 
@@ -108,22 +112,22 @@ def _edited(bundle: Any, edit: Edit) -> Any:
     return copy
 
 
-def named(patterns: Sequence[str]) -> list[Mutant]:
-    """Give the mutants whose names match a pattern with `*` and `?`; all of them where there is none."""
+def named_mutants(patterns: Sequence[str]) -> list[Mutant]:
+    """Return the mutants whose names match a pattern with `*` and `?`; all if there is no pattern."""
     if not patterns:
-        return list(every())
-    known = (UNCHANGED, *every())
+        return list(all_mutants())
+    known = (UNCHANGED, *all_mutants())
     return [mutant for mutant in known if any(fnmatchcase(mutant.name, pattern) for pattern in patterns)]
 
 
-def sampled(mutants: Sequence[Mutant], size: int, seed: int) -> list[Mutant]:
-    """Give so many mutants, spread over their kinds and endpoints, in their own order."""
+def sample(mutants: Sequence[Mutant], size: int, seed: int) -> list[Mutant]:
+    """Return `size` mutants, spread over kinds and endpoints, in their original order."""
     rows: dict[tuple[str, str], list[Mutant]] = {}
     for mutant in mutants:
         rows.setdefault((mutant.kind, mutant.operation), []).append(mutant)
-    chance = Random(seed)  # noqa: S311 - a sample, not a secret
+    random = Random(seed)  # noqa: S311 - a sample, not a secret
     for row in rows.values():
-        chance.shuffle(row)
+        random.shuffle(row)
     turns = (row[turn] for turn in range(len(mutants)) for row in rows.values() if turn < len(row))
     chosen = {mutant.name for mutant, _ in zip(turns, range(size), strict=False)}
     return [mutant for mutant in mutants if mutant.name in chosen]

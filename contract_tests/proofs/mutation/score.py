@@ -1,7 +1,7 @@
-"""The score: which mutants the suite kills, by which case, and how long that takes.
+"""Compute the score: the mutants that the suite kills, the case that kills each, and the time.
 
-Law: the suite must hold on the unchanged server, else no kill means anything. Each mutant is run in a process
-that was forked once the unchanged server's pictures were drawn, so that they are drawn once for all.
+The suite must pass on the unchanged server, or no kill would mean anything. That run also draws the pictures.
+The processes for the mutants are forked after it, so the pictures are drawn only once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from segmind_sd3_contract.conformance.judging import Readings
 from segmind_sd3_contract.conformance.judging import packaged as packaged_readings
 
 from proofs.mutation.equivalents import reason_of
-from proofs.mutation.mutants import UNCHANGED, every, packaged
+from proofs.mutation.mutants import UNCHANGED, all_mutants, packaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Made = TypeVar("Made")
 
     class Run(Protocol):
-        """Runs a function of a name in the processes, in no order."""
+        """Run a function of a name in the processes, in any order."""
 
         def __call__(self, function: Callable[[str], Made], names: Iterable[str], /) -> Iterator[Made]: ...
 
@@ -41,20 +41,20 @@ if TYPE_CHECKING:
 FORMAT: Final = "segmind-sd3 mutation 1"
 """Name and version of the score file."""
 
-LEAST: Final = 99.0
-"""Percent of the mutants that can be noticed."""
+MIN_PERCENT: Final = 99.0
+"""The minimum percentage of killed mutants, equivalent ones left out."""
 
 
-class BrokenUnchanged(Exception):
-    """What is to notice the mutants fails on the unchanged server; the text says where."""
+class UnchangedFails(Exception):
+    """The suite or schemathesis fails on the unchanged server. `str()` names the place."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one mutant.
+    """The result for one mutant.
 
-    `killed_by` is the case that broke, or None where none did. `why` is the first thing that was wrong; where
-    the suite itself failed on the mutant, which kills nothing, it says how.
+    `killed_by` is the broken case, or None. `why` is the first reason, or the error if the suite itself
+    failed, which is no kill.
     """
 
     mutant: str
@@ -65,7 +65,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Score:
-    """What came of all of them. `equivalent` are the survivors that are listed, with their reasons."""
+    """The results of all mutants. `equivalent` has the listed survivors and their reasons."""
 
     results: tuple[Result, ...]
     equivalent: dict[str, str]
@@ -81,20 +81,20 @@ class Score:
 
     @property
     def survivors(self) -> tuple[Result, ...]:
-        """The survivors that nothing explains."""
+        """Return the survivors that are not listed as equivalent."""
         return tuple(
             each for each in self.results if not each.killed_by and each.mutant not in self.equivalent
         )
 
     @property
     def percent(self) -> float:
-        """Killed of all that can be noticed."""
+        """Return the percentage of killed mutants, equivalent ones left out."""
         noticeable = len(self.killed) + len(self.survivors)
         return 100 * len(self.killed) / noticeable if noticeable else 0.0
 
     @property
     def seconds(self) -> float:
-        """What all of them took, one after the other."""
+        """Return the sum of the times of all mutants."""
         return sum(result.seconds for result in self.results)
 
     def write(self, file: Path) -> None:
@@ -114,7 +114,7 @@ class Score:
 
 @cache
 def by_name() -> dict[str, Mutant]:
-    return {mutant.name: mutant for mutant in (UNCHANGED, *every())}
+    return {mutant.name: mutant for mutant in (UNCHANGED, *all_mutants())}
 
 
 def outcome_of(mutant: Mutant) -> Outcome | None:
@@ -129,11 +129,11 @@ def outcome_of(mutant: Mutant) -> Outcome | None:
     return first_broken(mutant.server().transport(), readings, likely=(mutant.operation, mutant.group))
 
 
-def tried(name: str) -> Result:
+def try_mutant(name: str) -> Result:
     began = time.monotonic()
     try:
         outcome = outcome_of(by_name()[name])
-    except Exception as error:  # noqa: BLE001 - a suite that fails itself has judged nothing, and that is told
+    except Exception as error:  # noqa: BLE001 - the result reports it
         why = f"the suite itself failed: {type(error).__name__}: {error}"
         return Result(name, None, why, time.monotonic() - began)
     why = outcome and next(iter(outcome.reasons), None)
@@ -142,12 +142,13 @@ def tried(name: str) -> Result:
 
 @contextmanager
 def workers(count: int) -> Generator[Run]:
-    """Fork some processes, and give a way to run a function of a mutant's name in them.
+    """Fork processes, and yield a function that runs a function of a mutant's name in them.
 
-    Raises BrokenUnchanged where the suite breaks on the unchanged server. That run draws the pictures.
+    Raises:
+        UnchangedFails: The suite fails on the unchanged server.
     """
     if broken := outcome_of(UNCHANGED):
-        raise BrokenUnchanged(f"{broken.id} is broken on the unchanged server: {'; '.join(broken.reasons)}")
+        raise UnchangedFails(f"{broken.id} is broken on the unchanged server: {'; '.join(broken.reasons)}")
     by_name()
     with multiprocessing.get_context("fork").Pool(count) as pool:
         yield pool.imap_unordered

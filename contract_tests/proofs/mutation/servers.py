@@ -1,7 +1,6 @@
-"""A reference server that does one thing wrong about one endpoint.
+"""A reference server with one fault in one endpoint.
 
-Law: only what a client can see is changed, and all else stays as good as it was. What breaks inside is a 500,
-as it would be anywhere.
+The fault is visible to a client, and everything else stays correct. An internal error becomes a 500.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.reference.orders import Order
 
     Draw = Callable[[Order], list[bytes]]
-    Painter = Callable[["Altered", Order, Draw], list[bytes]]
+    Painter = Callable[["FaultyServer", Order, Draw], list[bytes]]
 
-RICH: Final = 10_000.0
-"""Credits that no run uses up."""
+CREDITS: Final = 10_000.0
+"""More credits than any run uses."""
 
 BALANCE: Final = "get_user_credits"
 
@@ -44,19 +43,19 @@ Kind = Literal[
     "not-json",
     "bad-value",
 ]
-"""What a call is, by what a good server makes of it."""
+"""The kind of a call, by a correct server's answer."""
 
 
-class Served(ReferenceServer):
-    """A reference server that obeys the pages, or another contract, for the suite's two keys."""
+class SuiteServer(ReferenceServer):
+    """A reference server with the suite's two keys that obeys the pages or another contract."""
 
     def __init__(self, document: Mapping[str, Any] | None = None) -> None:
-        super().__init__("documented", RICH, keys=[KEY], penniless=[PENNILESS], document=document)
+        super().__init__("documented", CREDITS, keys=[KEY], penniless=[PENNILESS], document=document)
 
     def answer(self, request: Request) -> Answer:
         try:
             return super().answer(request)
-        except Exception:  # noqa: BLE001 - whatever a contract that was changed leads to
+        except Exception:  # noqa: BLE001 - a mutant's contract may cause any error
             return Answer(
                 500, {"x-remaining-credits": f"{self.credits}"}, error_text("It broke")
             ).with_headers(content_type="application/json")
@@ -64,9 +63,9 @@ class Served(ReferenceServer):
 
 @dataclass(frozen=True)
 class Call:
-    """One call to the endpoint that is changed, and what a good server answers."""
+    """One call to the faulty endpoint, and a correct server's answer."""
 
-    server: Altered
+    server: FaultyServer
     request: Request
     kind: Kind
     answer: Answer
@@ -82,29 +81,29 @@ class Call:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What is done wrong.
+    """One fault of a server.
 
     Attributes:
-        name: what a mutant is called by.
-        group: the row of the grid where the suite most likely notices, or the role of its parameter.
-        reply: gives another answer to a call.
-        draw: draws other pictures of an order, by a good server's way to draw.
-        spoil: a provocation that every 200 meets.
-        told: what is added to each balance that is told after a call of this kind, in USD, for good.
-        fits: whether an endpoint has what it is about.
+        name: The name in the mutant's name.
+        group: The group of cases that is most likely to kill it, or the role of its parameter.
+        reply: Returns another answer to a call.
+        draw: Draws other pictures, with a correct server's drawing function.
+        provocation: The name of a provocation for every 200.
+        balance_error: Returns the USD to add to all balances reported after a call.
+        fits: Returns whether the fault applies to an endpoint.
     """
 
     name: str
     group: str
     reply: Callable[[Call], Answer] | None = None
     draw: Painter | None = None
-    spoil: str | None = None
-    told: Callable[[Call], Decimal] | None = None
+    provocation: str | None = None
+    balance_error: Callable[[Call], Decimal] | None = None
     fits: Callable[[Operation], bool] = lambda _: True
 
 
-class Altered(Served):
-    """A server with one behaviour that is wrong about one endpoint, or about the balance."""
+class FaultyServer(SuiteServer):
+    """A server with one fault in one endpoint, or in the balance."""
 
     def __init__(self, behaviour: Behaviour, operation: str) -> None:
         super().__init__()
@@ -115,24 +114,24 @@ class Altered(Served):
         self.memory: Final[dict[object, Any]] = {}
         self.numbers: Final = itertools.count(1)
         self._added = Decimal(0)
-        if behaviour.spoil:
-            self.provoke(behaviour.spoil, times=None, operation=operation)
+        if behaviour.provocation:
+            self.provoke(behaviour.provocation, times=None, operation=operation)
 
     def answer(self, request: Request) -> Answer:
         answer = super().answer(request)
         if request.path.startswith(self._path):
             call = Call(self, request, kind_of(request, answer), answer)
-            if self._behaviour.told:
-                self._added += self._behaviour.told(call)
+            if self._behaviour.balance_error:
+                self._added += self._behaviour.balance_error(call)
             if self._behaviour.reply:
                 answer = self._behaviour.reply(call)
             if answer.status >= 300:
-                self._added += cost(call.answer)  # whoever refuses a call does not bill it
+                self._added += cost(call.answer)  # a refused call is not billed
         return self._with_balance(request, answer) if self._added else answer
 
-    def drawn_anyway(self) -> Answer:
-        """Give the answer to a good call in place of the one that came."""
-        assert self.operation  # noqa: S101 - no behaviour of the balance asks for it
+    def draw_anyway(self) -> Answer:
+        """Return the answer to a correct call instead."""
+        assert self.operation  # noqa: S101 - no balance behaviour calls this
         request = example_request(self.operation, base64=False)
         return super().answer(replace(request, headers={**request.headers, "x-api-key": KEY}))
 
@@ -143,13 +142,13 @@ class Altered(Served):
         return draw(self, order, super()._drawn)
 
     def _with_balance(self, request: Request, answer: Answer) -> Answer:
-        """Tell another balance than the true one, wherever the account with credits is told of."""
+        """Add the error to every balance in an answer."""
         if request.headers.get("x-api-key") == PENNILESS:
             return answer
         try:
             balance = Decimal(answer.headers["x-remaining-credits"]) + self._added
         except (KeyError, DecimalException):
-            return answer  # it does not tell the balance, which is what is wrong with it
+            return answer  # the fault is the missing balance itself
         changed = answer.with_headers(x_remaining_credits=format(balance, "f"))
         if request.path == CREDITS_PATH and answer.status == 200:
             changed = changed.with_json({**json.loads(answer.body), "credits": float(balance)})
@@ -163,9 +162,9 @@ def kind_of(request: Request, answer: Answer) -> Kind:
         return _kind_of_key(request.headers)
     if answer.status != 406:
         return "good"
-    said = answer.body.decode()
+    text = answer.body.decode()
     for words, kind in _KINDS_BY_WORDS.items():
-        if words in said:
+        if words in text:
             return kind
     return "bad-value"
 
@@ -185,10 +184,10 @@ def _kind_of_key(headers: Mapping[str, str]) -> Kind:
 
 
 def cost(answer: Answer) -> Decimal:
-    """Give what an answer says that its call cost, in USD."""
+    """Return the cost of a call in USD, as its answer states it."""
     return Decimal(answer.headers.get("x-cost", 0))
 
 
-def refused(answer: Answer, status: int, words: str) -> Answer:
-    """Give an error in the usual envelope in place of an answer."""
+def refusal(answer: Answer, status: int, words: str) -> Answer:
+    """Return an error in the usual envelope instead of an answer."""
     return failed(answer, status, error_text(words), "application/json")

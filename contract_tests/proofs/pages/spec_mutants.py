@@ -1,6 +1,6 @@
-"""Every single-fact change to the specs: each keyword that says what a page says changed, taken out or added.
+"""Make every single-fact mutant of the specs: each keyword that states a fact changed, removed or added.
 
-A mutant is one YAML file with one place edited, as a hand would edit it, and names the fact that it changes.
+A mutant is one YAML file with one edit, like an edit by hand, and names the fact that it changes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BOUNDS: Final = {"minimum": "min", "maximum": "max", "multipleOf": "multiple_of"
 
 @dataclass(frozen=True, slots=True)
 class SpecMutant:
-    """A file of a folder with one fact changed. `slug` is the page that then differs."""
+    """A spec with one fact changed. `slug` is the page that differs from it."""
 
     name: str
     slug: str
@@ -31,15 +31,15 @@ class SpecMutant:
 
 
 def spec_mutants(folder: Path, slug: str) -> Iterator[SpecMutant]:
-    """Give every mutant of one spec."""
-    spec = _File(folder / f"{slug}.yaml")
-    for name, fact, text in _of_spec(spec, slug):
+    """Yield every mutant of one spec."""
+    spec = _YamlFile(folder / f"{slug}.yaml")
+    for name, fact, text in _all_mutants(spec, slug):
         yield SpecMutant(name, slug, fact, spec.file.name, text)
 
 
 def shared_mutants(folder: Path, slug: str) -> Iterator[SpecMutant]:
-    """Give every mutant of what all specs share, seen from one of them."""
-    shared = _File(folder / "components.yaml")
+    """Yield every mutant of the shared file, as seen from one spec."""
+    shared = _YamlFile(folder / "components.yaml")
     codes = {
         "Unauthorized": 401,
         "NotFound": 404,
@@ -48,9 +48,13 @@ def shared_mutants(folder: Path, slug: str) -> Iterator[SpecMutant]:
         "ServerError": 500,
     }
     for name, code in codes.items():
-        said = shared.find("components", "responses", name, "x-documented-name")
+        documented_name = shared.find("components", "responses", name, "x-documented-name")
         yield SpecMutant(
-            f"{name}: name", slug, f"statuses.{code}.name", shared.file.name, shared.replaced(said, "Else")
+            f"{name}: name",
+            slug,
+            f"statuses.{code}.name",
+            shared.file.name,
+            shared.replaced(documented_name, "Else"),
         )
         headers = shared.find("components", "responses", name, "headers")
         yield SpecMutant(f"{name}: no header", slug, "headers", shared.file.name, shared.without(headers))
@@ -60,8 +64,8 @@ def shared_mutants(folder: Path, slug: str) -> Iterator[SpecMutant]:
     )
 
 
-class _File:
-    """A YAML file, and its texts with one place edited. An entry is the nodes of a key and its value."""
+class _YamlFile:
+    """A YAML file. Each edit returns a whole text. An entry is the nodes of a key and its value."""
 
     def __init__(self, file: Path) -> None:
         self.file, self.text = file, file.read_text(encoding="utf-8")
@@ -85,13 +89,13 @@ class _File:
 
     def without(self, entry: Any) -> str:
         lines = self.text.splitlines(keepends=True)
-        # A mapping in block style ends where the next token stands.
+        # A mapping in block style ends at the next token.
         is_block = entry[1].id == "mapping" and not entry[1].flow_style
         del lines[entry[0].start_mark.line : entry[1].end_mark.line + (0 if is_block else 1)]
         return "".join(lines)
 
     def with_line(self, entry: Any, *added: str, above: bool = False) -> str:
-        """With lines as the first of a mapping, or above it, at the same depth as what is there."""
+        """Insert lines as the first ones of a mapping, or above it, at the same indentation."""
         at = entry[0] if above else entry[1].value[0][0]
         indent = " " * at.start_mark.column
         lines = self.text.splitlines(keepends=True)
@@ -99,7 +103,7 @@ class _File:
         return "".join(lines)
 
 
-def _of_spec(spec: _File, slug: str) -> Iterator[tuple[str, str, str]]:
+def _all_mutants(spec: _YamlFile, slug: str) -> Iterator[tuple[str, str, str]]:
     path = spec.find("paths", f"/v1/{slug}")
     yield "path", "url", spec.renamed(path, f"/v1/{slug}-2")
     yield "version", "url", spec.renamed(path, f"/v2/{slug}")
@@ -109,13 +113,13 @@ def _of_spec(spec: _File, slug: str) -> Iterator[tuple[str, str, str]]:
     for name in ("page", "digest"):
         source = spec.find("info", "x-source", name)
         yield f"source: {name}", name, spec.replaced(source, "https://segmind.com/")
-    yield from _of_responses(spec, slug)
+    yield from _response_mutants(spec, slug)
     (schema,) = spec.find("components", "schemas")[1].value
-    yield from _of_sample(spec, schema)
-    yield from _of_properties(spec, schema)
+    yield from _sample_mutants(spec, schema)
+    yield from _properties_mutants(spec, schema)
 
 
-def _of_responses(spec: _File, slug: str) -> Iterator[tuple[str, str, str]]:
+def _response_mutants(spec: _YamlFile, slug: str) -> Iterator[tuple[str, str, str]]:
     responses = spec.find("paths", f"/v1/{slug}", "post", "responses")
     for entry in responses[1].value:
         code = entry[0].value
@@ -133,7 +137,7 @@ def _of_responses(spec: _File, slug: str) -> Iterator[tuple[str, str, str]]:
     yield "another status", "statuses", spec.with_line(responses, *added)
 
 
-def _of_sample(spec: _File, schema: Any) -> Iterator[tuple[str, str, str]]:
+def _sample_mutants(spec: _YamlFile, schema: Any) -> Iterator[tuple[str, str, str]]:
     sample = next(value for key, value in schema[1].value if key.value == "x-documented-sample")
     language, values = sample.value
     yield "sample: language", "sample.language", spec.replaced(language, "curl")
@@ -145,7 +149,7 @@ def _of_sample(spec: _File, schema: Any) -> Iterator[tuple[str, str, str]]:
     yield "sample: another", "sample.tomorrow", spec.with_line(values, "tomorrow: 7")
 
 
-def _of_properties(spec: _File, schema: Any) -> Iterator[tuple[str, str, str]]:
+def _properties_mutants(spec: _YamlFile, schema: Any) -> Iterator[tuple[str, str, str]]:
     required = next((key, value) for key, value in schema[1].value if key.value == "required")
     names = [item.value for item in required[1].value]
     properties = next((key, value) for key, value in schema[1].value if key.value == "properties")
@@ -161,12 +165,12 @@ def _of_properties(spec: _File, schema: Any) -> Iterator[tuple[str, str, str]]:
         others = [each for each in names if each != name] if name in names else [*names, name]
         fact = f"attributes.{name}.required"
         yield f"{name}: required", fact, spec.replaced(required, f"[{', '.join(others)}]")
-        for what, text in _of_property(spec, entry):
+        for what, text in _property_mutants(spec, entry):
             yield f"{name}: {what}", f"attributes.{name}.{what}", text
 
 
-def _of_property(spec: _File, entry: Any) -> Iterator[tuple[str, str]]:
-    """The fact that is another one, and the file that says so."""
+def _property_mutants(spec: _YamlFile, entry: Any) -> Iterator[tuple[str, str]]:
+    """Yield the changed fact, and the text with the change."""
     by_key = {key.value: (key, value) for key, value in entry[1].value}
     kind = by_key["type"][1].value
     yield "type", spec.replaced(by_key["type"], OTHER_TYPE[kind])

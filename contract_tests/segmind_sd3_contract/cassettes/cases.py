@@ -1,7 +1,7 @@
-"""What is recorded: every case, made out of the contract; a new parameter or provocation brings its own.
+"""The cases that are recorded, made from the contract: a new parameter or provocation adds its own.
 
-Law: no bound, status or quirk is written down here. Every call names a seed where its endpoint takes one,
-and asks for the smallest picture at the lowest quality that the contract allows.
+No bound, status or quirk is repeated here. Every call names a seed where its endpoint has one, and asks for
+the smallest picture at the lowest quality that the contract allows.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from segmind_sd3 import Client
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_api.parameters import OPERATIONS, Operation, Parameter
 
 from segmind_sd3_contract.needed import needed
+from segmind_sd3_contract.quirks import quirks
 from segmind_sd3_contract.reference import MADE_UP_KEY, PROVOCATIONS, Answer
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ class Case:
 
 @cache
 def cases() -> Mapping[str, Case]:
-    """Every case that is recorded from the reference server, by its id."""
+    """Return every case that is recorded from the reference server, by its id."""
     found = [
         case
         for operation in OPERATIONS.values()
-        for kind in (plain, inside, outside, statuses, quirks)
+        for kind in (plain, inside, outside, statuses, provocations)
         for case in kind(operation)
     ]
     return {case.id: case for case in found}
@@ -114,13 +114,13 @@ def live_cases() -> Mapping[str, Case]:
 
 
 def body_of(case: Case) -> Mapping[str, Any]:
-    """Give the body of a call as the SDK finishes it, and past that what no check of the SDK would let by."""
+    """Return the body of a call as the SDK completes it, with the values that the SDK would refuse."""
     with Client(MADE_UP_KEY, base_url=REFERENCE_URL) as client:
         return {**client.prepare(case.operation, **case.params).body, **case.beyond}
 
 
 def least(operation: Operation) -> dict[str, Any]:
-    """Give the parameters of the plain call."""
+    """Return the parameters of the plain call."""
     return {
         name: value for name, known in operation.parameters.items() if (value := _least(known)) is not None
     }
@@ -141,7 +141,7 @@ def plain(operation: Operation) -> Iterator[Case]:
 
 
 def inside(operation: Operation) -> Iterator[Case]:
-    """Each bound itself, through the SDK."""
+    """Yield a call at each bound, through the SDK."""
     for known in operation.parameters.values():
         for place, bound in (("min", known.minimum), ("max", known.maximum)):
             if bound is not None:
@@ -154,7 +154,7 @@ def inside(operation: Operation) -> Iterator[Case]:
 
 
 def outside(operation: Operation) -> Iterator[Case]:
-    """One step past each bound, and between two multiples: the SDK would refuse it unsent."""
+    """Yield a call one step past each bound and between two multiples, which the SDK would refuse."""
     for known in operation.parameters.values():
         for place, value in beside(known):
             yield Case(
@@ -168,7 +168,7 @@ def outside(operation: Operation) -> Iterator[Case]:
 
 
 def beside(known: Parameter) -> Iterator[tuple[str, float]]:
-    """Give the values just outside of what is allowed. A step is 1, a multiple, or 0.01 of a number."""
+    """Return the values just outside of what is allowed. A step is 1, a multiple, or 0.01 of a number."""
     step = known.multiple_of or (1 if known.kind == "integer" else 0.01)
     if known.minimum is not None:
         yield "below-min", round(known.minimum - step, 2)
@@ -179,7 +179,7 @@ def beside(known: Parameter) -> Iterator[tuple[str, float]]:
 
 
 def statuses(operation: Operation) -> Iterator[Case]:
-    """Every status but 200 that the pages or their overlay name, where the server can be made to give it."""
+    """Yield a call for every other status of the pages or overlay that the server can be made to answer."""
     for status in _named_statuses(operation):
         if name := _provocation_of(status):
             yield Case(
@@ -202,19 +202,19 @@ def _named_statuses(operation: Operation) -> list[int]:
 
 
 def status_of(provocation: str) -> int:
-    """Give the status that a provocation is seen as."""
+    """Return the status that a provocation is seen as."""
     known = PROVOCATIONS[provocation]
     return 200 if known.billed else known.change(Answer(200, {}, b"")).status
 
 
 def _provocation_of(status: int) -> str | None:
-    """Give the plainest provocation of a status: the one that is named for it, else the first."""
+    """Return the plainest provocation of a status: the one that is named for it, else the first."""
     usual = f"status:{status}"
     return usual if usual in PROVOCATIONS else next((n for n in PROVOCATIONS if status_of(n) == status), None)
 
 
-def quirks(operation: Operation) -> Iterator[Case]:
-    """Every provocation of a row of the quirk table."""
+def provocations(operation: Operation) -> Iterator[Case]:
+    """Yield a call for every provocation of a row of the quirk table."""
     for name in PROVOCATIONS:
         more = _asking_for(name, operation)
         if quirk_of(name) is not None and more is not None:
@@ -228,13 +228,13 @@ def quirks(operation: Operation) -> Iterator[Case]:
 
 
 def quirk_of(provocation: str | None) -> str | None:
-    """Give the row of the quirk table that a provocation is named for."""
+    """Return the row of the quirk table that a provocation is named for."""
     name = (provocation or "").partition(":")[0]
-    return name if name in QUIRKS else None
+    return name if name in quirks() else None
 
 
 def _asking_for(provocation: str, operation: Operation) -> dict[str, Any] | None:
-    """Give what a call must ask for so that a provocation shows; None where this endpoint can't show it."""
+    """Return what a call must ask for so that a provocation shows; None where this endpoint can't show it."""
     parameters = operation.parameters.values()
     counts = {known.name: 2 for known in parameters if known.counts_images}
     formats = {known.name: "png" for known in parameters if known.name.endswith("format")}
@@ -253,7 +253,7 @@ def _asking_for(provocation: str, operation: Operation) -> dict[str, Any] | None
 
 
 def free(operation: Operation) -> Iterator[Case]:
-    """What never reaches a model, and so costs nothing: a wrong key, a wrong path, a wrong method."""
+    """Yield the calls that cost nothing: a wrong key, a wrong path, a wrong method."""
     ways: tuple[tuple[int, Way], ...] = ((401, "other-key"), (404, "other-path"), (405, "get"))
     for status, by in ways:
         name = f"{operation.operation_id}::status::{status}"

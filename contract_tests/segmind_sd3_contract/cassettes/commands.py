@@ -41,7 +41,7 @@ class ListedUnlessTold(click.Group):
 
 @click.group(cls=ListedUnlessTold)
 def cassettes() -> None:
-    """Recorded exchanges, in the folder `cassettes` of the repository that this is called in.
+    """Record, list and judge exchanges, in the folder `cassettes` of the current repository.
 
     Without a command: list.
     """
@@ -197,7 +197,7 @@ def listed(context: click.Context, folder: Path, max_age: int | None, *, as_json
     """
     found = list(judged_in(folder, max_age=max_age))
     if not found:
-        raise Failed(f"There is no cassette in {folder.absolute()}: make record.")
+        raise Failed(f"There is no cassette in {folder.absolute()}: segmind-sd3 cassettes record makes some.")
     if as_json:
         click.echo(json.dumps([_row(each) for each in found], indent=2))
     else:

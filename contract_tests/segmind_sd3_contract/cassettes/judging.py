@@ -1,9 +1,9 @@
-"""The cassettes judged by today's contract, offline: sound, a known deviation, or broken; and perhaps stale.
+"""Judge the cassettes by today's contract, offline: sound, a known deviation, broken; stale or not.
 
-Law: the oracle alone says what an exchange breaks, and the pages are asked first. What breaks them is either
-accounted for, by a row of the quirk table or an observation that is in the contract, or it is broken. A row
-accounts for the clauses that `BREAKS` names and for no other, so that a new failure beside a known one is
-still a failure. The reference server deviates when it is told to and never by itself.
+The oracle decides which clauses an exchange breaks, the pages first. A broken clause is known if a row of the
+quirk table or an observation in the contract accounts for it. A row accounts only for the clauses that
+`BREAKS` names, so that a new failure beside a known one still fails. The reference server deviates only where
+it was provoked.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from segmind_sd3._quirks import QUIRKS
-
 from segmind_sd3_contract import oracle
 from segmind_sd3_contract.cassettes.cases import quirk_of
-from segmind_sd3_contract.cassettes.library import load, shows, spec_digest, today
+from segmind_sd3_contract.cassettes.library import load, spec_digest, today
+from segmind_sd3_contract.quirks import shows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -128,23 +127,20 @@ def _verdict(kept: Recorded) -> tuple[Verdict, str | None, list[Finding]]:
 
 
 def _findings(kept: Recorded, profile: Profile) -> list[Finding]:
-    exchange = oracle.Exchange(kept.operation, kept.sent, kept.status, kept.headers, kept.body)
-    return oracle.findings(exchange, oracle.packaged(profile))
+    return oracle.findings(kept.seen, oracle.packaged(profile))
 
 
 def _rows(kept: Recorded, found: list[Finding]) -> list[str]:
-    """Give the row that the reference server was provoked to show; elsewhere, those that a finding shows."""
+    """Return the row that was provoked on the reference server; elsewhere the rows that a finding shows."""
     if kept.target == "reference":
         provoked = quirk_of(kept.provocation)
         return [provoked] if provoked else []
     broken = {each.clause for each in found}
-    return [
-        row for row, clauses in BREAKS.items() if broken.intersection(clauses) and shows(QUIRKS[row], kept)
-    ]
+    return [row for row, clauses in BREAKS.items() if broken.intersection(clauses) and shows(row, kept.seen)]
 
 
 def _observations(kept: Recorded) -> tuple[Profile, ...]:
-    """Give the readings by which a server may deviate from the pages without a row that shows it."""
+    """Return the readings by which a server may deviate from the pages without a row that shows it."""
     if kept.target != "reference":
         return ("observed", "reported")
     return ("observed",) if kept.profile == "observed" else ()

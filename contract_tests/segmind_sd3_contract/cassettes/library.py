@@ -11,14 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from segmind_sd3._errors import Fault, rule_for
-from segmind_sd3._quirks import QUIRKS, Quirk
-from segmind_sd3._wire import Reply, json_of
+from segmind_sd3._wire import json_of
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3_contract.cassettes.cases import quirk_of
 from segmind_sd3_contract.cassettes.storage import read
-from segmind_sd3_contract.oracle import carried, packaged
+from segmind_sd3_contract.oracle import Exchange, carried, packaged
+from segmind_sd3_contract.quirks import quirks, shows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,12 +84,13 @@ class Recorded:
         return self.spec == spec_digest(self.operation)
 
     @property
-    def reply(self) -> Reply:
-        return Reply(self.status, self.headers, self.body)
+    def seen(self) -> Exchange:
+        """The exchange as the oracle takes it."""
+        return Exchange(self.operation, self.sent, self.status, self.headers, self.body)
 
 
 def provenance(case: str, *, target: str, profile: str | None, provocation: str | None) -> dict[str, Any]:
-    """Give what a cassette says of itself. It is stored beside the exchange, in the same file."""
+    """Return what a cassette says of itself. It is stored beside the exchange, in the same file."""
     return {
         "case": case,
         "target": target,
@@ -103,12 +103,12 @@ def provenance(case: str, *, target: str, profile: str | None, provocation: str 
 
 
 def today() -> date:
-    """Give the day in UTC, by which cassettes are dated."""
+    """Return the day in UTC, by which cassettes are dated."""
     return datetime.now(UTC).date()
 
 
 def operation_of(case: str) -> str:
-    """Give the endpoint's name, with which the id of every case begins, and the name of every call."""
+    """Return the endpoint's name, with which the id of every case begins, and the name of every call."""
     return case.partition(":")[0]
 
 
@@ -184,30 +184,15 @@ def recorded(folder: Path = FOLDER) -> Mapping[str, Recorded]:
 def sources(folder: Path = FOLDER) -> Mapping[str, set[Source]]:
     """Say for each row of the quirk table where exchanges that show it were recorded, if anywhere.
 
-    The reference server shows what it was made to. Of a live reply the row's own code says whether it
-    shows the row: it does where the code makes something of it.
+    The reference server shows what it was made to. A live reply shows the rows that are found in it.
     """
-    found: dict[str, set[Source]] = {name: set() for name in QUIRKS}
+    found: dict[str, set[Source]] = {name: set() for name in quirks()}
     for each in recorded(folder).values():
         if each.target == "reference" and (name := quirk_of(each.provocation)):
             found[name].add("reference")
     for each in recorded(folder / LIVE).values():
         if each.target == LIVE:
-            for quirk in QUIRKS.values():
-                if shows(quirk, each):
-                    found[quirk.name].add("live")
+            for row, where in found.items():
+                if shows(row, each.seen):
+                    where.add("live")
     return found
-
-
-def shows(quirk: Quirk, exchange: Recorded) -> bool:
-    """Say whether a row's code finds in an exchange what the row is about."""
-    if quirk.function is None:
-        return False
-    match quirk.kind:
-        case "repair":
-            return exchange.status == 200 and quirk.function(exchange.reply) != exchange.reply
-        case "diagnosis":
-            fault = Fault(rule_for(exchange.status).error, "", None)
-            return quirk.function(exchange.reply, fault) != fault
-        case _:
-            return False

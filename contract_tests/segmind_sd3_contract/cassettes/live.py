@@ -1,7 +1,7 @@
-"""Recording from a live server: what it would send and cost, said first; each exchange kept at once.
+"""Record from a live server: print what would be sent and its price first, and write each exchange at once.
 
-Law: no call is made twice, a cassette that is there is not made again unless told, and the key is in none.
-A cassette says `live` where the vendor's own host answered, and the server's URL anywhere else.
+No call is made twice. An existing cassette is not recorded again unless asked for. The key is in no cassette.
+A cassette says `live` if the vendor's own host answered, and else names the server's URL.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Target:
         return LIVE if httpx.URL(self.origin).host == httpx.URL(BASE_URL).host else self.origin
 
     def folder(self, cassettes: Path) -> Path:
-        """Give the folder of its own: no cassette from elsewhere lies among the live ones."""
+        """Return the folder of its own: no cassette from elsewhere lies among the live ones."""
         netloc = httpx.URL(self.origin).netloc.decode("ascii")
         return cassettes / (LIVE if self.name == LIVE else netloc.replace(":", "-"))
 

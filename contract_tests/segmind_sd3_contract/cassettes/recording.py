@@ -91,7 +91,7 @@ def send(case: Case, base_url: str, key: str, transport: httpx.BaseTransport | N
 
 
 def generated_client(base_url: str, key: str, **options: Any) -> AuthenticatedClient:
-    """Give the generated client alone, with nothing of the SDK's between it and the wire."""
+    """Return the generated client alone, with nothing of the SDK's between it and the wire."""
     return AuthenticatedClient(
         base_url=base_url, token=key, prefix="", auth_header_name="x-api-key", **options
     )

@@ -1,11 +1,11 @@
 # vcrpy has no types.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-"""How a cassette is kept: vcrpy's YAML, with large bodies beside it, and nothing of who sent it.
+"""Store a cassette: vcrpy's YAML, with large bodies in files beside it, and nothing about the sender.
 
-Law: of a request the method, the address, the content type and the body are kept; no key, host header,
-cookie or user agent. A request matches by method, path and body (as JSON, where it is JSON), each reply is
-played once, and what is not on the cassette is never sent. A body over 2 KB is a file in `blobs`, named by
-its SHA-256, which is checked whenever it is read.
+A request is stored with its method, address, content type and body, without key, host, cookie or user agent.
+A request matches by method, path and body (as JSON if it is JSON). Each reply is played once. A request that
+is not on the cassette is never sent. A body over 2 KB is a file in `blobs`, named by its SHA-256, which is
+checked whenever it is read.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def _whole(cassette: Path, response: Any) -> Any:
         return response
     data = _blob(cassette, digest).read_bytes()
     if hashlib.sha256(data).hexdigest() != digest:
-        raise ValueError(f"{_blob(cassette, digest)} is not what its name says: restore it, or make record")
+        raise ValueError(
+            f"{_blob(cassette, digest)} is not what its name says: restore it, or record it anew"
+        )
     return {**response, "body": {"string": data}}
 
 
@@ -201,7 +203,7 @@ def replaying(path: Path) -> Generator[None]:
 
 
 def read(path: Path) -> tuple[Any, Any, dict[str, Any]]:
-    """Give the request, the response and the provenance of a cassette, which holds one exchange.
+    """Return the request, the response and the provenance of a cassette, which holds one exchange.
 
     Raises:
         ValueError: it is no cassette of ours, or a blob was changed.
@@ -215,4 +217,4 @@ def read(path: Path) -> tuple[Any, Any, dict[str, Any]]:
         case [[request], [response], dict() as provenance]:
             return request, response, cast("dict[str, Any]", provenance)
         case _:
-            raise ValueError(f"{path} holds no single exchange with its provenance: make record")
+            raise ValueError(f"{path} holds no single exchange with its provenance: record it anew")

@@ -120,7 +120,7 @@ def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
 
 
 def about_the_balance(question: Call) -> Iterator[Case]:
-    """The question for the balance, which comes first: it costs nothing, and tells who answers."""
+    """Return the call for the balance. It comes first: it costs nothing, and shows who answers."""
 
     def case(group: str, place: str, claim: str, calls: tuple[Call, ...], check: Any, **more: Any) -> Case:
         return Case(

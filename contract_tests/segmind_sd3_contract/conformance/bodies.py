@@ -1,6 +1,6 @@
 """Good bodies: the smallest and cheapest that an endpoint draws, made from its schema alone.
 
-Law: no value here is a bound. Prompts are from a fixed, harmless list; the input picture is made here.
+Prompts come from a fixed, harmless list; the input picture is made here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FIRST_SEED: Final = 20261
 
 @cache
 def picture(tone: str = "teal") -> str:
-    """Give the base64 text of a PNG of 64 x 64 pixels: one half in a tone, the other grey."""
+    """Return the base64 text of a PNG of 64 x 64 pixels: one half in a tone, the other grey."""
     image = Image.linear_gradient("L").resize((64, 64)).convert("RGB")  # pyright: ignore[reportUnknownMemberType] - its types name numpy
     image.paste(tone, (0, 0, 32, 64))
     file = BytesIO()
@@ -57,7 +57,7 @@ def sides(properties: Mapping[str, Any]) -> Iterator[str]:
 
 
 def default_of(schema: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Give the documented default, in a tuple; an empty one where there is none.
+    """Return the documented default, in a tuple; an empty one where there is none.
 
     A page that shows `1` or `None` for a text means that text.
     """
@@ -73,7 +73,7 @@ ANYTHING: Final[Mapping[str, Any]] = {"string": PROMPTS[0], "boolean": True, "in
 
 
 def anything(schema: Mapping[str, Any]) -> Any:
-    """Give a good value: a known one, else the smallest, else one of the type."""
+    """Return a good value: a known one, else the smallest, else one of the type."""
     usual = ANYTHING[schema.get("type", "string")]
     return next(iter(known_values(schema)), schema.get("minimum", usual))
 
@@ -105,7 +105,7 @@ class Endpoint:
         return next((name for name in COUNTS if name in self.properties), None)
 
     def base(self) -> dict[str, Any]:
-        """Give the body that every case changes in one place: the least, small, binary, with a fixed seed."""
+        """Return the smallest good body, with a fixed seed; every case changes it in one place."""
         body: dict[str, Any] = {}
         for name, schema in self.properties.items():
             if is_picture(schema):
@@ -122,7 +122,7 @@ class Endpoint:
         return body | smallest
 
     def least(self) -> Call:
-        """Give the call of nothing but what is required."""
+        """Return the call of nothing but what is required."""
         base = self.base()
         return Call(
             self.operation, self.path, {name: base[name] for name in self.properties if name in self.required}

@@ -1,7 +1,7 @@
-"""What is sent: one call as a plain value, with a name that is the same for the same call in any run.
+"""One call as a plain value, with a name that is the same for the same call in any run.
 
-Law: two cases that need the same call share it, so that it is paid for once; a relation that needs the same
-call again says so by `attempt`.
+Two cases that need the same call share it, so that it is paid for once. A relation that needs the same call
+again sets `attempt`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Every case of the contract, made from the contract.
+"""Make every case from the contract.
 
-Law: no bound, default or name of a parameter stands here that the contract has. A case's id says where it
-stands (`sd35_turbo_txt2img::steps::max+1`), and stays the same as long as the parameter does.
+No bound, default or parameter name of the contract is repeated here. A case's id names its place
+(`sd35_turbo_txt2img::steps::max+1`), and stays the same as long as the parameter does.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ DEVIATIONS: Final[Mapping[tuple[str, str], str]] = {
 
 @lru_cache(maxsize=2)
 def cases(readings: Readings, seed: int = 0) -> tuple[Case, ...]:
-    """Give the cases of all endpoints, the balance first. `seed` is the number of the run."""
+    """Return the cases of all endpoints, the balance first. `seed` is the number of the run."""
     return (
         *balance(readings),
         *(case for endpoint in endpoints(readings.pages, seed) for case in about(endpoint, readings)),
@@ -119,7 +119,7 @@ def deviation(endpoint: Endpoint, name: str) -> str | None:
 
 
 def bounds(endpoint: Endpoint, name: str, readings: Readings) -> Iterator[Case]:
-    """At each bound, and a step beside it on either side; where another bound was observed, there too."""
+    """Yield calls at each bound and one step to either side, of the documented and the observed bound."""
     schema = endpoint.properties[name]
     observed = readings.observed.schema(endpoint.operation)["properties"].get(name, schema)
     seen: set[float] = set()
@@ -141,7 +141,7 @@ def bounds(endpoint: Endpoint, name: str, readings: Readings) -> Iterator[Case]:
 
 
 def counted(endpoint: Endpoint, name: str) -> dict[str, Any]:
-    """A count of pictures is seen in a JSON reply alone."""
+    """Ask for JSON, the only reply that shows how many pictures there are."""
     return {"base64": True} if name == endpoint.count and "base64" in endpoint.properties else {}
 
 
@@ -246,7 +246,7 @@ def types(endpoint: Endpoint, name: str) -> Iterator[Case]:
 
 
 def within(schema: Mapping[str, Any]) -> int:
-    """Give a whole number that has another one above it, within bounds, and is aligned."""
+    """Return a whole number that has another one above it, within bounds, and is aligned."""
     low = schema.get("minimum", 1)
     return int(low) if low >= 0 else 1
 
@@ -259,7 +259,7 @@ def half_a_picture() -> str:
 
 
 def values(endpoint: Endpoint, name: str) -> Iterator[Case]:
-    """The values that are known for a list, and one that is on none. An open list promises nothing."""
+    """Yield the known values of a list, and one that is on none. An open list promises nothing."""
     schema = endpoint.properties[name]
     closed = "enum" in schema
     if closed or schema.get("x-documented-type") == "enum:str":
@@ -290,7 +290,7 @@ def values(endpoint: Endpoint, name: str) -> Iterator[Case]:
 
 
 def pairs(endpoint: Endpoint) -> Iterator[Case]:
-    """Calls that have every two values of every two options together at least once."""
+    """Yield calls that together have every pair of values of every two options."""
     options = {name: choices(endpoint, name) for name in endpoint.properties}
     options = {name: values for name, values in options.items() if len(values) > 1}
     for number, chosen in enumerate(combined(list(options.values())), 1):

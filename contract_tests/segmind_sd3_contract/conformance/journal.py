@@ -1,7 +1,8 @@
-"""What was sent and what came, kept on disk: nothing paid for is lost, and nothing is paid for again.
+"""The journal on disk of what was sent and what came: nothing paid for is lost, and nothing is paid for
+twice.
 
-Law: a call is written down before it is sent and its answer before anything is made of it, each whole or not
-at all, also when the process is killed. A call that was written down is never sent again, answer or not.
+A call is written before it is sent, and its answer before it is judged. Each is written whole or not at all,
+also when the process is killed. A call in the journal is never sent again, with or without an answer.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Journal:
         self._file.close()
 
     def settings(self) -> dict[str, Any]:
-        """Give what was kept by `keep`."""
+        """Return what was kept by `keep`."""
         return {name: json.loads(value) for name, value in self._file.execute("SELECT * FROM setting")}
 
     def keep(self, settings: Mapping[str, Any]) -> None:
@@ -71,23 +72,23 @@ class Journal:
         )
 
     def has(self, name: str) -> bool:
-        """Whether a call was sent, or was about to be."""
+        """Return whether a call was sent, or was about to be."""
         return self._file.execute("SELECT 1 FROM call WHERE name = ?", (name,)).fetchone() is not None
 
     def answer(self, name: str) -> Exchange | None:
-        """Give what came of a call; None where nothing was kept."""
+        """Return what came of a call; None where nothing was kept."""
         row = self._file.execute("SELECT answer, body FROM call WHERE name = ?", (name,)).fetchone()
         return Exchange(**json.loads(row[0]), body=row[1]) if row and row[0] else None
 
     def answers(self) -> Iterator[Exchange]:
-        """Give all that came, in the order of sending."""
+        """Return all that came, in the order of sending."""
         rows = self._file.execute("SELECT answer, body FROM call WHERE answer IS NOT NULL ORDER BY rowid")
         return (Exchange(**json.loads(answer), body=body) for answer, body in rows)
 
     def spent(self) -> float:
-        """Give what the answers say was spent, in USD."""
+        """Return what the answers say was spent, in USD."""
         return self._file.execute("SELECT TOTAL(debit) FROM call WHERE answer IS NOT NULL").fetchone()[0]
 
     def reserved(self) -> float:
-        """Give what calls without an answer may have cost at the worst, in USD."""
+        """Return what calls without an answer may have cost at the worst, in USD."""
         return self._file.execute("SELECT TOTAL(worst) FROM call WHERE answer IS NULL").fetchone()[0]

@@ -1,8 +1,8 @@
-"""What a case ends as: its check asked of each reading of the contract, from the pages to the rumours.
+"""Judge a case: apply its check to each reading of the contract, from the pages to reported observations.
 
-Law: a check yields what is wrong by one reading, and knows nothing of verdicts. The pages come first: what
-they say is held, or it is not. Where it is not, what was observed at a grade that counts makes it a known
-deviation, and at a lower one leaves it open; strictly, the pages alone count.
+A check yields what is wrong under one reading, and knows nothing of verdicts. The pages come first: the reply
+keeps them or not. If not, an observation at a grade that counts makes it a known deviation, and one at a
+lower grade leaves it open. In strict mode the pages alone count.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Readings:
 
 @cache
 def packaged(*, exact: bool) -> Readings:
-    """Give the contract that this package carries."""
+    """Return the contract that this package carries."""
     return Readings.of(oracle.carried("documented"), oracle.carried("observed"), exact=exact)
 
 
@@ -70,14 +70,14 @@ class Judgement:
 
 
 def draws(reply: Reply) -> Iterator[str]:
-    """A good call is drawn, as the contract says."""
+    """Check that a good call is drawn as the contract says."""
     if reply.status != 200:
         yield f"a good call was answered with {reply.status}: {reply.text()!r}"
     yield from reply.findings()
 
 
 def refuses(reply: Reply) -> Iterator[str]:
-    """A bad call is refused, with a status that may mean it, and the reply is as the contract says."""
+    """Check that a bad call is refused with a fitting status, and that the reply keeps the contract."""
     if reply.status == 200:
         yield "a bad call was drawn, not refused"
     elif reply.status not in REFUSALS:
@@ -105,13 +105,13 @@ def all_refused(replies: Sequence[Reply]) -> Iterator[str]:
 
 
 def sound(replies: Sequence[Reply]) -> Iterator[str]:
-    """Whatever the answer is, it is one that the contract knows, and whole."""
+    """Check that the answer, whatever it is, is whole and in the contract."""
     for reply in replies:
         yield from reply.findings()
 
 
 def understood(replies: Sequence[Reply]) -> Iterator[str]:
-    """Drawn or refused, but no failure: what was sent is at worst wrong."""
+    """Check that a call that is at worst wrong is drawn or refused, and fails no server."""
     for reply in replies:
         if reply.status >= 500:
             yield f"the service failed with {reply.status}: {reply.text()!r}"
@@ -119,7 +119,7 @@ def understood(replies: Sequence[Reply]) -> Iterator[str]:
 
 
 def answered(*statuses: int, about: str = "") -> Callable[[Sequence[Reply]], Iterator[str]]:
-    """The answer has one of some statuses, and its text speaks of something."""
+    """Check that the answer has one of some statuses, and that its text speaks of a subject."""
 
     def check(replies: Sequence[Reply]) -> Iterator[str]:
         for reply in replies:

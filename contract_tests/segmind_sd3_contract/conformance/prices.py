@@ -1,8 +1,8 @@
-"""What a call costs at the worst: an estimate, made before it is sent.
+"""Estimate the worst price of a call before it is sent.
 
-Law: a listed price is the average of one picture at default settings. A call is taken to cost that for each
-picture, as many times as it has more steps and more pixels than the defaults. Every call that a lax server
-would draw has a price, those that are to be refused included.
+A listed price is the average of one picture at default settings. A call is estimated at that price for each
+picture, scaled up by steps and pixels above the defaults. A call that should be refused has a price too,
+since a lax server would draw it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Prices:
         return cls(prices, unlisted)
 
     def worst(self, call: Call, contract: Contract) -> float:
-        """Give what a call costs at the worst, in USD; 0 where nobody would draw it."""
+        """Return what a call costs at the worst, in USD; 0 where nobody would draw it."""
         if not call.may_draw:
             return 0.0
         properties = contract.schema(call.operation)["properties"]

@@ -1,24 +1,23 @@
-"""The quirk ledger: how a target behaves, row by row, decided by what a run has sent anyway.
+"""The quirk ledger: how a target behaves in each row, decided from what a run has sent.
 
-Law: a probe sends nothing. It reads the answers to cases by their ids, or all answers, and says `not probed`
-where they are not there. It knows a row by its name alone.
+A probe sends nothing. It reads the answers of cases by their ids, or all answers, and says `not probed` where
+they are missing. It knows a row by its name alone.
 """
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageChops, ImageStat
-from segmind_sd3._quirks import QUIRKS
 
 from segmind_sd3_contract import oracle
 from segmind_sd3_contract.conformance.bodies import picture
 from segmind_sd3_contract.conformance.reply import Reply
 from segmind_sd3_contract.conformance.results import LedgerRow
+from segmind_sd3_contract.quirks import picture_type, quirks, shows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,7 +38,7 @@ class Evidence:
     exchanges: Mapping[str, Exchange]
 
     def of(self, case: str) -> list[Reply]:
-        """Give the answers that a case was judged by; none where it was not run."""
+        """Return the answers that a case was judged by; none where it was not run."""
         outcome = self.outcomes.get(case)
         return [self._reply(self.exchanges[name]) for name in outcome.calls] if outcome else []
 
@@ -64,12 +63,13 @@ def _probe(row: str) -> Callable[[Callable[[Evidence], Told]], Callable[[Evidenc
 def ledger(
     readings: Readings, outcomes: Sequence[Outcome], exchanges: Mapping[str, Exchange]
 ) -> list[LedgerRow]:
-    """Give each row of the quirk table, and how the target behaves."""
+    """Return each row of the quirk table, and how the target behaves."""
     evidence = Evidence(readings, {outcome.id: outcome for outcome in outcomes}, exchanges)
     rows: list[LedgerRow] = []
-    for name, quirk in QUIRKS.items():
+    for name, quirk in quirks().items():
         probed, why = PROBES[name](evidence)
-        rows.append(LedgerRow(name, quirk.documented, quirk.observed, quirk.grade, probed, why))
+        words = (name, quirk.documented, quirk.observed, quirk.grade, quirk.probe)
+        rows.append(LedgerRow(*words, probed, why))
     return rows
 
 
@@ -80,7 +80,7 @@ MEDIUM: Final = "sd3_medium_txt2img"
 
 
 def _sound(replies: Sequence[Reply]) -> bool:
-    """Whether there are answers, and each carries whole pictures, in whichever form."""
+    """Return whether there are answers, and each has whole pictures in any form."""
     return bool(replies) and all(reply.status == 200 and _whole(reply) for reply in replies)
 
 
@@ -266,18 +266,13 @@ def _(evidence: Evidence) -> Told:
 def _(evidence: Evidence) -> Told:
     drawn = [reply for reply in evidence.all() if reply.status == 200 and reply.exchange.method == "POST"]
     wrong = [
-        reply for reply in drawn if _kind_of(reply.exchange.body) not in (None, oracle.media_type(reply.seen))
+        reply
+        for reply in drawn
+        if picture_type(reply.exchange.body) not in (None, oracle.media_type(reply.seen))
     ]
     if wrong:
         return "as observed", f"{len(wrong)} of {len(drawn)} pictures come under another name"
     return ("as documented", f"{len(drawn)} replies are named for what they are") if drawn else NOT_MET
-
-
-def _kind_of(body: bytes) -> str | None:
-    for start, name in ((b"\x89PNG", "image/png"), (b"\xff\xd8", "image/jpeg"), (b"RIFF", "image/webp")):
-        if body.startswith(start):
-            return name
-    return None
 
 
 @_probe("406-not-only-credits")
@@ -306,7 +301,7 @@ def _(evidence: Evidence) -> Told:
     gates = [reply for reply in evidence.all() if reply.status in (502, 504)]
     if not gates:
         return NOT_MET
-    pages = sum(re.match(rb"\s*<", reply.exchange.body) is not None for reply in gates)
+    pages = sum(shows("gateway-html", reply.seen) for reply in gates)
     return (
         "as observed" if pages else "as documented"
     ), f"{pages} of {len(gates)} answers of a gateway are HTML"
@@ -315,7 +310,7 @@ def _(evidence: Evidence) -> Told:
 @_probe("error-in-200")
 def _(evidence: Evidence) -> Told:
     drawn = [reply for reply in evidence.all() if reply.status == 200 and reply.exchange.method == "POST"]
-    errors = [reply for reply in drawn if reply.exchange.body[:200].lstrip().startswith(b'{"error"')]
+    errors = [reply for reply in drawn if shows("error-in-200", reply.seen)]
     if errors:
         return (
             "as observed",

@@ -1,8 +1,8 @@
 """Relations: what must hold between the answers to two calls, or between a call and its picture.
 
-Law: that the same picture means the same bytes is assumed, and exact where the readings say so. What a
-parameter means can't be data: the oracle's names of sizes, formats and counts are used, and `seed`,
-`base64` and the quality.
+Equal pictures are assumed to have equal bytes; the readings say whether that is exact. What a parameter does
+is not in the contract: the oracle's names of sizes, formats and counts are used, and `seed`, `base64` and the
+quality.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def about_inputs(endpoint: Endpoint) -> Iterator[Case]:
 
 
 def about_a_default(endpoint: Endpoint, name: str) -> Iterator[Case]:
-    """An omitted parameter means its documented default."""
+    """Check that an omitted parameter means its documented default."""
     schema = endpoint.properties[name]
     if name in endpoint.required or not (default := default_of(schema)):
         return
@@ -263,7 +263,7 @@ def compressed_at(quality: int) -> Callable[[Sequence[Reply]], Iterator[str]]:
 
 
 def _tables(data: bytes) -> Any:
-    """Give the quantization tables of a JPEG; None where it is none, or not whole: a finding says so."""
+    """Return the quantization tables of a JPEG; None where it is none, or not whole: a finding says so."""
     try:
         with Image.open(BytesIO(data)) as image:
             return getattr(image, "quantization", None)

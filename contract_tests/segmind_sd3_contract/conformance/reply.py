@@ -45,7 +45,7 @@ class Reply:
         return oracle.pictures_in(self.seen)
 
     def text(self) -> str:
-        """Give what the reply says, in one short line."""
+        """Return what the reply says, in one short line."""
         if oracle.media_type(self.seen).startswith("image/"):
             return f"{len(self.exchange.body)} bytes of {oracle.media_type(self.seen)}"
         content = self.exchange.body[:2000].decode("utf-8", "replace")

@@ -1,6 +1,6 @@
-"""What a run has found, as plain values: each report is made of these and of nothing else.
+"""What a run found, as plain values. Every report is made from these alone.
 
-Law: no I/O. The key is in none of them: whoever makes an `Exchange` leaves it out.
+No I/O. The key is in none of them: whoever makes an `Exchange` leaves it out.
 """
 
 from __future__ import annotations
@@ -102,12 +102,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """A row of the quirk table, and how the target behaves."""
+    """A row of the quirk table, and how the target behaves.
+
+    `probe` says what decides it, and `why` what came of that.
+    """
 
     quirk: str
     documented: str
     observed: str
     grade: str
+    probe: str
     probed: Probed
     why: str
 

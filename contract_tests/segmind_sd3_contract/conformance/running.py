@@ -1,7 +1,7 @@
-"""A run: what is tried, in which order, and what each case ends as.
+"""Run the cases in order, and give each its verdict.
 
-Law: cheapest first, and what costs nothing before all else. A case that is not run says why. An endpoint that
-is gone is one finding, and ends there.
+The cheapest come first, and free ones before all others. A case that is not run says why. An endpoint that is
+gone is one finding, and its other cases are not run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Plan:
     worst: dict[str, float] = field(repr=False)
 
     def calls(self) -> dict[str, Call]:
-        """Give every call, once, in the order of sending."""
+        """Return every call, once, in the order of sending."""
         return {call.name: call for case in self.cases for call in case.calls}
 
     @property
@@ -206,7 +206,7 @@ def money(operation: str, calls: dict[str, tuple[str, ...]]) -> Outcome:
 
 
 def exit_code(outcomes: Sequence[Outcome], stopped: str | None) -> int:
-    """0 nothing broken; 1 broken; 3 incomplete."""
+    """Return the exit code: 0 nothing broken, 1 broken, 3 incomplete."""
     verdicts = {outcome.verdict for outcome in outcomes}
     if "broken" in verdicts:
         return 1

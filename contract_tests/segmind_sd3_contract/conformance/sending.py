@@ -1,7 +1,7 @@
-"""Sending: each call once, within the budget, at the pace asked for, and kept before anything is made of it.
+"""Send each call once, within the budget, at the given pace, and record it before it is judged.
 
-Law: what leaves goes through `Purse`, which lets nothing through that the budget does not cover at the worst.
-No POST is ever repeated. The key goes to the target alone, and into no exchange.
+Every request goes through `Purse`, which refuses what the budget does not cover at its worst price. No POST
+is repeated. The key goes to the target alone, and is in no recorded exchange.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Sender:
         self._client.close()
 
     def answer(self, call: Call, worst: float) -> Exchange:
-        """Give what came of a call, which is sent if it never was.
+        """Return what came of a call, which is sent if it never was.
 
         Raises:
             Stopped: it was not sent, or what came of it forbids any further call.
@@ -160,7 +160,7 @@ class Sender:
         return exchange
 
     def kept(self, call: Call) -> Exchange | None:
-        """Give what came of a call, where it was sent."""
+        """Return what came of a call, where it was sent."""
         return self._journal.answer(call.name)
 
     def _unanswered(self, call: Call) -> Exchange:
@@ -212,7 +212,7 @@ class Sender:
         )
 
     def _shown(self, headers: httpx.Headers) -> dict[str, str]:
-        """Give a request's headers without any key, and without what differs from run to run."""
+        """Return a request's headers without any key, and without what differs from run to run."""
         shown: dict[str, str] = {}
         for name, value in headers.items():
             if name in ("content-type", "x-api-key", "authorization"):
@@ -220,7 +220,7 @@ class Sender:
         return shown
 
     def _blotted(self, text: str) -> str:
-        """Blot out the keys that are somebody's, which a service may well repeat in its answer."""
+        """Redact the keys of people, which a service may repeat in its answer."""
         for auth, shown in (("key", KEY_SHOWN_AS), ("penniless", SECOND_KEY_SHOWN_AS)):
             if auth in self._keys:
                 text = text.replace(self._keys[auth], shown)

@@ -171,7 +171,7 @@ class Session:
 
 
 def compared(earlier: Mapping[str, Verdict], outcomes: Sequence[Outcome]) -> dict[str, Verdict | None]:
-    """Give by case the earlier verdict where it is another now; None for a new case that is broken."""
+    """Return by case the earlier verdict where it is another now; None for a new case that is broken."""
     found = {outcome.id: outcome.verdict for outcome in outcomes}
     changed: dict[str, Verdict | None] = {
         name: verdict for name, verdict in earlier.items() if found.get(name) != verdict

@@ -1,7 +1,7 @@
-"""What is tried: its address, the keys to it, and how it is reached.
+"""The target of a run: its address, its keys, and how it is reached.
 
-Law: a key goes over TLS, or to loopback, or where the caller said that plain http is meant. No proxy or
-authority of the environment counts: what is not named here is not used.
+A key goes over TLS, to loopback, or over plain http where the caller allowed it. Proxies and certificate
+authorities of the environment are not used: only those given here are.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Target:
     authorities: Path | None = None
 
     def can_send(self, call: Call) -> bool:
-        """Whether there is a key for it."""
+        """Return whether there is a key for the target."""
         return call.auth != "penniless" or self.penniless is not None
 
     def transport(self) -> httpx.BaseTransport:
-        """Give what reaches it; nothing is tried twice there."""
+        """Return what reaches it; nothing is tried twice there."""
         try:
             trusted = ssl.create_default_context()
             if self.authorities:
@@ -58,7 +58,7 @@ class Target:
 
 
 def origin(url: str, *, allow_http: bool) -> str:
-    """Give the origin of a target's URL; one that ends in /v1 means the same.
+    """Return the origin of a target's URL; one that ends in /v1 means the same.
 
     Raises UnusableTarget for what is no http(s) URL, or would carry the key in the clear.
     """

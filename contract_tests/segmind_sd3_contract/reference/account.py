@@ -1,6 +1,6 @@
 """The account: credits, the rate limit, and a ledger of every call.
 
-Law: money moves here alone, under one lock, in decimal: ten calls at 0.0035 cost 0.035.
+Only this module changes a balance, under one lock, in decimal: ten calls at 0.0035 cost 0.035.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Entry:
 
 
 def price_list(slugs: Iterable[str], changes: Mapping[str, float]) -> Mapping[str, Decimal]:
-    """Give the price of one picture in USD for each slug, from `prices.json` with changes laid over it.
+    """Return the price of one picture in USD for each slug, from `prices.json` with changes laid over it.
 
     Raises ValueError for a change to another slug.
     """

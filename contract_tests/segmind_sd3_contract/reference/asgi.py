@@ -1,8 +1,7 @@
 """The server on a socket: a Starlette app, and uvicorn in a thread.
 
-Law: the app carries requests to `Service.answer` and its answers back, byte for byte, or as badly as
-was provoked. What is its own is the control under `/reference`, which needs no key: this belongs on a
-loopback address.
+The app passes requests to `Service.answer` and sends its answers, byte for byte or with the faulty delivery
+that was provoked. The control endpoints under `/reference` need no key, so serve this on a loopback address.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ SHOWN: int = 200
 
 
 def application(server: Service) -> Starlette:
-    """Give the ASGI app of a server."""
+    """Return the ASGI app of a server."""
 
     async def calls(scope: Scope, receive: Receive, send: Send) -> None:
         request = HttpRequest(scope, receive)
@@ -148,7 +147,7 @@ class SocketServer(uvicorn.Server):
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """Give a socket bound to an address; port 0 is any free one. Raises OSError when it is taken."""
+    """Return a socket bound to an address; port 0 is any free one. Raises OSError when it is taken."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.create_server(address[:2], family=family)
     # asyncio sets this only where the socket names its protocol; without it a short body waits 40 ms.
@@ -157,7 +156,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Give the URL of a bound socket."""
+    """Return the URL of a bound socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -1,8 +1,8 @@
-"""The contract as the server reads it: for each path, what a call may say and what it means to say nothing.
+"""The contract as the server reads it: for each path, which bodies are valid and what the defaults are.
 
-Law: every name, bound and default comes from `documented.json` or `observed.json`. What the observed
-document holds against a documented value (`x-observed`) counts at grade vendor or client alone.
-Defaults of the SDK (`x-sdk-*`) are never read.
+Every name, bound and default comes from `documented.json` or `observed.json`. An observation that contradicts
+a documented value (`x-observed`) counts at grade vendor or client alone. The SDK's own defaults (`x-sdk-*`)
+are never read.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Operation:
 
 
 def operations(profile: Profile, document: Mapping[str, Any] | None = None) -> Mapping[str, Operation]:
-    """Give the operations by path; `document` is the bundle to read in place of the packaged one.
+    """Return the operations by path; `document` is the bundle to read in place of the packaged one.
 
     Raises ValueError for a profile that does not exist.
     """
@@ -92,7 +92,7 @@ def _operations(profile: Profile, document: Any) -> dict[str, Operation]:
 
 
 def key_pattern() -> re.Pattern[str]:
-    """Give what a well-formed key looks like; the pages don't say, so it is the observed document's word."""
+    """Return the pattern of a key. The pages don't give one, so it is the observed document's."""
     return re.compile(
         _packaged("observed")["components"]["securitySchemes"]["ApiKey"]["x-observed"]["pattern"]
     )
@@ -104,7 +104,7 @@ def _packaged(profile: Profile) -> Any:
 
 
 def as_observed(node: Any) -> Any:
-    """Give a copy in which each `x-observed` that counts has replaced what stands beside it.
+    """Return a copy in which each `x-observed` that counts has replaced what stands beside it.
 
     A value of None takes the documented one away.
     """
@@ -147,6 +147,6 @@ def _has_default(schema: Mapping[str, Any]) -> bool:
 
 
 def _default(schema: Mapping[str, Any]) -> Any:
-    """Give what an omitted parameter means. A text means a text, though the page says `1` or `None`."""
+    """Return what an omitted parameter means. A text means a text, though the page says `1` or `None`."""
     value = schema["default"] if "default" in schema else schema["x-documented-default"]
     return str(value) if schema.get("type") == "string" else value

@@ -1,7 +1,7 @@
-"""Deliveries: a picture is drawn and billed, and its answer does not reach the client as it should.
+"""Faulty deliveries: a picture is drawn and billed, and its answer does not arrive as it should.
 
-Law: what goes wrong is data, and pure. `front.py` does it to a connection, byte by byte; `transports.py`
-raises in-process what httpx raises there. The docstring of each change is the claim.
+Each delivery is data. `front.py` applies it to a connection, byte by byte; `transports.py` raises in-process
+what httpx raises for it. The docstring of each change is its claim.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DELIVERIES: Final[dict[str, Change]] = {}
 
 
 def headers_of(answer: Answer) -> dict[str, str]:
-    """Give an answer's headers with what they say of the length of its body, true or not."""
+    """Return an answer's headers with what they say of the length of its body, true or not."""
     delivery, size = answer.delivery, len(answer.body)
     if delivery is not None and delivery.length == "chunked":
         coding = {"content-encoding": "gzip"} if delivery.then == "endless" else {}
@@ -43,7 +43,7 @@ def headers_of(answer: Answer) -> dict[str, str]:
 
 
 def parted(answer: Answer) -> tuple[bytes, bytes]:
-    """Give the bytes on the wire of an answer to be misdelivered: what is sent at once, and what is not."""
+    """Return the bytes on the wire of an answer to be misdelivered: what is sent at once, and what is not."""
     delivery = answer.delivery
     if delivery is None:
         raise ValueError("This answer is to be delivered as it is.")
@@ -123,7 +123,7 @@ def _encoded(name: str, claim: str, body: Callable[[bytes], bytes], encoding: st
 
 
 def gzipped(body: bytes) -> bytes:
-    """Give the gzip of a body, the same each time."""
+    """Return the gzip of a body, the same each time."""
     return gzip.compress(body, mtime=0)
 
 
@@ -137,7 +137,7 @@ def _raw_deflated(body: bytes) -> bytes:
 
 
 def zeros() -> Iterator[bytes]:
-    """Give a gzip of zeros without an end, in pieces of a kilobyte that hold a mebibyte each."""
+    """Return a gzip of zeros without an end, in pieces of a kilobyte that hold a mebibyte each."""
     packer = zlib.compressobj(wbits=31)
 
     def piece() -> bytes:
@@ -149,7 +149,7 @@ def zeros() -> Iterator[bytes]:
 
 
 def endless() -> Iterator[bytes]:
-    """Give the same without an end, in pieces of a quarter of a mebibyte: a client may read 256 of them."""
+    """Return the same without an end, in pieces of a quarter of a mebibyte: a client may read 256 of them."""
     pieces = zeros()
     yield next(pieces)
     yield from itertools.repeat(256 * next(pieces))

@@ -21,7 +21,7 @@ MADE_UP_KEY: Final = "SG_0123456789abcdef"
 
 
 def example_body(operation: Operation) -> dict[str, Any]:
-    """Give a body of the required fields alone, with values that the contract itself names."""
+    """Return a body of the required fields alone, with values that the contract itself names."""
     body: dict[str, Any] = {}
     for name in operation.required:
         schema = operation.properties[name]
@@ -35,7 +35,7 @@ def example_body(operation: Operation) -> dict[str, Any]:
 
 
 def example_request(operation: Operation, **values: Any) -> Request:
-    """Give a request that is quick to answer: the example body, the smallest size, and values over both."""
+    """Return a request that is quick to answer: the example body, the smallest size, and values over both."""
     smallest = {
         name: schema["minimum"]
         for name, schema in operation.properties.items()
@@ -48,7 +48,7 @@ def example_request(operation: Operation, **values: Any) -> Request:
 
 @cache
 def _input() -> str:
-    """Give a small PNG as base64, 48 x 32 pixels."""
+    """Return a small PNG as base64, 48 x 32 pixels."""
     file = BytesIO()
     Image.linear_gradient("L").resize((48, 32)).save(file, "PNG")  # pyright: ignore[reportUnknownMemberType]  # numpy
     return base64.b64encode(file.getvalue()).decode()

@@ -1,7 +1,4 @@
-"""What crosses the wire, as plain values: a request and its answer.
-
-Law: no I/O, no clock, no judgement. Header names are in lower case; bodies are whole.
-"""
+"""A request and its answer as plain values, without I/O. Header names are in lower case; bodies are whole."""
 
 from __future__ import annotations
 
@@ -53,7 +50,7 @@ class Delivery:
         return self.length == "too short"
 
     def arriving(self, body: bytes) -> bytes:
-        """Give so much of a body as the client can have at once."""
+        """Return so much of a body as the client can have at once."""
         if self.sent == "the body":
             return body[: len(body) // 2] if self.length == "too short" else body
         return body[: len(body) // 2] if self.sent == "half the body" else b""
@@ -72,17 +69,17 @@ class Answer:
     delivery: Delivery | None = None
 
     def with_headers(self, **changes: str | None) -> Answer:
-        """Give the answer with headers set, or taken away by None; `_` in a name stands for `-`."""
+        """Return the answer with headers set, or taken away by None; `_` in a name stands for `-`."""
         headers: dict[str, str | None] = dict(self.headers)
         headers |= {name.replace("_", "-"): value for name, value in changes.items()}
         return replace(self, headers={name: value for name, value in headers.items() if value is not None})
 
     def with_body(self, body: bytes, media_type: str | None) -> Answer:
-        """Give the answer with another body of that media type; None leaves out the content type."""
+        """Return the answer with another body of that media type; None leaves out the content type."""
         return replace(self.with_headers(content_type=media_type), body=body)
 
     def with_json(self, value: Any) -> Answer:
-        """Give the answer with a JSON body."""
+        """Return the answer with a JSON body."""
         return self.with_body(json.dumps(value).encode(), "application/json")
 
 

@@ -1,7 +1,7 @@
-"""Faults: what comes in place of a picture, and is never billed.
+"""Errors that replace a picture and are never billed.
 
-Law: a fault is a pure function of the answer that it replaces, whose date, balance and request id it
-keeps. Its docstring is the claim. Waits are told in relation to the answer's own `date`.
+Each fault is a pure function of the answer that it replaces. It keeps the date, balance and request id. Its
+docstring is its claim. Times to wait are relative to the answer's own `date`.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ OF_A_PICTURE: Final = ("x-cost", "x-generation-time", "x-seed-value")
 
 
 def failed(answer: Answer, status: int, body: bytes, media_type: str | None = None, **headers: str) -> Answer:
-    """Give the error that replaces an answer."""
+    """Return the error that replaces an answer."""
     kept = {name: value for name, value in answer.headers.items() if name not in OF_A_PICTURE}
     return Answer(status, kept, b"").with_body(body, media_type).with_headers(**headers)
 
 
 def error_text(text: str) -> bytes:
-    """Give the usual envelope of an error."""
+    """Return the usual envelope of an error."""
     return json.dumps({"error": text}).encode()
 
 
 def page(title: str) -> bytes:
-    """Give the page of HTML that web servers answer with."""
+    """Return the page of HTML that web servers answer with."""
     return f"<html>\n<head><title>{title}</title></head>\n<body><h1>{title}</h1></body>\n</html>\n".encode()
 
 

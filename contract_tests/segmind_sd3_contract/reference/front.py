@@ -1,7 +1,7 @@
-"""The front: uvicorn's HTTP/1.1, whose connections can be written to past all HTTP.
+"""uvicorn's HTTP/1.1 protocol, with access to the connection below HTTP.
 
-Law: it does to a connection what an answer's `Delivery` says, and judges nothing. The answer was asked of the
-server before, so its ledger has billed what is now delivered badly.
+It treats a connection as the answer's `Delivery` says. The server has answered before, so its ledger has
+already billed what is now delivered badly.
 """
 
 from __future__ import annotations

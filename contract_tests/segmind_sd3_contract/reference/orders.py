@@ -1,7 +1,7 @@
-"""From a request's body to an order: judged by the contract, its defaults filled in, its input opened.
+"""Turn a request's body into an order: validated by the contract, with defaults filled in and inputs decoded.
 
-Law: whether a value is good is the contract's word alone. What a parameter *does* can't be data:
-`ROLES` knows it for the names of the five pages. A name that is not there still makes another picture.
+The contract alone decides whether a value is valid. What a parameter does is not in the contract: `ROLES` has
+it for the names of the five pages. A parameter without a role still changes the picture.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Order:
     base64: bool
 
     def sketch(self, n: int) -> Sketch:
-        """Give what the n-th picture, from 0, is drawn from: it has the n-th seed."""
+        """Return what the n-th picture, from 0, is drawn from: it has the n-th seed."""
         subject = _without(self.values, ABOUT_ENCODING)
         subject |= {"seed": self.seed + n, "operation": self.operation.operation_id}
         return Sketch(
@@ -90,7 +90,7 @@ class Order:
         )
 
     def _kept(self) -> float:
-        """Give the share of the input that stays: never none of it, and never all."""
+        """Return the share of the input that stays: never none of it, and never all."""
         strength = max(0.0, min(1.0, self._role("strength", 0.5)))
         if self.operation.operation_id not in MORE_STRENGTH_MORE_INPUT:
             strength = 1.0 - strength
@@ -178,7 +178,7 @@ def _complaint(name: str, schema: Mapping[str, Any], error: SchemaError) -> str:
 
 
 def _in_role(operation: Operation, values: Mapping[str, Any], role: str, otherwise: Any) -> Any:
-    """Give the value that plays a role. A name outside the operation's contract plays none."""
+    """Return the value that plays a role. A name outside the operation's contract plays none."""
     for name in operation.properties:
         if ROLES.get(name) == role and name in values:
             return values[name]
@@ -208,7 +208,7 @@ def _source(text: str) -> Source:
 
 
 def _shape(aspect_ratio: str) -> tuple[int, int] | None:
-    """Give width x height of about a megapixel for "3:2" and its like, multiples of 64; else None."""
+    """Return width x height of about a megapixel for "3:2" and its like, multiples of 64; else None."""
     match = re.fullmatch(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})", aspect_ratio)
     if match is None:
         return None
@@ -226,5 +226,5 @@ def _digest(values: Mapping[str, Any]) -> bytes:
 
 
 def _caption(prompt: str) -> str:
-    """Give the prompt's beginning, of what a font can show."""
+    """Return the prompt's beginning, of what a font can show."""
     return "".join(each if each.isprintable() else " " for each in prompt[:80]).strip()

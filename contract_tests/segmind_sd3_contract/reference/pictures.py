@@ -1,8 +1,7 @@
-"""Pictures: drawn from a digest, laid over an input, and encoded as asked.
+"""Draw pictures from a digest, blend an input into them, and encode them.
 
-Law: the same sketch gives the same bytes on one Pillow version; another digest, another picture.
-A picture is soft hills under a sun, so that a newcomer sees something pleasant, and says in its
-corner what it is: nothing here was drawn by a model.
+The same sketch gives the same bytes on one Pillow version, and another digest another picture. A picture
+shows hills under a sun. Its corner says that no model drew it.
 """
 
 from __future__ import annotations
@@ -107,7 +106,7 @@ class Gallery:
         self._bytes = 0
 
     def file(self, name: object, make: Callable[[], bytes]) -> bytes:
-        """Give the file of that name, made now if it is not here."""
+        """Return the file of that name, made now if it is not here."""
         with self._lock:
             if name in self._files:
                 self._files.move_to_end(name)

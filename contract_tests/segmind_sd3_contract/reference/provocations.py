@@ -1,7 +1,6 @@
-"""What the server can be asked to do wrong, by name, and the queue of what it was asked.
+"""The faults that the server can be asked for, by name, and the queue of those that were asked for.
 
-Law: one table. A name that is a row of the quirk table carries that row's name; a `:` parts it from
-its variant.
+A fault that shows a row of the quirk table has the row's name, with a variant after a `:`.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ SPOILS: Final[Mapping[str, Change]] = MappingProxyType(
 
 
 def named(name: str) -> Provocation:
-    """Give the provocation of that name; raises ValueError with the nearest names."""
+    """Return the provocation of that name; raises ValueError with the nearest names."""
     if name in PROVOCATIONS:
         return PROVOCATIONS[name]
     near = difflib.get_close_matches(name, PROVOCATIONS, 3, 0.4)
@@ -85,7 +84,7 @@ class Queue:
             self._armed.append(_Armed(provocation, times, operation))
 
     def take(self, operation: str) -> Provocation | None:
-        """Give the next provocation for an operation, and count it as done."""
+        """Return the next provocation for an operation, and count it as done."""
         with self._lock:
             for place, armed in enumerate(self._armed):
                 if armed.operation in (None, operation):

@@ -18,17 +18,17 @@ class ReferenceServer(Service):
     __doc__ = Service.__doc__
 
     def transport(self) -> httpx.BaseTransport:
-        """Give a transport for `httpx.Client` that answers in-process."""
+        """Return a transport for `httpx.Client` that answers in-process."""
         return ReferenceTransport(self.answer)
 
     def async_transport(self) -> httpx.AsyncBaseTransport:
-        """Give a transport for `httpx.AsyncClient` that answers in-process, on asyncio and trio."""
+        """Return a transport for `httpx.AsyncClient` that answers in-process, on asyncio and trio."""
         return AsyncReferenceTransport(self.answer)
 
     def listening(
         self, port: int = 0, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
     ) -> AbstractContextManager[str]:
-        """Listen on a socket, from a thread, while the context lasts; it gives the URL.
+        """Listen on a socket, from a thread, while the context lasts; yield the URL.
 
         Port 0 is any free one. With `tls`, it speaks TLS. Raises OSError when the port is taken.
         """

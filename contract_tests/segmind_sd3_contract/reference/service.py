@@ -261,7 +261,7 @@ def _written(amount: Decimal) -> str:
 
 
 def _parsed(body: bytes) -> Any:
-    """Give what JSON says, or None where it is none, or nested too deep to be anything but an attack."""
+    """Return what JSON says, or None where it is none, or nested too deep to be anything but an attack."""
 
     def finite(text: str) -> float:
         if not math.isfinite(value := float(text)):

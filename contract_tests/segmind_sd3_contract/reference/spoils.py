@@ -1,7 +1,7 @@
-"""Replies that are spoilt: still a 200, still billed, and not quite what the pages promise.
+"""Corrupted replies: still a 200, still billed, and not what the pages promise.
 
-Law: a spoil is a pure function; it leaves an answer that is no 200 as it found it. Its docstring is
-the claim. Nothing is lost but where the claim says so, so that a good repair gives the honest answer back.
+Each corruption is a pure function that changes a 200 and returns any other answer unchanged. Its docstring is
+its claim. It loses nothing unless its claim says so, so that a correct repair restores the original answer.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def media_type_of(picture: bytes) -> str:
 
 
 def as_json(pictures: list[bytes]) -> dict[str, Any]:
-    """Give the JSON reply: one picture is a text, several are a list."""
+    """Return the JSON reply: one picture is a text, several are a list."""
     texts = [base64.b64encode(picture).decode() for picture in pictures]
     return {"image": texts[0] if len(texts) == 1 else texts}
 
@@ -61,7 +61,7 @@ def _texts(answer: Answer) -> list[str]:
 
 
 def pictures_of(answer: Answer) -> list[bytes]:
-    """Give the pictures of a drawn answer, binary or JSON."""
+    """Return the pictures of a drawn answer, binary or JSON."""
     return [base64.b64decode(text) for text in _texts(answer)] if _is_json(answer) else [answer.body]
 
 

@@ -1,8 +1,7 @@
-"""The server without a socket: transports for httpx.
+"""The server without a socket: transports for httpx. (httpx's own ASGI transport is async only.)
 
-Law: they carry, and judge nothing. httpx's own ASGI transport is async alone. An answer that goes astray
-raises what httpx raises for it on a socket; one that stalls or drips does so when httpx's read timeout is
-over, or at once where there is none.
+A faulty delivery raises what httpx raises for it on a socket. One that stalls or drips does so when httpx's
+read timeout is over, or at once without a timeout.
 """
 
 from __future__ import annotations

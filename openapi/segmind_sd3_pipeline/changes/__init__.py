@@ -1,6 +1,6 @@
-"""What a change of the contract means for users: rated, told, and brought through to a tested client.
+"""Compare two states of the contract, rate each change for users, and report what follows.
 
-`rating` reads two bundles, `python_api` two parameter tables and two source trees, `outdated` what else stops
-holding; `report` puts them together, `versions` says which number and which lines of the changelog follow.
-`segmind-sd3 diff` and `make regenerate` print the report.
+`rating` compares two bundles, and `python_api` two parameter tables and two source trees. `outdated` finds
+actions, cases and cassettes that no longer hold. `versions` suggests a version and lines for the changelog.
+`report` combines them. `segmind-sd3 diff` and `make regenerate` print the report.
 """

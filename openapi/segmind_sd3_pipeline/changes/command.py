@@ -1,4 +1,4 @@
-"""`segmind-sd3 diff`: what changed between two revisions, and what it means for users."""
+"""The command `segmind-sd3 diff`: report what changed between two revisions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 from segmind_sd3_contract.terminal import Console, Failed
 
-from segmind_sd3_pipeline.changes.report import Report, compared, report, tell
-from segmind_sd3_pipeline.changes.states import CHANGELOG, NoState, state
-from segmind_sd3_pipeline.changes.versions import entered
+from segmind_sd3_pipeline.changes.report import Report, find_changes, make_report, print_report
+from segmind_sd3_pipeline.changes.states import CHANGELOG, StateUnavailable, open_state
+from segmind_sd3_pipeline.changes.versions import add_to_changelog
 from segmind_sd3_pipeline.checkout import in_checkout
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Refused(Failed):
-    """Nothing was compared."""
+    """The command stops before it compares anything."""
 
     exit_code = 2
 
@@ -31,8 +31,8 @@ class Refused(Failed):
 @click.argument("before", metavar="REV1")
 @click.argument("after", metavar="[REV2]", required=False)
 @in_checkout
-@click.option("--write", is_flag=True, help="Enter the draft into CHANGELOG.md; without REV2 only.")
-@click.option("--fail-on", type=click.Choice(["breaking"]), help="Exit with 1 on such a change.")
+@click.option("--write", is_flag=True, help="Add the draft to CHANGELOG.md. Not with REV2.")
+@click.option("--fail-on", type=click.Choice(["breaking"]), help="Exit with 1 if a change has this rating.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 def diff(  # noqa: PLR0917 - one for each option
     before: str,
@@ -44,34 +44,34 @@ def diff(  # noqa: PLR0917 - one for each option
 ) -> None:
     """Rate what changed between two git revisions, for the wire contract and for the Python API.
 
-    Without REV2 it is the working tree, as it was last generated: make generate first. Also told: the version
-    that follows, a draft for the changelog, and what became stale. Exit code: 0 it was compared, 1 with
-    --fail-on, 2 a revision can't be read.
+    REV2 is by default the working tree as last generated: run make generate first. The report includes a
+    version, a draft for the changelog, and what became stale. Exit code: 0 compared, 1 a change has the
+    rating of --fail-on, 2 a revision can't be read.
     """
     if write and after:
-        raise click.UsageError("--write enters the draft into the working tree: leave REV2 out.")
+        raise click.UsageError("--write edits the working tree. Leave out REV2 or --write.")
     try:
         with ExitStack() as stack:
-            old, new = (stack.enter_context(state(each, root)) for each in (before, after))
-            found = report(old, new, compared(old, new))
+            old, new = (stack.enter_context(open_state(each, root)) for each in (before, after))
+            found = make_report(old, new, find_changes(old, new))
             if write:
-                enter(found, new)
-    except NoState as missing:
+                write_changelog(found, new)
+    except StateUnavailable as missing:
         raise Refused(str(missing)) from None
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
     else:
-        tell(found, console())
+        print_report(found, make_console())
     sys.exit(1 if fail_on and found.is_breaking else 0)
 
 
-def enter(found: Report, project: State) -> None:
-    """Write the draft into the changelog of a state."""
+def write_changelog(found: Report, project: State) -> None:
+    """Add the draft to the changelog of a state."""
     file = project.folder / CHANGELOG
-    file.write_text(entered(project.changelog, found.version[0], found.entry), encoding="utf-8")
+    file.write_text(add_to_changelog(project.changelog, found.version[0], found.entry), encoding="utf-8")
 
 
-def console() -> Console:
-    """Give a console that breaks no line where nobody sees it."""
+def make_console() -> Console:
+    """Return a console that breaks no line when the output is not a terminal."""
     width = None if sys.stdout.isatty() else 200
     return Console(soft_wrap=True, width=width, highlight=False)

@@ -1,7 +1,7 @@
-"""Edits of a bundle, one fact each, with the rating that each should have, and redocly's where it differs.
+"""List single-fact edits of a bundle with the rating that each must have, and redocly's if it differs.
 
-Law: an edit is made on a bundle in place, and changes nothing but the one fact. From our rating follows what
-redocly says, `major` for what is breaking and less for all else, unless the edit tells what and why.
+Each edit changes a bundle in place, in one fact. Redocly is expected to ask for `major` if our rating is
+breaking, and for less otherwise, unless the edit states another bump and the reason.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ class Edit:
     """One edit of the turbo endpoint.
 
     Attributes:
-        make: edits a bundle in place.
-        about, what, wire: of the one change that it makes.
-        redocly: the bump that redocly asks for, where it sees the edit otherwise; and `why`.
+        make: Edits a bundle in place.
+        about, what, wire: The fields of the resulting change.
+        redocly: The bump that redocly asks for, if it differs from what our rating implies.
+        why: The reason for that difference.
     """
 
     make: Callable[[Bundle], object]
@@ -51,11 +52,11 @@ def _model(bundle: Bundle) -> Any:
     return bundle["components"]["schemas"][MODEL]
 
 
-def _set(name: str, **words: Any) -> Callable[[Bundle], object]:
+def _set_keywords(name: str, **words: Any) -> Callable[[Bundle], object]:
     return lambda bundle: _model(bundle)["properties"].setdefault(name, {}).update(words)
 
 
-def _without(name: str, word: str) -> Callable[[Bundle], object]:
+def _remove_keyword(name: str, word: str) -> Callable[[Bundle], object]:
     return lambda bundle: _model(bundle)["properties"][name].pop(word)
 
 
@@ -63,7 +64,7 @@ def _require(name: str) -> Callable[[Bundle], object]:
     return lambda bundle: _model(bundle)["required"].append(name)
 
 
-def _remove(name: str) -> Callable[[Bundle], object]:
+def _remove_parameter(name: str) -> Callable[[Bundle], object]:
     def make(bundle: Bundle) -> None:
         del _model(bundle)["properties"][name]
         _model(bundle)["x-documented-sample"]["values"].pop(name, None)
@@ -71,7 +72,7 @@ def _remove(name: str) -> Callable[[Bundle], object]:
     return make
 
 
-def _both(*edits: Callable[[Bundle], object]) -> Callable[[Bundle], object]:
+def _all_of(*edits: Callable[[Bundle], object]) -> Callable[[Bundle], object]:
     return lambda bundle: [edit(bundle) for edit in edits]
 
 
@@ -79,72 +80,76 @@ def _deprecate(bundle: Bundle) -> None:
     _endpoint(bundle)["deprecated"] = True
 
 
-def _ignored(kind: str) -> str:
-    return f"it leaves {kind} out of its judgement"
+def _ignores(kind: str) -> str:
+    return f"it ignores {kind}"
 
 
 EDITS: Final[Mapping[str, Edit]] = {
-    "a parameter is added": Edit(_set("shiny", type="boolean"), "shiny", "added", "additive"),
+    "a parameter is added": Edit(_set_keywords("shiny", type="boolean"), "shiny", "added", "additive"),
     "a required parameter is added": Edit(
-        _both(_set("shiny", type="boolean"), _require("shiny")), "shiny", "added", "breaking"
+        _all_of(_set_keywords("shiny", type="boolean"), _require("shiny")), "shiny", "added", "breaking"
     ),
     "a parameter is removed": Edit(
-        _remove("image_quality"),
+        _remove_parameter("image_quality"),
         "image_quality",
         "removed",
         "breaking",
         "patch",
-        "it takes a property of a request that goes for one that is ignored",
+        "it assumes that a server ignores a removed property of a request",
     ),
     "a parameter becomes required": Edit(_require("seed"), "seed", "required", "breaking"),
-    "a parameter is required no longer": Edit(
+    "a parameter becomes optional": Edit(
         lambda bundle: _model(bundle)["required"].remove("sampler"), "sampler", "required", "additive"
     ),
-    "a maximum is lowered": Edit(_set("steps", maximum=60), "steps", "maximum", "breaking"),
-    "a maximum is raised": Edit(_set("steps", maximum=80), "steps", "maximum", "additive"),
-    "a maximum is set": Edit(_set("seed", maximum=9), "seed", "maximum", "breaking"),
-    "a maximum goes": Edit(_without("steps", "maximum"), "steps", "maximum", "additive"),
-    "a minimum is raised": Edit(_set("steps", minimum=20), "steps", "minimum", "breaking"),
-    "a minimum is lowered": Edit(_set("steps", minimum=5), "steps", "minimum", "additive"),
-    "a multiple is set": Edit(_set("width", multipleOf=8), "width", "multiple of", "breaking"),
-    "the allowed values are filled in": Edit(
-        _set("sampler", enum=["dpmpp_2m", "euler"]), "sampler", "allowed values", "breaking"
+    "a maximum is lowered": Edit(_set_keywords("steps", maximum=60), "steps", "maximum", "breaking"),
+    "a maximum is raised": Edit(_set_keywords("steps", maximum=80), "steps", "maximum", "additive"),
+    "a maximum is set": Edit(_set_keywords("seed", maximum=9), "seed", "maximum", "breaking"),
+    "a maximum is removed": Edit(_remove_keyword("steps", "maximum"), "steps", "maximum", "additive"),
+    "a minimum is raised": Edit(_set_keywords("steps", minimum=20), "steps", "minimum", "breaking"),
+    "a minimum is lowered": Edit(_set_keywords("steps", minimum=5), "steps", "minimum", "additive"),
+    "a multiple is set": Edit(_set_keywords("width", multipleOf=8), "width", "multiple of", "breaking"),
+    "allowed values are listed": Edit(
+        _set_keywords("sampler", enum=["dpmpp_2m", "euler"]), "sampler", "allowed values", "breaking"
     ),
     "a default is changed": Edit(
-        _set("guidance_scale", default=2),
+        _set_keywords("guidance_scale", default=2),
         "guidance_scale",
         "default",
         "breaking",
         "patch",
-        _ignored("defaults"),
+        _ignores("defaults"),
     ),
     "an impossible default is changed": Edit(
-        _set("steps", **{"x-documented-default": 5}),
+        _set_keywords("steps", **{"x-documented-default": 5}),
         "steps",
         "default",
         "breaking",
         "patch",
-        _ignored("extensions"),
+        _ignores("extensions"),
     ),
-    "a default goes": Edit(
-        _without("guidance_scale", "default"),
+    "a default is removed": Edit(
+        _remove_keyword("guidance_scale", "default"),
         "guidance_scale",
         "default",
         "breaking",
         "patch",
-        _ignored("defaults"),
+        _ignores("defaults"),
     ),
-    "a default is told": Edit(_set("sampler", default="euler"), "sampler", "default", "additive"),
-    "a whole number may have decimals": Edit(_set("steps", type="number"), "steps", "type", "additive"),
-    "a number becomes whole": Edit(
-        _set("guidance_scale", type="integer"), "guidance_scale", "type", "breaking"
+    "a default is added": Edit(_set_keywords("sampler", default="euler"), "sampler", "default", "additive"),
+    "an integer becomes a number": Edit(_set_keywords("steps", type="number"), "steps", "type", "additive"),
+    "a number becomes an integer": Edit(
+        _set_keywords("guidance_scale", type="integer"), "guidance_scale", "type", "breaking"
     ),
-    "a type is another": Edit(_set("sampler", type="integer"), "sampler", "type", "breaking"),
-    "a word that nobody rates": Edit(_set("prompt", pattern="^[a-z]"), "prompt", "pattern", "breaking"),
-    "the price mark": Edit(
-        _set("steps", **{"x-affects-pricing": True}), "steps", "affects the price", "harmless"
+    "a type is changed": Edit(_set_keywords("sampler", type="integer"), "sampler", "type", "breaking"),
+    "an unknown keyword is added": Edit(
+        _set_keywords("prompt", pattern="^[a-z]"), "prompt", "pattern", "breaking"
     ),
-    "a description": Edit(_set("steps", description="Steps."), "steps", "description", "harmless"),
+    "a parameter affects the price": Edit(
+        _set_keywords("steps", **{"x-affects-pricing": True}), "steps", "affects the price", "harmless"
+    ),
+    "a description is changed": Edit(
+        _set_keywords("steps", description="Steps."), "steps", "description", "harmless"
+    ),
     "a status is added": Edit(
         lambda bundle: _replies(bundle).update({"402": {"description": "Too few credits."}}),
         "status 402",
@@ -166,13 +171,13 @@ EDITS: Final[Mapping[str, Edit]] = {
         "added",
         "additive",
     ),
-    "a kind of reply is added": Edit(
+    "a media type is added": Edit(
         lambda bundle: _replies(bundle)["200"]["content"].update({"image/png": {}}),
         "status 200, content image/png",
         "added",
         "additive",
     ),
-    "a kind of reply is removed": Edit(
+    "a media type is removed": Edit(
         lambda bundle: _replies(bundle)["200"]["content"].clear(),
         "status 200, content image/jpeg",
         "removed",
@@ -189,7 +194,7 @@ EDITS: Final[Mapping[str, Edit]] = {
     "the service moves": Edit(
         lambda bundle: bundle["servers"][0].update(url="https://api.invalid"), "", "servers", "breaking"
     ),
-    "the key has another header": Edit(
+    "the key's header is renamed": Edit(
         lambda bundle: bundle["components"]["securitySchemes"]["ApiKey"].update(name="x-key"),
         "",
         "key",

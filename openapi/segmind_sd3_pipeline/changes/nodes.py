@@ -1,7 +1,7 @@
-"""A bundle taken apart into nodes: the service, an endpoint, a parameter, a status, a header, a media type.
+"""Split a bundle into nodes: the service, endpoints, parameters, statuses, headers, media types.
 
-Law: nothing that the bundle says of an endpoint is left out, but the day on which its page was saved. What
-has no place of its own is a clause of the node in which it stands.
+The nodes contain everything that the bundle states about an endpoint, except the day on which its page was
+saved. A statement that is no node is a clause of the node around it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Kind = Literal["service", "endpoint", "parameter", "status", "header", "content"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A part of the contract that can come and go as a whole. Clauses that say nothing are left out."""
+    """A part of the contract that can be added or removed as a whole. Clauses without a value are omitted."""
 
     kind: Kind
     endpoint: str
     clauses: Mapping[str, Any]
 
 
-WORDS: Final = {
+CLAUSE_NAMES: Final = {
     "multipleOf": "multiple of",
     "enum": "allowed values",
     "x-documented-default": "default",
@@ -37,14 +37,16 @@ WORDS: Final = {
     "x-documented-type": "the page's type",
     "x-affects-pricing": "affects the price",
 }
-"""What is called otherwise than in the document; both spellings of a default are one clause."""
+"""Clause names that differ from the document's. Both spellings of a default are one clause."""
 
 
-def nodes(bundle: Bundle) -> dict[Key, Node]:
-    """Take a bundle apart. The key of a node begins with that of the node that it is a part of."""
-    whole = _plain(_resolved(bundle, {key: value for key, value in bundle.items() if key != "components"}))
+def split_bundle(bundle: Bundle) -> dict[Key, Node]:
+    """Split a bundle. The key of a node begins with the key of the node around it."""
+    whole = _normalize_numbers(
+        _resolve(bundle, {key: value for key, value in bundle.items() if key != "components"})
+    )
     shared = {key: value for key, value in whole.items() if key not in ("paths", "security")}
-    schemes = _plain(bundle.get("components", {}).get("securitySchemes", {}))
+    schemes = _normalize_numbers(bundle.get("components", {}).get("securitySchemes", {}))
     keys = [{name: schemes.get(name) for name in each} for each in whole.get("security", [])]
     found: dict[Key, Node] = {(): Node("service", "", _clauses({**shared, "key": keys}))}
     for path, item in whole["paths"].items():
@@ -84,39 +86,39 @@ def _endpoint(address: str, spec: Bundle) -> Iterator[tuple[Key, Node]]:
 def _reply(key: Key, name: str, reply: Bundle) -> Iterator[tuple[Key, Node]]:
     headers, content = reply.pop("headers", {}), reply.pop("content", {})
     yield key, Node("status", name, _clauses(reply))
-    for header, said in headers.items():
-        yield (*key, f"header {header}"), Node("header", name, _clauses(said))
-    for media_type, said in content.items():
-        yield (*key, f"content {media_type}"), Node("content", name, _clauses(said))
+    for header, spec in headers.items():
+        yield (*key, f"header {header}"), Node("header", name, _clauses(spec))
+    for media_type, spec in content.items():
+        yield (*key, f"content {media_type}"), Node("content", name, _clauses(spec))
 
 
-def _clauses(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {WORDS.get(name, name): value for name, value in said.items() if value is not None}
+def _clauses(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {CLAUSE_NAMES.get(name, name): value for name, value in spec.items() if value is not None}
 
 
-def _resolved(bundle: Bundle, node: Any) -> Any:
-    """Copy a node with every component written out where it is referred to."""
+def _resolve(bundle: Bundle, node: Any) -> Any:
+    """Copy a node with every reference replaced by its component."""
     match node:
         case {"$ref": str(reference), **beside}:
             found: Any = bundle
             for step in reference.removeprefix("#/").split("/"):
                 found = found[step]
-            return {**_resolved(bundle, found), **_resolved(bundle, beside)}
+            return {**_resolve(bundle, found), **_resolve(bundle, beside)}
         case dict():
-            return {key: _resolved(bundle, value) for key, value in cast("Bundle", node).items()}
+            return {key: _resolve(bundle, value) for key, value in cast("Bundle", node).items()}
         case list():
-            return [_resolved(bundle, value) for value in cast("list[Any]", node)]
+            return [_resolve(bundle, value) for value in cast("list[Any]", node)]
         case _:
             return node
 
 
-def _plain(node: Any) -> Any:
-    """Write 5.0 as 5, as JSON Schema has it."""
+def _normalize_numbers(node: Any) -> Any:
+    """Replace 5.0 by 5, which JSON Schema treats as equal."""
     match node:
         case dict():
-            return {key: _plain(value) for key, value in cast("Bundle", node).items()}
+            return {key: _normalize_numbers(value) for key, value in cast("Bundle", node).items()}
         case list():
-            return [_plain(value) for value in cast("list[Any]", node)]
+            return [_normalize_numbers(value) for value in cast("list[Any]", node)]
         case float() if node.is_integer():
             return int(node)
         case _:

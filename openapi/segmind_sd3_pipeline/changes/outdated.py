@@ -1,4 +1,4 @@
-"""What no longer holds after a change: overlay actions and their quirk rows, cases, cassettes."""
+"""Find what no longer holds after a change: overlay actions and their quirk rows, cases, cassettes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_contract.cassettes.library import LIVE, digest_of, recorded
 from segmind_sd3_contract.conformance.cases import cases
 from segmind_sd3_contract.conformance.judging import Readings
 
-from segmind_sd3_pipeline.changes.states import PACKAGES, NoState
+from segmind_sd3_pipeline.changes.states import PACKAGES, StateUnavailable
 from segmind_sd3_pipeline.spec.bundle import bundle
 from segmind_sd3_pipeline.spec.documents import ContractError
 from segmind_sd3_pipeline.spec.layers import specs
 from segmind_sd3_pipeline.spec.overlay import apply, read_overlays
+from segmind_sd3_pipeline.spec.quirks import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
     from segmind_sd3_pipeline.changes.nodes import Bundle
     from segmind_sd3_pipeline.changes.states import State
+    from segmind_sd3_pipeline.spec.documents import Document
 
 OVERLAYS: Final = ("observed.overlay.yaml", "sdk.overlay.yaml")
 
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
-    """What is stale, what is still to be made, and what nothing stands for any more; by id."""
+    """The ids of what is stale, what is new, and what is gone."""
 
     stale: tuple[str, ...]
     new: tuple[str, ...]
@@ -43,64 +44,68 @@ class Outdated:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """An overlay action that no longer holds, or is not there any more, and the quirk rows that it is for."""
+class BrokenAction:
+    """An overlay action that no longer holds or no longer exists, and its quirk rows."""
 
     action: str
     rows: tuple[str, ...]
     why: str
 
 
-def broken_actions(documented: Bundle, openapi: Path) -> list[Broken]:
-    """List every action whose target or whose expected value is gone; the build would stop at the first.
+def broken_actions(documented: Bundle, openapi: Path) -> list[BrokenAction]:
+    """List every action whose target or expected value is gone. The build stops at the first.
 
-    `openapi` is the folder of the overlays.
+    `openapi` is the folder of the overlays and of quirks.yaml.
 
     Raises:
-        NoState: an overlay can't be read.
+        StateUnavailable: One of them can't be read.
     """
-    found: list[Broken] = []
+    found: list[BrokenAction] = []
     known: set[str] = set()
     document = documented
     try:
         overlays = read_overlays(*(openapi / name for name in OVERLAYS))
+        rows = read_rows(openapi)
     except ContractError as problem:
-        raise NoState(str(problem)) from None
+        raise StateUnavailable(str(problem)) from None
     for action in (action for actions in overlays for action in actions):
         name = action.spec["x-id"]
         known.add(name)
         try:
             document = apply(document, [action])
         except ContractError as problem:
-            found.append(Broken(name, _rows(name), str(problem)))
-    orphaned = sorted({name for row in QUIRKS.values() for name in row.actions} - known)
-    return found + [Broken(name, _rows(name), f"The action {name} is in no overlay.") for name in orphaned]
+            found.append(BrokenAction(name, _citing(name, rows), str(problem)))
+    orphaned = sorted({name for row in rows for name in row["actions"]} - known)
+    return found + [
+        BrokenAction(name, _citing(name, rows), f"The action {name} is in no overlay.") for name in orphaned
+    ]
 
 
-def bundled(openapi: Path) -> Bundle:
-    """Make one document of the specs in a folder.
+def _citing(action: str, rows: list[Document]) -> tuple[str, ...]:
+    """Return the names of the rows that cite an action."""
+    return tuple(row["name"] for row in rows if action in row["actions"])
+
+
+def bundle_specs(openapi: Path) -> Bundle:
+    """Bundle the specs in a folder.
 
     Raises:
-        NoState: they don't fit together.
+        StateUnavailable: The specs are no valid contract.
     """
     try:
         return bundle(specs(openapi))
     except ContractError as problem:
-        raise NoState(str(problem)) from None
-
-
-def _rows(action: str) -> tuple[str, ...]:
-    return tuple(row.name for row in QUIRKS.values() if action in row.actions)
+        raise StateUnavailable(str(problem)) from None
 
 
 # -- Cases ------------------------------------------------------------------------------------------------
 
 
 def outdated_cases(before: State, after: State) -> Outdated:
-    """Compare the conformance cases of two contracts; stale are those that send or claim another thing."""
+    """Compare the conformance cases of two contracts. A case that sends or claims something else is stale."""
     old, new = _cases(before), _cases(after)
     return Outdated(
-        tuple(name for name, said in new.items() if name in old and old[name] != said),
+        tuple(name for name, case in new.items() if name in old and old[name] != case),
         tuple(name for name in new if name not in old),
         tuple(name for name in old if name not in new),
     )
@@ -118,8 +123,8 @@ LIST_CASES: Final = (
 )
 
 
-class CassetteCases:
-    """The cases that a state of the project records: made by its own code, so in a process of its own."""
+class CaseLister:
+    """List the cases that a state of the project records. Its own code runs, in another process."""
 
     def __init__(self, after: State) -> None:
         path = os.pathsep.join(str((after.folder / name).resolve()) for name in PACKAGES)
@@ -131,34 +136,35 @@ class CassetteCases:
             text=True,
         )
 
-    def listed(self) -> list[str] | None:
-        """Wait for the list; None where the code fails, as it does while an endpoint is half there."""
-        said, _ = self._process.communicate()
-        return json.loads(said) if self._process.returncode == 0 else None
+    def wait(self) -> list[str] | None:
+        """Return the list, or None if the code fails, for example because an endpoint is incomplete."""
+        output, _ = self._process.communicate()
+        return json.loads(output) if self._process.returncode == 0 else None
 
 
-def outdated_cassettes(after: State, wanted: list[str] | None) -> Outdated:
-    """Compare the cassettes of a state with its cases, and what they were recorded under with its contract.
+def outdated_cassettes(after: State, case_names: list[str] | None) -> Outdated:
+    """Compare the cassettes of a state with its cases and its contract.
 
-    Without a list of cases, no cassette is new or gone. From the live service only some cases are recorded.
+    A cassette is stale if it was recorded under another contract. Without a list of cases, no cassette is new
+    or gone. Cassettes of the live service cover only some cases.
     """
-    kept = recorded(after.folder / "cassettes")
+    local = recorded(after.folder / "cassettes")
     live = recorded(after.folder / "cassettes" / LIVE)
     digests = dict(_digests(after))
-    names = kept.keys() if wanted is None else wanted
+    names = local.keys() if case_names is None else case_names
     return Outdated(
         tuple(
             each.name
-            for each in (*kept.values(), *live.values())
+            for each in (*local.values(), *live.values())
             if each.name in names and each.spec != digests.get(each.operation)
         ),
-        tuple(name for name in names if name not in kept),
-        tuple(name for name in kept if name not in names),
+        tuple(name for name in names if name not in local),
+        tuple(name for name in local if name not in names),
     )
 
 
 def _digests(contract: State) -> Iterator[tuple[str, str]]:
-    for document in (contract.observed, contract.documented):  # what a page says of an endpoint comes before
+    for document in (contract.observed, contract.documented):  # the documented layer overrides
         for path, item in document["paths"].items():
             for spec in item.values():
                 yield spec["operationId"], digest_of(document, path)

@@ -1,8 +1,8 @@
-"""Each change between two bundles, rated for whoever speaks the wire contract.
+"""Rate each change between two bundles for programs that speak the wire contract.
 
-Law: a change is breaking when a request that was allowed no longer is, or means something else, or a promise
-about replies is withdrawn; additive when more is allowed or promised; harmless when nothing changes
-that goes over the wire. What this module doesn't know is breaking, and is never left out.
+A change is breaking if a request that was allowed no longer is, or means something else, or if a promise
+about replies is withdrawn. It is additive if more is allowed or promised. It is harmless if nothing on the
+wire changes. An unknown clause is breaking. No change is left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from segmind_sd3_pipeline.changes.nodes import nodes
+from segmind_sd3_pipeline.changes.nodes import split_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 Rating = Literal["breaking", "additive", "harmless"]
 RATINGS: Final[tuple[Rating, ...]] = get_args(Rating)
-"""The worst comes first."""
+"""The ratings, worst first."""
 
 
 def worst_of(ratings: Iterable[Rating | None]) -> Rating:
-    """Give the rating that counts of several; harmless where there is none."""
+    """Return the worst of several ratings, or harmless if there is none."""
     given = set(ratings)
     return "breaking" if "breaking" in given else "additive" if "additive" in given else "harmless"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One clause that two states of the contract tell apart.
+    """One clause in which two states of the contract differ.
 
     Attributes:
-        endpoint: the name of its operation; empty where all are concerned.
-        about: the parameter, the status, the header; empty where it is the endpoint itself.
-        what: the clause; `added` or `removed` where `about` as a whole is.
-        before, after: its values, None where nothing is said.
-        wire: its rating for the wire contract; None where that stays as it was.
-        python: its rating for the Python API, harmless where that stays as it was.
+        endpoint: The name of the operation; empty if the change concerns all.
+        about: The parameter, status or header; empty if the change concerns the endpoint itself.
+        what: The clause; `added` or `removed` if `about` as a whole is.
+        before, after: The values; None if absent.
+        wire: The rating for the wire contract; None if that has not changed.
+        python: The rating for the Python API; harmless if that has not changed.
     """
 
     endpoint: str
@@ -56,7 +56,7 @@ class Change:
 
     @property
     def sentence(self) -> str:
-        """What happened, for the report and the changelog."""
+        """Return the change as a sentence for the report and the changelog."""
         place = ", ".join(f"`{part}`" for part in (self.endpoint, self.about) if part) or "The service"
         match self.what:
             case "added":
@@ -66,41 +66,38 @@ class Change:
             case "description" | "summary":
                 return f"{place}: {self.what} reworded."
             case "required":
-                return f"{place} is {'required now' if self.after else 'required no longer'}."
+                return f"{place} is {'now required' if self.after else 'no longer required'}."
             case _:
-                return f"{place}: {self.what} {_shown(self.before)} -> {_shown(self.after)}."
+                return f"{place}: {self.what} {_format_value(self.before)} -> {_format_value(self.after)}."
 
 
 REQUIRED: Final = "required"
-"""The value of an added parameter without which no call is allowed any more."""
+"""The value of an added parameter that is required."""
 
-ENOUGH: Final = 80
+MAX_VALUE_CHARS: Final = 80
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     match value:
         case None:
             return "nothing"
         case bool():
             return "yes" if value else "no"
         case str() if value.startswith("sha256:"):
-            return f"{value[:15]}…"  # it says no more than that it is another text
+            return f"{value[:15]}…"  # a digest shows only that the text differs
         case _:
             text = json.dumps(value, ensure_ascii=False)
-            return text if len(text) <= ENOUGH else f"{text[: ENOUGH - 1]}…"
+            return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 1]}…"
 
 
-def rated(before: Bundle, after: Bundle) -> list[Change]:
-    """List every change from one bundle to another; none where they say the same.
-
-    The rating for the Python API is harmless here: `python_api` knows better.
-    """
-    old, new = nodes(before), _moved(nodes(before), nodes(after))
-    return [change for key in {**old, **new} for change in _compared(key, old, new)]
+def rate_changes(before: Bundle, after: Bundle) -> list[Change]:
+    """List every change from one bundle to another. `python_api` adds the ratings for the Python API."""
+    old, new = split_bundle(before), _at_old_addresses(split_bundle(before), split_bundle(after))
+    return [change for key in {**old, **new} for change in _node_changes(key, old, new)]
 
 
-def merged(wire: Iterable[Change], python: Iterable[Change]) -> list[Change]:
-    """Make one list of both: a change that both know has the ratings of both."""
+def merge_ratings(wire: Iterable[Change], python: Iterable[Change]) -> list[Change]:
+    """Merge two lists of changes, worst first. A change in both lists gets the ratings of both."""
     found = {(each.endpoint, each.about, each.what): each for each in wire}
     for each in python:
         key = (each.endpoint, each.about, each.what)
@@ -108,8 +105,8 @@ def merged(wire: Iterable[Change], python: Iterable[Change]) -> list[Change]:
     return sorted(found.values(), key=lambda each: RATINGS.index(each.worst))
 
 
-def _moved(old: Mapping[Key, Node], new: Mapping[Key, Node]) -> dict[Key, Node]:
-    """Give the new nodes under the old address, where an endpoint only has another address than before."""
+def _at_old_addresses(old: Mapping[Key, Node], new: Mapping[Key, Node]) -> dict[Key, Node]:
+    """Return the new nodes, those of an endpoint that moved under its old address."""
     before, after = (
         {node.endpoint: key[0] for key, node in each.items() if node.kind == "endpoint"}
         for each in (old, new)
@@ -127,7 +124,7 @@ HARMLESS: Final = {
     *("description", "summary", "examples", "example", "tags", "operationId", "deprecated"),
     *("openapi", "info", "name", "the page's type", "affects the price", "sample"),
 }
-"""Clauses that change nothing on the wire; extensions that have no rule are others."""
+"""Clauses that change nothing on the wire. Extensions without a rule are harmless too."""
 
 ALLOWS_MORE: Final[Mapping[tuple[Kind, str], Callable[[Any, Any], bool]]] = {
     ("parameter", "minimum"): lambda old, new: new is None or (old is not None and new <= old),
@@ -136,22 +133,22 @@ ALLOWS_MORE: Final[Mapping[tuple[Kind, str], Callable[[Any, Any], bool]]] = {
     ("parameter", "allowed values"): lambda old, new: not new or (bool(old) and set(old) <= set(new)),
     ("parameter", "type"): lambda old, new: new is None or (old, new) == ("integer", "number"),
     ("parameter", "required"): lambda _, new: not new,
-    # A call without it means another thing where another default is told, or none.
+    # A call without the parameter means something else if the default changes or disappears.
     ("parameter", "default"): lambda old, _: old is None,
     ("endpoint", "body required"): lambda _, new: not new,
     ("header", "required"): lambda _, new: bool(new),
 }
-"""Whether all that was allowed before still is, or all that was promised; asked of two values that differ."""
+"""For two different values: whether everything allowed or promised before still is."""
 
 
 def rating_of(kind: Kind, clause: str, before: Any, after: Any) -> Rating:
-    """Rate a clause for the wire contract by its two values, which differ."""
+    """Rate a clause for the wire contract by its two different values."""
     if rule := ALLOWS_MORE.get((kind, clause)):
         return "additive" if rule(before, after) else "breaking"
     return "harmless" if clause in HARMLESS or clause.startswith("x-") else "breaking"
 
 
-def _compared(key: Key, old: Mapping[Key, Node], new: Mapping[Key, Node]) -> Iterator[Change]:
+def _node_changes(key: Key, old: Mapping[Key, Node], new: Mapping[Key, Node]) -> Iterator[Change]:
     before, after = old.get(key), new.get(key)
     if before and after:
         for clause in {**before.clauses, **after.clauses}:
@@ -159,21 +156,21 @@ def _compared(key: Key, old: Mapping[Key, Node], new: Mapping[Key, Node]) -> Ite
             if _differ(*values):
                 rating = rating_of(after.kind, clause, *values)
                 name = clause.removeprefix("x-")
-                yield Change(after.endpoint, _about(key), name, *values, rating, "harmless")
-    elif key[:-1] in old and key[:-1] in new:  # else the part that it belongs to comes or goes as a whole
+                yield Change(after.endpoint, _describe(key), name, *values, rating, "harmless")
+    elif key[:-1] in old and key[:-1] in new:  # else the node around it was added or removed
         if after:
             is_required = after.kind == "parameter" and after.clauses["required"]
             rating = "breaking" if is_required else "additive"
             value = REQUIRED if is_required else None
-            yield Change(after.endpoint, _about(key), "added", None, value, rating, "harmless")
+            yield Change(after.endpoint, _describe(key), "added", None, value, rating, "harmless")
         elif before:
-            yield Change(before.endpoint, _about(key), "removed", None, None, "breaking", "harmless")
+            yield Change(before.endpoint, _describe(key), "removed", None, None, "breaking", "harmless")
 
 
-def _about(key: Key) -> str:
+def _describe(key: Key) -> str:
     return ", ".join(key[1:])
 
 
 def _differ(before: Any, after: Any) -> bool:
-    """Whether two values differ as JSON, where true is not 1."""
+    """Return whether two values differ as JSON, in which true is not 1."""
     return json.dumps(before, sort_keys=True) != json.dumps(after, sort_keys=True)

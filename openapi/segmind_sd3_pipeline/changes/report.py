@@ -1,4 +1,4 @@
-"""What a change of the contract means for users, put together and told."""
+"""Report what changes of the contract mean for users."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_pipeline.changes import python_api, rating
 from segmind_sd3_pipeline.changes.outdated import (
-    Broken,
-    CassetteCases,
+    BrokenAction,
+    CaseLister,
     Outdated,
     broken_actions,
     outdated_cases,
     outdated_cassettes,
 )
-from segmind_sd3_pipeline.changes.versions import lines, suggested
+from segmind_sd3_pipeline.changes.versions import changelog_lines, suggest_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,23 +24,24 @@ if TYPE_CHECKING:
     from segmind_sd3_pipeline.changes.rating import Change
     from segmind_sd3_pipeline.changes.states import State
 
-MOST_IDS: Final = 3
-"""So many ids are shown of a longer list; all are in the JSON."""
+MAX_IDS: Final = 3
+"""The number of ids printed of a longer list. The JSON has all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Two states of the project, and all that follows from their differences.
+    """The differences of two states of the project, and what follows from them.
 
     Attributes:
-        before, after: what the states are called.
-        changes: the worst first.
-        version: the one that the changes ask for, and why.
-        entry: the lines that the changelog would get.
-        to_write: what no command can write.
-        broken: the overlay actions of the later state that no longer hold.
-        cases: the conformance cases of the one beside those of the other.
-        cassettes: those of the later state, judged by its contract; `listed` says whether its own cases were.
+        before, after: The names of the states.
+        changes: The changes, worst first.
+        version: The suggested version, and the reason.
+        entry: The suggested lines for the changelog.
+        to_write: What people must write.
+        broken: The overlay actions of the later state that no longer hold.
+        cases: How the conformance cases differ.
+        cassettes: How the later state's cassettes differ from its cases and its contract.
+        cases_known: Whether the later state's cases could be listed.
     """
 
     before: str
@@ -49,10 +50,10 @@ class Report:
     version: tuple[str, str]
     entry: list[str]
     to_write: list[str]
-    broken: list[Broken]
+    broken: list[BrokenAction]
     cases: Outdated
     cassettes: Outdated
-    listed: bool
+    cases_known: bool
 
     @property
     def is_breaking(self) -> bool:
@@ -62,43 +63,43 @@ class Report:
         return asdict(self)
 
 
-def compared(before: State, after: State) -> list[Change]:
+def find_changes(before: State, after: State) -> list[Change]:
     """List what differs between two states, the worst first.
 
     Raises:
-        NoState: one of them can't be read.
+        StateUnavailable: One of them can't be read.
     """
-    tables = list(python_api.compared(before.table, after.table))
-    signatures = python_api.breakages(before.api, after.api)
-    python = [*tables, *python_api.unexplained(signatures, tables)]
-    return rating.merged(rating.rated(before.documented, after.documented), python)
+    tables = list(python_api.table_changes(before.table, after.table))
+    signatures = python_api.signature_changes(before.api, after.api)
+    python = [*tables, *python_api.unexplained_changes(signatures, tables)]
+    return rating.merge_ratings(rating.rate_changes(before.documented, after.documented), python)
 
 
-def report(before: State, after: State, changes: list[Change]) -> Report:
-    """Say what follows from the changes.
+def make_report(before: State, after: State, changes: list[Change]) -> Report:
+    """Report what follows from the changes.
 
     Raises:
-        NoState: a part of a state can't be read.
+        StateUnavailable: A part of a state can't be read.
     """
-    recording = CassetteCases(after)  # another process, beside all that follows
+    lister = CaseLister(after)  # runs in parallel with the following steps
     broken = broken_actions(after.documented, after.folder / "openapi")
     cases = outdated_cases(before, after)
-    wanted = recording.listed()
+    case_names = lister.wait()
     return Report(
         before=before.name,
         after=after.name,
         changes=changes,
-        version=suggested(before.version, changes, after.changelog),
-        entry=lines(changes),
+        version=suggest_version(before.version, changes, after.changelog),
+        entry=changelog_lines(changes),
         to_write=list(python_api.missing_methods(after.api, after.table)),
         broken=broken,
         cases=cases,
-        cassettes=outdated_cassettes(after, wanted),
-        listed=wanted is not None,
+        cassettes=outdated_cassettes(after, case_names),
+        cases_known=case_names is not None,
     )
 
 
-def tell(found: Report, console: Console) -> None:
+def print_report(found: Report, console: Console) -> None:
     """Print a report for people."""
     console.print(f"From {found.before} to {found.after}:", style="bold")
     if found.changes:
@@ -110,33 +111,33 @@ def tell(found: Report, console: Console) -> None:
     version, why = found.version
     console.print(f"\nVersion: {version} ({why}).")
     if found.entry:
-        console.print("\nFor the changelog (--write writes it):")
+        console.print("\nFor the changelog (--write adds it):")
         for line in found.entry:
             console.print(line)
     if found.to_write:
-        console.print("\nTo be written by hand:")
+        console.print("\nWrite by hand:")
         for line in found.to_write:
             console.print(f"- {line}")
     console.print(f"\nOverlay actions that no longer hold: {len(found.broken) or 'none'}.")
     for each in found.broken:
         rows = ", ".join(each.rows)
-        console.print(f"- {each.why}" + (f" It is for the quirk {rows}." if rows else ""))
-    _tell_outdated("Cases", "changed", found.cases, console)
-    _tell_outdated("Cassettes", "stale", found.cassettes, console)
-    if not found.listed:
-        console.print("  Which are new or gone is not known: the cases of that state can't be listed.")
+        console.print(f"- {each.why}" + (f" Its quirk rows: {rows}." if rows else ""))
+    _print_outdated("Cases", "changed", found.cases, console)
+    _print_outdated("Cassettes", "stale", found.cassettes, console)
+    if not found.cases_known:
+        console.print("  New and gone cassettes are unknown: the cases of that state can't be listed.")
     elif any(asdict(found.cassettes).values()):
-        console.print("  make record makes them anew.")
+        console.print("  make record records them again.")
 
 
-def _tell_outdated(kind: str, stale: str, found: Outdated, console: Console) -> None:
-    told = {stale: found.stale, "new": found.new, "gone": found.gone}
-    console.print(f"{kind}: " + (_listed(told.items()) or "as they were") + ".")
+def _print_outdated(kind: str, stale: str, found: Outdated, console: Console) -> None:
+    groups = {stale: found.stale, "new": found.new, "gone": found.gone}
+    console.print(f"{kind}: " + (_count_ids(groups.items()) or "no change") + ".")
 
 
-def _listed(told: Iterable[tuple[str, tuple[str, ...]]]) -> str:
-    return "; ".join(f"{len(ids)} {word} ({_some(ids)})" for word, ids in told if ids)
+def _count_ids(groups: Iterable[tuple[str, tuple[str, ...]]]) -> str:
+    return "; ".join(f"{len(ids)} {word} ({_first_ids(ids)})" for word, ids in groups if ids)
 
 
-def _some(ids: tuple[str, ...]) -> str:
-    return ", ".join(ids[:MOST_IDS]) + (", …" if len(ids) > MOST_IDS else "")
+def _first_ids(ids: tuple[str, ...]) -> str:
+    return ", ".join(ids[:MAX_IDS]) + (", …" if len(ids) > MAX_IDS else "")

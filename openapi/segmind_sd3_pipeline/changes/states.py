@@ -1,4 +1,4 @@
-"""The project at a git revision, or as it stands in its folder: each a folder to read from."""
+"""Open the project at a git revision, or the working tree, as a folder to read from."""
 
 from __future__ import annotations
 
@@ -26,90 +26,90 @@ if TYPE_CHECKING:
 
 WORKING_TREE: Final = "the working tree"
 PACKAGES: Final = ("openapi", "generated_client", "wrapper", "contract_tests")
-"""The folders that Python imports the project from."""
+"""The folders that the project is imported from."""
 
-CARRIED: Final = "generated_client/segmind_sd3_api"
+GENERATED: Final = "generated_client/segmind_sd3_api"
 CHANGELOG: Final = "CHANGELOG.md"
 VERSION: Final = "wrapper/segmind_sd3/_version.py"
 
 Api: TypeAlias = "griffe.Object | griffe.Alias"
 
 
-class NoState(Exception):
-    """There is nothing to read. `str()` says what is missing, and what to do."""
+class StateUnavailable(Exception):
+    """A state of the project can't be read. `str()` names what is missing."""
 
 
 @dataclass(frozen=True)
 class State:
-    """The project in a folder. What is read of it are the specs and what was last generated of them."""
+    """The project in a folder: its specs and the files that were last generated from them."""
 
     name: str
     folder: Path
 
     @cached_property
     def documented(self) -> Bundle:
-        return self._carried("documented.json")
+        return self._generated_json("documented.json")
 
     @cached_property
     def observed(self) -> Bundle:
-        return self._carried("observed.json")
+        return self._generated_json("observed.json")
 
     @cached_property
     def table(self) -> Table:
         try:
             return read_table(self.folder)
         except (OSError, ValueError, SyntaxError) as problem:
-            raise NoState(f"{self.name} has no table of parameters: {problem}") from None
+            raise StateUnavailable(f"{self.name} has no table of parameters: {problem}") from None
 
     @cached_property
     def api(self) -> Api:
-        """The SDK as griffe reads it, which runs nothing of it."""
+        """Return the SDK as griffe reads it, without running it."""
         loader = griffe.GriffeLoader(
             search_paths=[self.folder / "wrapper", self.folder / "generated_client"],
             extensions=griffe.load_extensions("unpack_typeddict"),
             allow_inspection=False,
         )
         try:
-            # The parameters first: the typed dicts are written into whoever unpacks them.
+            # The parameters first: griffe then expands the typed dicts in the signatures.
             loader.load("segmind_sd3_api.parameters")
             loader.load("segmind_sd3")
         except (ImportError, griffe.GriffeError) as problem:
-            raise NoState(f"{self.name} has no SDK that can be read: {problem}") from None
+            raise StateUnavailable(f"{self.name} has no SDK that can be read: {problem}") from None
         loader.resolve_aliases()
         return loader.modules_collection["segmind_sd3"]
 
     @cached_property
     def changelog(self) -> str:
-        return self._text(CHANGELOG)
+        return self._read(CHANGELOG)
 
     @cached_property
     def version(self) -> str:
-        found = re.search(r'"(\d+\.\d+\.\d+[^"]*)"', self._text(VERSION))
+        found = re.search(r'"(\d+\.\d+\.\d+[^"]*)"', self._read(VERSION))
         if not found:
-            raise NoState(f"{self.name} names no version in {VERSION}.")
+            raise StateUnavailable(f"{self.name} names no version in {VERSION}.")
         return found[1]
 
-    def _carried(self, name: str) -> Any:
+    def _generated_json(self, name: str) -> Any:
         try:
-            return json.loads(self._text(f"{CARRIED}/{name}"))
+            return json.loads(self._read(f"{GENERATED}/{name}"))
         except ValueError:
-            raise NoState(f"{self.name}: {CARRIED}/{name} is no JSON.") from None
+            raise StateUnavailable(f"{self.name}: {GENERATED}/{name} is no JSON.") from None
 
-    def _text(self, name: str) -> str:
+    def _read(self, name: str) -> str:
         try:
             return (self.folder / name).read_text(encoding="utf-8")
         except OSError:
-            raise NoState(f"{self.name} has no {name}: is it a checkout of the project?") from None
+            raise StateUnavailable(f"{self.name} has no {name}: is it a checkout of the project?") from None
 
 
 @contextmanager
-def state(revision: str | None, root: Path) -> Generator[State]:
-    """Give the project at a revision, taken out of git into a folder that goes afterwards.
+def open_state(revision: str | None, root: Path) -> Generator[State]:
+    """Yield the project at a revision, extracted from git into a temporary folder.
 
-    None is the project as it stands in `root`.
+    Without a revision, yield the project in `root` itself.
 
     Raises:
-        NoState: there is no such revision, or no repository.
+        StateUnavailable: There is no such revision, or no repository.
     """
     if revision is None:
         yield State(WORKING_TREE, root)
@@ -130,8 +130,10 @@ def _git(root: Path, command: str, *arguments: str) -> bytes:
             check=False,
         )
     except FileNotFoundError:
-        raise NoState("git is not installed, and a revision is read from it.") from None
+        raise StateUnavailable("git is not installed. It is needed to read a revision.") from None
     if done.returncode == 0:
         return done.stdout
-    said = done.stderr.decode(errors="replace").strip() or f"{arguments[-1].partition('^')[0]} is no revision"
-    raise NoState(f"git: {said.removeprefix('fatal: ')} (in {root.resolve()}).")
+    message = (
+        done.stderr.decode(errors="replace").strip() or f"{arguments[-1].partition('^')[0]} is no revision"
+    )
+    raise StateUnavailable(f"git: {message.removeprefix('fatal: ')} (in {root.resolve()}).")

@@ -1,4 +1,4 @@
-"""The parameter table of any state of the project, read from the text of `parameters.py`: nothing is run."""
+"""Read the parameter table of a state of the project from the text of `parameters.py`, without running it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Table = dict[str, Row]
-"""By operation, the facts of it that the table gives; `parameters` are rows in their turn, by name."""
+"""The facts of each operation. Its `parameters` are rows too, by name."""
 
 PARAMETERS: Final = "generated_client/segmind_sd3_api/parameters.py"
 
@@ -19,8 +19,8 @@ def read_table(root: Path) -> Table:
     """Read the table of the project in a folder.
 
     Raises:
-        ValueError: it has none, or one that holds more than literals and calls of a name.
-        OSError: the file can't be read.
+        ValueError: There is no table, or it holds more than literals and calls of a name.
+        OSError: The file can't be read.
     """
     for statement in ast.parse((root / PARAMETERS).read_text(encoding="utf-8")).body:
         match statement:

@@ -1,8 +1,8 @@
-"""Which version follows from the changes, and what the changelog says of them.
+"""Suggest a version and lines for the changelog.
 
-Law: the version is the package's, so the Python API decides it; a change of the wire contract that the SDK
-absorbs is a patch. Below 1.0 the middle number counts what is breaking and the last one all else, as
-semantic versioning leaves it to us. Nothing is written here.
+The Python API decides the package's version. A change of the wire contract that the SDK absorbs is a patch.
+Below 1.0, a breaking change raises the minor number, and any other change the patch number. Semantic
+versioning permits this. This module writes nothing.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 HEADING: Final = re.compile(r"^## (\d+)\.(\d+)\.(\d+)(.*)$", re.MULTILINE)
 WHY: Final[dict[Rating, str]] = {
     "breaking": "the Python API has a breaking change",
-    "additive": "the Python API only gains",
-    "harmless": "the Python API stays as it was",
+    "additive": "the Python API has additions only",
+    "harmless": "the Python API has not changed",
 }
 
 
-def suggested(version: str, changes: Sequence[Change], changelog: str) -> tuple[str, str]:
-    """Give the version that the changes ask for, and why, in a sentence.
+def suggest_version(version: str, changes: Sequence[Change], changelog: str) -> tuple[str, str]:
+    """Return the version for the changes, and the reason.
 
-    A version on top of the changelog that is still unreleased takes in the changes, if it is new enough.
+    An unreleased version at the top of the changelog is used if it is high enough.
     """
     if not changes:
         return version, "nothing has changed"
@@ -39,13 +39,13 @@ def suggested(version: str, changes: Sequence[Change], changelog: str) -> tuple[
     if pending and not released:
         return _text(pending[0]), f"{WHY[worst]}, and no version has been released yet"
     last = released[0] if released else tuple(map(int, version.split(".")[:3]))
-    needed = _next(last, worst)
+    needed = _next_version(last, worst)
     if pending and pending[0] >= needed:
         return _text(pending[0]), f"{WHY[worst]}, and this version is not released yet"
     return _text(needed), f"{WHY[worst]} since {_text(last)}"
 
 
-def _next(version: tuple[int, ...], worst: Rating) -> tuple[int, ...]:
+def _next_version(version: tuple[int, ...], worst: Rating) -> tuple[int, ...]:
     major, minor, patch = version
     step = RATINGS.index(worst) + (major == 0)
     return [(major + 1, 0, 0), (major, minor + 1, 0), (major, minor, patch + 1)][min(step, 2)]
@@ -55,8 +55,8 @@ def _text(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def lines(changes: Iterable[Change]) -> list[str]:
-    """Give the lines of the changelog: what is harmless for everybody is not worth one."""
+def changelog_lines(changes: Iterable[Change]) -> list[str]:
+    """Return the lines for the changelog. Changes that are harmless in both ratings get none."""
     return [
         f"- {'**Breaking:** ' if each.python == 'breaking' else ''}{each.sentence}"
         for each in changes
@@ -64,19 +64,19 @@ def lines(changes: Iterable[Change]) -> list[str]:
     ]
 
 
-def entered(changelog: str, version: str, entry: Iterable[str]) -> str:
-    """Give the changelog with the lines in it, under its version; a line that is there stays as it is."""
-    wanted = [line for line in entry if line not in changelog.splitlines()]
-    if not wanted:
+def add_to_changelog(changelog: str, version: str, entry: Iterable[str]) -> str:
+    """Return the changelog with the lines added under the version. Existing lines are not repeated."""
+    new = [line for line in entry if line not in changelog.splitlines()]
+    if not new:
         return changelog
-    block = "\n".join(wanted) + "\n"
+    block = "\n".join(new) + "\n"
     top = HEADING.search(changelog)
     if top is None or _text(tuple(map(int, top.groups()[:3]))) != version:
         place = top.start() if top else len(changelog)
         return f"{changelog[:place]}## {version} (unreleased)\n\n{block}\n{changelog[place:]}"
     following = HEADING.search(changelog, top.end())
     section = changelog[top.end() : following.start() if following else len(changelog)]
-    # Behind the last line of the section's list, with what that line goes on with; else at its beginning.
+    # After the last item of the section's list, continuation lines included, else at its beginning.
     items = list(re.finditer(r"^- .*\n(?:  .*\n)*", section, re.MULTILINE))
     place = top.end() + (items[-1].end() if items else 0)
     return changelog[:place] + (block if items else f"\n\n{block}".rstrip("\n")) + changelog[place:]

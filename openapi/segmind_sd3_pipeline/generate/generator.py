@@ -1,7 +1,4 @@
-"""Make generated_client/ out of the specs in this folder: write what has changed, and list it.
-
-The SDK's `_endpoints.py`, with a method for each endpoint, is made too.
-"""
+"""Generate generated_client/ and the SDK's `_endpoints.py` from openapi/: write and list what has changed."""
 
 from __future__ import annotations
 
@@ -15,11 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from segmind_sd3_pipeline.generate.methods import endpoint_methods
-from segmind_sd3_pipeline.generate.parameters import Endpoint, endpoints
+from segmind_sd3_pipeline.generate.parameters import Endpoint, endpoints, picture_members
 from segmind_sd3_pipeline.generate.render import TEMPLATES, render
 from segmind_sd3_pipeline.spec.documents import ContractError, Document, require_openapi
 from segmind_sd3_pipeline.spec.gate import losses
 from segmind_sd3_pipeline.spec.layers import read_layers
+from segmind_sd3_pipeline.spec.quirks import read_quirks
 from segmind_sd3_pipeline.spec.view import generators_view
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,33 +27,36 @@ WRITTEN = {"missing": "added", "extra": "removed", "changed": "changed"}
 
 
 def make(folder: Path, package: Path) -> list[Endpoint]:
-    """The package that the specs of a folder make, complete, into a new directory; and its endpoints.
+    """Generate the package of a folder's specs into a new directory. Return its endpoints.
 
     Raises:
         ContractError: The contract can't be used, or the generator lost a part of it.
     """
     layers = read_layers(folder)
+    quirks = read_quirks(folder)
     known = list(endpoints(layers))
     require_openapi(layers.documented, "The bundle of all specs")
     require_openapi(layers.observed, "What observed.overlay.yaml makes of the specs")
     package.mkdir(parents=True)
-    # Written first, since the generator's last step formats all that it finds there.
+    # Written first: the generator's last step formats every file in the directory.
     for module in ("parameters.py", "calls.py"):
-        (package / module).write_text(render(f"{module}.jinja", known), encoding="utf-8")
+        source = render(f"{module}.jinja", known, picture_members(layers.observed))
+        (package / module).write_text(source, encoding="utf-8")
     run_generator(generators_view(layers.documented), package, folder / "generator.yaml")
     if lost := losses(layers.documented, package):
         raise ContractError("\n".join(lost))
     write_json(layers.documented, package / "documented.json")
     write_json(layers.observed, package / "observed.json")
+    write_json(quirks, package / "quirks.json")
     (package / "py.typed").touch()
     return known
 
 
 def run_generator(view: Document, package: Path, config: Path) -> None:
-    """openapi-python-client, on a document, into a directory.
+    """Run openapi-python-client on a document.
 
     Raises:
-        ContractError: It failed, or had anything to say.
+        ContractError: It failed or printed a warning.
     """
     with TemporaryDirectory() as scratch:
         document = Path(scratch, "view.json")
@@ -63,25 +64,25 @@ def run_generator(view: Document, package: Path, config: Path) -> None:
         command = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning"]
         command += ["--meta", "none", "--custom-template-path", TEMPLATES, "--config", config]
         command += ["--path", document, "--output-path", package, "--overwrite"]
-        # Its hooks call ruff by name: the one that is installed beside this Python.
+        # Its hooks run `ruff` from the PATH: put the one of this environment first.
         path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}"
         run = subprocess.run(  # noqa: S603 - nothing in the command comes from outside
             command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
         )
     if run.returncode or run.stderr:
-        # Of a warning what stands before its advice to report it; of a traceback the end.
+        # A warning ends with advice to report it; of a traceback only the last line is of use.
         said = run.stderr.strip().partition("If you believe")[0]
         said = said.splitlines()[-1] if "Traceback" in said else said
-        raise ContractError(f"openapi-python-client says: {' '.join(said.split()) or run.returncode}")
+        raise ContractError(f"openapi-python-client failed: {' '.join(said.split()) or run.returncode}")
 
 
-def write_json(document: Document, path: Path) -> None:
-    """The document as a file, in the same bytes each time."""
+def write_json(document: Document | list[Document], path: Path) -> None:
+    """Write a document as JSON, with the same bytes each time."""
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def differences(made: Path, present: Path) -> dict[str, str]:
-    """For each file that is not the same in both directories, by its path: missing, extra or changed."""
+    """Return the files that differ between two directories, each with missing, extra or changed."""
     wanted, there = _files(made), _files(present)
     return {
         name: "missing" if name not in there else "extra" if name not in wanted else "changed"
@@ -109,7 +110,7 @@ def _write(made: Path, present: Path, differing: dict[str, str]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; 0 is well, 1 is not."""
+    """Run the command. Return its exit code: 0 for success, 1 for a broken contract or a difference."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file differs")
     parser.add_argument("--output", type=Path, default=ROOT / "generated_client", metavar="DIR")
@@ -120,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
             made = Path(scratch, PACKAGE)
             known = make(ROOT / "openapi", made)
             differing = differences(made, present)
-            # Without the SDK beside it, the client is all there is to make.
+            # A folder without the SDK gets the client alone.
             old = METHODS.read_text(encoding="utf-8") if METHODS.is_file() else ""
             new = endpoint_methods(known) if METHODS.parent.is_dir() else ""
             if not options.check:
@@ -130,12 +131,12 @@ def main(arguments: list[str] | None = None) -> int:
     except ContractError as problem:
         print(problem, file=sys.stderr)
         return 1
-    told = {present / name: kind for name, kind in differing.items()}
+    listed = {present / name: kind for name, kind in differing.items()}
     if new != old:
-        told[METHODS] = "changed"
-    for path, kind in told.items():
+        listed[METHODS] = "changed"
+    for path, kind in listed.items():
         print(f"{kind if options.check else WRITTEN[kind]:8}{path}")
-    if options.check and told:
-        print(f"{present} is not what the specs make; make generate mends it.", file=sys.stderr)
+    if options.check and listed:
+        print(f"{present} differs from what the specs generate: run make generate.", file=sys.stderr)
         return 1
     return 0

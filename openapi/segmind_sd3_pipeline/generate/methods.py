@@ -1,4 +1,4 @@
-"""The SDK's endpoint methods as Python source: explicit parameters, annotations and docstrings."""
+"""Generate the SDK's endpoint methods, with explicit parameters, annotations and docstrings."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def endpoint_methods(endpoints: Iterable[Endpoint]) -> str:
     """Return the module that holds one method for each endpoint, sync and async.
 
     Raises:
-        ContractError: What the template makes is no Python.
+        ContractError: The template renders no valid Python.
     """
     source = render("endpoints.py.jinja", endpoints)
     command = [sys.executable, "-m", *FORMAT]
     run = subprocess.run(command, input=source, capture_output=True, text=True, check=False)  # noqa: S603
     if run.returncode:
-        raise ContractError(f"The endpoint methods are no Python: {run.stderr.strip()}")
+        raise ContractError(f"The endpoint methods are no valid Python: {run.stderr.strip()}")
     return run.stdout

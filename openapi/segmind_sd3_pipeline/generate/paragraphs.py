@@ -1,4 +1,4 @@
-"""The text that documents a parameter, made of its facts."""
+"""Write the documentation of a parameter from its facts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ IMAGE_INPUTS = (
 )
 
 
-# What stands where nothing else is known, and nobody has written a sentence yet.
+# The text for a parameter of which only the type is known.
 KINDS: dict[str, str] = {
     "integer": "A whole number.",
     "number": "A number.",
@@ -21,13 +21,13 @@ KINDS: dict[str, str] = {
 
 
 def overview(parameter: Parameter) -> str:
-    """Meaning and range: what a list of all parameters has room for."""
+    """Return the meaning and the range, for a list of parameters."""
     return _joined(_sentence(parameter.sentence), _range(parameter)) or KINDS[parameter.kind]
 
 
 def paragraph(parameter: Parameter) -> str:
-    """Meaning, range, default, known values, price."""
-    told = _joined(
+    """Return the meaning, range, default, known values, and whether the price depends on it."""
+    text = _joined(
         _sentence(parameter.sentence),
         _range(parameter),
         IMAGE_INPUTS if parameter.kind == "image" else "",
@@ -36,7 +36,7 @@ def paragraph(parameter: Parameter) -> str:
         _known_values(parameter),
         "Affects the price." if parameter.affects_pricing else "",
     )
-    return told or KINDS[parameter.kind]
+    return text or KINDS[parameter.kind]
 
 
 def _joined(*sentences: str) -> str:

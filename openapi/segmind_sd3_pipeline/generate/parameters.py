@@ -1,7 +1,8 @@
-"""What the templates are rendered from: the facts of each endpoint and its parameters, and their types."""
+"""The facts of each endpoint and its parameters, which the templates render."""
 
 from __future__ import annotations
 
+import json
 import keyword
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -34,7 +35,7 @@ WHAT_IS_SENT: dict[str, tuple[str, tuple[type, ...]]] = {
 
 
 class NoDefault(Enum):
-    """Its one member has the name that it has in the generated module as its repr."""
+    """The default of a parameter without one. Its repr is its name in the generated module."""
 
     NO_DEFAULT = "no default"
 
@@ -47,7 +48,7 @@ NO_DEFAULT = NoDefault.NO_DEFAULT
 
 @dataclass(frozen=True)
 class Random:
-    """A whole number that is drawn anew for each call."""
+    """A random whole number, drawn for each call."""
 
     low: int
     high: int
@@ -55,7 +56,7 @@ class Random:
 
 @dataclass(frozen=True)
 class Parameter:
-    """The facts of one property of a request; see the class of the same name in the template."""
+    """The facts of one property of a request. The template has the same class, with their meaning."""
 
     name: str
     kind: Kind
@@ -76,10 +77,12 @@ class Parameter:
 
     @property
     def facts(self) -> dict[str, object]:
-        """The optional fields of the generated `Parameter`, where they differ from their defaults."""
+        """Return the optional fields of the generated `Parameter` that differ from their defaults."""
         others = ("name", "kind", "sentence", "note", "default_is_unsendable")
-        told = {field.name: field.default for field in fields(self) if field.name not in others}
-        return {name: getattr(self, name) for name, default in told.items() if getattr(self, name) != default}
+        defaults = {field.name: field.default for field in fields(self) if field.name not in others}
+        return {
+            name: getattr(self, name) for name, default in defaults.items() if getattr(self, name) != default
+        }
 
     @property
     def python_type(self) -> str:
@@ -101,7 +104,7 @@ class Parameter:
 
     @property
     def values_sent(self) -> tuple[object, ...]:
-        """What the SDK may send when the caller gives nothing; of a drawn number the two ends."""
+        """Return what the SDK may send when the caller gives no value; for a random number its two ends."""
         match self.sdk_default:
             case NoDefault():
                 return ()
@@ -111,7 +114,7 @@ class Parameter:
                 return (value,)
 
     def flaw(self, value: object) -> str:
-        """Why a value can't be sent, as the end of a sentence about it."""
+        """Return why a value can't be sent, as the end of a sentence; empty if it can."""
         expected, types = WHAT_IS_SENT[self.kind]
         if not isinstance(value, types) or isinstance(value, bool) != (self.kind == "boolean"):
             return f", which is no {expected}"
@@ -129,7 +132,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One operation, as the SDK sees it."""
+    """One operation and its parameters."""
 
     operation: Operation
     model: str
@@ -141,12 +144,12 @@ class Endpoint:
 
     @property
     def tag(self) -> str:
-        """The package of `api` that the generator puts it in."""
+        """Return the subpackage of `api` that holds the endpoint."""
         return cast("str", self.operation.spec.get("tags", ["default"])[0])
 
     @property
     def facts(self) -> dict[str, object]:
-        """The fields of the generated `Operation`, parameters aside."""
+        """Return the fields of the generated `Operation`, without the parameters."""
         spec = self.operation.spec
         return {
             "operation_id": self.operation.id,
@@ -160,7 +163,7 @@ class Endpoint:
 
 
 def endpoints(layers: Layers) -> Iterator[Endpoint]:
-    """The documented operations with what the observed layer and the SDK's policy add to their parameters.
+    """Yield the documented endpoints, with what observations and SDK policy add to their parameters.
 
     Raises:
         ContractError: A property can't be a parameter (its name is no Python name, its type none of the
@@ -170,6 +173,13 @@ def endpoints(layers: Layers) -> Iterator[Endpoint]:
     for operation in operations(layers.sdk):
         if operation.id in documented:
             yield _endpoint(layers.sdk, operation)
+
+
+def picture_members(observed: Document) -> tuple[str, ...]:
+    """Return the names of the members of a JSON reply that hold pictures as base64 text."""
+    reply = observed["components"]["schemas"].get("Base64Reply", {})
+    members: dict[str, Document] = reply.get("properties", {})
+    return tuple(name for name, spec in members.items() if '"contentEncoding": "base64"' in json.dumps(spec))
 
 
 def _endpoint(document: Document, operation: Operation) -> Endpoint:
@@ -237,7 +247,7 @@ def _refuse_misshapen(where: str, name: str, spec: Document) -> None:
         )
     for word in spec:
         if word.startswith("x-sdk-") and word not in SDK_WORDS:
-            raise ContractError(f"{where} has {word}, which means nothing.")
+            raise ContractError(f"{where} has {word}, which is none of {', '.join(sorted(SDK_WORDS))}.")
     for bound in ("minimum", "maximum", "multipleOf"):
         if not isinstance(spec.get(bound, 0), (int,) if bound == "multipleOf" else (int, float)):
             raise ContractError(f"{where} has the {bound} {spec[bound]!r}, which is no such number.")
@@ -251,7 +261,7 @@ def _kind(spec: Document) -> Kind:
 
 
 def _known_values(spec: Document) -> tuple[str, ...]:
-    """What the page lists, or else what it names, then what the observed lists add, each once."""
+    """Return the values of a closed list, or else the known values: examples first, then observed ones."""
     if "enum" in spec:
         return tuple(spec["enum"])
     listed = [value for option in spec.get("anyOf", []) for value in option.get("enum", [])]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import segmind_sd3._errors as errors
-from segmind_sd3._quirks import QUIRKS
 from segmind_sd3_contract.cassettes import sources
+from segmind_sd3_contract.quirks import quirks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 README: Final = Path("README.md")
 
 
-def quirks() -> str:
+def quirk_table() -> str:
     recorded = sources()
     rows = (
         (
             f"`{row.name}`",
             row.documented or "nothing",
             observed(row.observed, row.grade),
-            row.does,
+            row.sdk,
             ", ".join(sorted(recorded.get(row.name, ()))) or "—",
         )
-        for row in QUIRKS.values()
+        for row in quirks().values()
     )
     return table(("quirk", "the page says", "seen (how surely)", "what the SDK does", "recorded from"), rows)
 
@@ -79,7 +79,7 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-TABLES: Final[Mapping[str, Callable[[], str]]] = {"quirks": quirks, "errors": error_table}
+TABLES: Final[Mapping[str, Callable[[], str]]] = {"quirks": quirk_table, "errors": error_table}
 
 
 def printed(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Python source out of the templates."""
+"""Render Python source from the templates."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 WIDTH = 100
 
 
-def render(template: str, endpoints: Iterable[Endpoint]) -> str:
-    """The module that a template of the folder makes of the endpoints; ruff formats it afterwards."""
+def render(template: str, endpoints: Iterable[Endpoint], picture_members: Iterable[str] = ()) -> str:
+    """Render a template with the endpoints. ruff formats the result later."""
     environment = Environment(  # noqa: S701 - it writes Python, where HTML's escapes would be wrong
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -35,7 +35,9 @@ def render(template: str, endpoints: Iterable[Endpoint]) -> str:
         "in_docstring": _in_docstring,
     }
     environment.filters.update(filters)
-    return environment.get_template(template).render(endpoints=list(endpoints))
+    return environment.get_template(template).render(
+        endpoints=list(endpoints), picture_members=tuple(picture_members)
+    )
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -43,7 +45,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _literal(value: object) -> str:
-    """A Python expression of that value; a long text is one of several lines."""
+    """Return a Python expression of a value; a long text becomes several lines."""
     if not isinstance(value, str):
         return repr(value)
     *lines, last = _wrapped(value, WIDTH)
@@ -51,7 +53,7 @@ def _literal(value: object) -> str:
 
 
 def _in_docstring(text: str, indent: int) -> str:
-    """Text between triple quotes, wrapped, whose further lines are indented by so many columns."""
+    """Return text for a docstring: escaped, wrapped, its further lines indented."""
     escaped = text.replace("\\", "\\\\").replace('"""', r"\"\"\"")
     if escaped.endswith('"'):
         escaped = escaped[:-1] + r"\""

@@ -1,1 +1,1 @@
-"""From a docs page of the vendor to the contract: pages are read, checked against the specs, and followed."""
+"""Read the vendor's docs pages, compare them with the specs, and edit the specs to match."""

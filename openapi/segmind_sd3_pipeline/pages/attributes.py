@@ -1,8 +1,9 @@
-"""The parameters of a page: a header, `seedint ( default: -1 )`, then description, bounds, allowed values.
+"""Read the parameters of a page.
 
-The header glues name and type together. Where a key of the sample begins it, the rest is the type; where none
-does, the longest type that ends it. How the vendor would lay out allowed values is a guess, since no page
-lists any yet: one a line, or with commas.
+Each parameter has a header, such as `seedint ( default: -1 )`, then a description, bounds and allowed values.
+The header joins name and type without a space. If it begins with a key of the sample, the rest is the type.
+Otherwise the type is the longest known type that the header ends with. No page lists allowed values yet.
+The reader accepts one value a line, or values separated by commas.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.pages.problem import Line, PageError
+from segmind_sd3_pipeline.pages.page_error import Line, PageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,7 +24,7 @@ TYPES: Final = (
     *("str", "bool", "boolean", "image", "enum:str", "enum:int", "enum:float", *NUMBERS),
     *("string", "array", "list", "object", "dict", "file", "url", "video", "audio"),
 )
-"""The page's words for types, and those that it may come to use."""
+"""The type names that pages use, and others that they may use later."""
 
 NUMBER: Final = r"-?(?:\d{1,40}(?:\.\d{1,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,3})?"
 HEADER: Final = re.compile(
@@ -32,11 +33,11 @@ HEADER: Final = re.compile(
 )
 BOUND: Final = re.compile(r"(min|max)\s*:\s*(.*?),?", re.IGNORECASE)
 RULE: Final = re.compile(r"[a-z][a-z_ ]{0,20} : \S+")
-"""How the page lays out a rule, such as a bound; one that isn't known is not taken for words."""
+"""The layout of a rule, such as a bound. A line with this layout is never part of a description."""
 
 PRICING: Final = "Affects Pricing"
 ALLOWED: Final = re.compile(r"Allowed values\s*:\s*(.*)", re.IGNORECASE)
-LONGEST_VALUE: Final = 60
+MAX_VALUE_CHARS: Final = 60
 
 PROSE_BOUNDS: Final = re.compile(
     rf"\b(?:between\s+({NUMBER})\s+and|from\s+({NUMBER})\s+to)\s+({NUMBER})", re.IGNORECASE
@@ -50,10 +51,10 @@ ORDER: Final = (
 
 
 def read_attributes(lines: list[Line], keys: Collection[str]) -> tuple[list[Facts], dict[str, list[Line]]]:
-    """The parameters, their descriptions as text, and the sections between them that nobody knows.
+    """Return the parameters, with descriptions as text, and the unknown sections between them.
 
     Raises:
-        PageError: A line isn't understood, or a parameter is there twice.
+        PageError: A line is not understood, or a parameter occurs twice.
     """
     attributes: list[Facts] = []
     unknown: dict[str, list[Line]] = {}
@@ -70,7 +71,7 @@ def read_attributes(lines: list[Line], keys: Collection[str]) -> tuple[list[Fact
             attributes.append(header)
             body = []
             bodies.append((header, body))
-        elif body is not None and not _describes(line):
+        elif body is not None and not _is_description(line):
             body.append(line)
         elif blanks >= 2 and _is_heading(line.text):
             body = unknown.setdefault(line.text, [line])
@@ -86,8 +87,8 @@ def read_attributes(lines: list[Line], keys: Collection[str]) -> tuple[list[Fact
         blanks = 0
     if not attributes:
         raise PageError("attributes", lines[0].number if lines else 0, "one parameter at least", "nothing")
-    for attribute, told in bodies:
-        _complete(attribute, told)
+    for attribute, body_lines in bodies:
+        _read_body(attribute, body_lines)
     return [{key: each[key] for key in ORDER if key in each} for each in attributes], unknown
 
 
@@ -96,10 +97,10 @@ def _header(text: str, keys: Collection[str], *, stands_apart: bool) -> Facts | 
     if not found:
         return None
     is_marked = any(found[mark] is not None for mark in ("required", "default", "pricing"))
-    apart = _told_apart(found["glued"], found["type"], keys, may_be_new=stands_apart or is_marked)
-    if not apart or not (stands_apart or is_marked or apart[0] in keys):
+    split = _split_name_and_type(found["glued"], found["type"], keys, may_be_new=stands_apart or is_marked)
+    if not split or not (stands_apart or is_marked or split[0] in keys):
         return None
-    header: Facts = {"name": apart[0], "type": apart[1]}
+    header: Facts = {"name": split[0], "type": split[1]}
     if found["required"]:
         header["required"] = True
     if found["default"] is not None:
@@ -109,19 +110,19 @@ def _header(text: str, keys: Collection[str], *, stands_apart: bool) -> Facts | 
     return header
 
 
-def _told_apart(
+def _split_name_and_type(
     glued: str, kind: str | None, keys: Collection[str], *, may_be_new: bool
 ) -> tuple[str, str] | None:
-    """Name and type."""
+    """Split a header into name and type."""
     if kind:
         return (glued, kind) if glued in keys or (may_be_new and kind in TYPES and glued.islower()) else None
-    begun = [(key, glued.removeprefix(key)) for key in keys if glued.startswith(key) and glued != key]
-    known = [pair for pair in begun if pair[1] in TYPES]
+    prefixed = [(key, glued.removeprefix(key)) for key in keys if glued.startswith(key) and glued != key]
+    known = [pair for pair in prefixed if pair[1] in TYPES]
     if not known and may_be_new:
         known = [(glued.removesuffix(each), each) for each in TYPES if glued.endswith(each) and glued != each]
         known = [pair for pair in known if re.fullmatch(r"[a-z_]\w*", pair[0])]
         if not known:
-            known = [pair for pair in begun if re.fullmatch(r"[a-z][a-z0-9]*(:[a-z]+)?", pair[1])]
+            known = [pair for pair in prefixed if re.fullmatch(r"[a-z][a-z0-9]*(:[a-z]+)?", pair[1])]
         return max(known, key=lambda pair: len(pair[1]), default=None)
     return max(known, key=lambda pair: len(pair[0]), default=None)
 
@@ -130,17 +131,17 @@ def _is_heading(text: str) -> bool:
     return text[0].isupper() and "default" not in text and not text.endswith("*") and len(text) <= 80
 
 
-def _complete(attribute: Facts, lines: list[Line]) -> None:
-    """Add what stands below the header: description first, then bounds and allowed values in any order."""
-    name, described = attribute["name"], [line.text for line in takewhile(_describes, lines)]
-    for line in lines[len(described) :]:
+def _read_body(attribute: Facts, lines: list[Line]) -> None:
+    """Add what follows the header: the description first, then bounds and allowed values in any order."""
+    name, description = attribute["name"], [line.text for line in takewhile(_is_description, lines)]
+    for line in lines[len(description) :]:
         bound, allowed = BOUND.fullmatch(line.text), ALLOWED.fullmatch(line.text)
         if bound and re.fullmatch(NUMBER, bound[2]) and bound[1].lower() not in attribute:
             attribute[bound[1].lower()] = bound[2]
         elif allowed and "allowed_values" not in attribute:
-            attribute["allowed_values"] = _values(allowed[1], line)
-        elif _describes(line) and "allowed_values" in attribute:
-            attribute["allowed_values"] += _values(line.text, line)
+            attribute["allowed_values"] = _split_values(allowed[1], line)
+        elif _is_description(line) and "allowed_values" in attribute:
+            attribute["allowed_values"] += _split_values(line.text, line)
         elif line.text == PRICING and "affects_pricing" not in attribute:
             attribute["affects_pricing"] = True
         else:
@@ -150,25 +151,25 @@ def _complete(attribute: Facts, lines: list[Line]) -> None:
     values = attribute.get("allowed_values", [])
     if len(set(values)) != len(values):
         raise PageError("attributes", lines[-1].number, f"each value of {name} once", ", ".join(values))
-    if described:
-        attribute["description"] = "\n".join(described)
-        _add_bounds_of_prose(attribute, attribute["description"])
+    if description:
+        attribute["description"] = "\n".join(description)
+        _add_bounds_from_prose(attribute, attribute["description"])
 
 
-def _describes(line: Line) -> bool:
+def _is_description(line: Line) -> bool:
     rules = (BOUND, ALLOWED, RULE)
     return line.text != PRICING and not any(rule.fullmatch(line.text) for rule in rules)
 
 
-def _values(text: str, line: Line) -> list[str]:
+def _split_values(text: str, line: Line) -> list[str]:
     values = [value.strip().strip("\"'`") for value in re.sub(r"^[\u2022*]\s*|^-\s+", "", text).split(",")]
     values = [value for value in values if value]
-    if any(len(value) > LONGEST_VALUE or value.endswith(".") for value in values):
+    if any(len(value) > MAX_VALUE_CHARS or value.endswith(".") for value in values):
         raise PageError("attributes", line.number, "an allowed value, one a line or with commas", line.text)
     return values
 
 
-def _add_bounds_of_prose(attribute: Facts, text: str) -> None:
+def _add_bounds_from_prose(attribute: Facts, text: str) -> None:
     if attribute["type"] not in NUMBERS:
         return
     found: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""`segmind-sd3 docs`: what is done with the vendor's pages. Each command has a module of its own."""
+"""The command group `segmind-sd3 docs`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from segmind_sd3_pipeline.pages.sync_command import sync
 
 @click.group()
 def docs() -> None:
-    """Keep the contract as the vendor's docs pages have it.
+    """Keep the contract in agreement with the vendor's docs pages.
 
-    A page is a text file: all of it, copied from the browser. The commands work on a checkout of the project.
+    A page is a text file: the whole page, copied from the browser. The commands work on a checkout of the
+    project.
     """
 
 

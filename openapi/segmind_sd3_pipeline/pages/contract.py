@@ -1,4 +1,4 @@
-"""The contract in a folder: read, tried in a copy, and written."""
+"""Read the contract in a folder, copy it, and write its files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def spec_differences(facts: Facts, folder: Path) -> list[Difference]:
-    """List where the spec of a page's slug differs from the page.
+    """List where a page's spec differs from the page.
 
     Raises:
         ContractError: The spec can't be used.
@@ -32,8 +32,8 @@ def spec_differences(facts: Facts, folder: Path) -> list[Difference]:
 
 
 @contextmanager
-def copied(folder: Path) -> Generator[Path]:
-    """Give a copy of the folder's data, to try changes in."""
+def temporary_copy(folder: Path) -> Generator[Path]:
+    """Yield a temporary copy of the folder's data."""
     with TemporaryDirectory() as scratch:
         copy = Path(scratch, folder.name)
         copy.mkdir()
@@ -45,14 +45,14 @@ def copied(folder: Path) -> Generator[Path]:
         yield copy
 
 
-def put(texts: Mapping[Path, str]) -> None:
+def write_files(texts: Mapping[Path, str]) -> None:
     """Write each text to its file."""
     for file, text in texts.items():
         file.write_text(text, encoding="utf-8", newline="\n")
 
 
 def actions_without_target(folder: Path) -> list[str]:
-    """List the names of the overlay actions whose target is in none of the specs.
+    """List the names of the overlay actions whose target no spec has.
 
     Raises:
         ContractError: The specs or overlays can't be used.
@@ -70,7 +70,7 @@ def actions_without_target(folder: Path) -> list[str]:
     return gone
 
 
-def methods_of(folder: Path) -> str:
+def render_methods(folder: Path) -> str:
     """Return the SDK's module with the methods of a folder's endpoints.
 
     Raises:

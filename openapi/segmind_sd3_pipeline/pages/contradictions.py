@@ -1,4 +1,4 @@
-"""Where a page contradicts itself, and the row of the quirk table that answers each."""
+"""Find where a page contradicts itself, and the row of the quirk table for each contradiction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from segmind_sd3_pipeline.pages.attributes import NUMBER, NUMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from segmind_sd3_pipeline.pages.facts import Facts
 
@@ -19,10 +19,10 @@ LARGE: Final = "stable-diffusion-3-large-img2img"
 MEDIUM: Final = "stable-diffusion-3-medium-txt2img"
 TURBO: Final = "stable-diffusion-3.5-turbo-txt2img"
 
-BELOW: Final = "steps-default-below-minimum"
+BELOW_MINIMUM: Final = "steps-default-below-minimum"
 ROWS: Final[dict[tuple[str, str, str], str]] = {
-    ("default outside its bounds", TURBO, "steps"): BELOW,
-    ("sample outside its bounds", TURBO, "steps"): BELOW,
+    ("default outside its bounds", TURBO, "steps"): BELOW_MINIMUM,
+    ("sample outside its bounds", TURBO, "steps"): BELOW_MINIMUM,
     ("default of another type", LARGE, "prompt"): "prompt-default-1",
     ("default of another type", LARGE, "negative_prompt"): "prompt-default-1",
     ("default of another type", MEDIUM, "negative_prompt"): "negative-prompt-none",
@@ -37,7 +37,7 @@ ROWS: Final[dict[tuple[str, str, str], str]] = {
     ("code inside quotes", ANY, "image"): "tob64-inside-quotes",
     ("address opened as a file", ANY, "image"): "tob64-url-as-file",
 }
-"""What answers a contradiction of a page in a parameter, by the three; page and parameter may be any."""
+"""The quirk row for a contradiction, a page and a parameter. `ANY` stands for any page or parameter."""
 
 CALL: Final = re.compile(r"\s*(?:await\s+)?([A-Za-z_$][\w.$]*)\s*\(.*\)\s*", re.DOTALL)
 OPENS_A_FILE: Final = re.compile(r"\s*(?:await\s+)?(?:toB64|(?=\w*file)\w+)\s*\(\s*['\"]https?:")
@@ -47,48 +47,48 @@ NO_TEXT: Final = frozenset({"None", "null", "undefined", "true", "false", "True"
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """What is wrong with a parameter, in the page's own words, and the quirk row that answers it, if any."""
+    """One contradiction in a parameter, details in the page's own words, and its quirk row, if any."""
 
     attribute: str
     what: str
-    said: str
+    details: str
     row: str | None
 
 
-def contradictions(facts: Facts) -> list[Contradiction]:
-    """List where a page contradicts itself."""
+def contradictions(facts: Facts, rows: Collection[str]) -> list[Contradiction]:
+    """List where a page contradicts itself. `rows` are the names of all quirks."""
     values = facts["sample"]["values"]
     return [
-        Contradiction(each["name"], what, said, _row(what, facts["slug"], each["name"]))
+        Contradiction(each["name"], what, details, _row(what, facts["slug"], each["name"], rows))
         for each in facts["attributes"]
-        for what, said in _of(each, values.get(each["name"]), facts["reply"])
+        for what, details in _attribute_contradictions(each, values.get(each["name"]), facts["reply"])
     ]
 
 
-def unfounded(pages: Iterable[Facts]) -> set[str]:
-    """Give the answers that no page needs any more."""
-    needed = {each.row for facts in pages for each in contradictions(facts)}
+def unused_rows(pages: Iterable[Facts]) -> set[str]:
+    """Return the quirk rows that no contradiction of a page needs."""
+    needed = {each.row for facts in pages for each in contradictions(facts, ROWS.values())}
     return {row for row in ROWS.values() if row not in needed}
 
 
-def _row(what: str, slug: str, attribute: str) -> str | None:
+def _row(what: str, slug: str, attribute: str, rows: Collection[str]) -> str | None:
     keys = ((what, slug, attribute), (what, ANY, attribute), (what, ANY, ANY))
-    return next((ROWS[key] for key in keys if key in ROWS), None)
+    return next((ROWS[key] for key in keys if ROWS.get(key) in rows), None)
 
 
-def _of(attribute: Facts, sample: Any, reply: str) -> Iterator[tuple[str, str]]:
+def _attribute_contradictions(attribute: Facts, sample: Any, reply: str) -> Iterator[tuple[str, str]]:
     default = attribute.get("default")
     if default is not None:
-        yield from _of_default(attribute, default, reply)
+        yield from _default_contradictions(attribute, default, reply)
     if sample is not None:
-        yield from _of_sample(attribute, sample)
+        yield from _sample_contradictions(attribute, sample)
     if attribute.get("allowed_values") == []:
         yield "enum without values", attribute["type"]
         if attribute.get("required") and default is None:
             yield "required, and nothing to choose from", attribute["type"]
 
 
-def _of_default(attribute: Facts, default: str, reply: str) -> Iterator[tuple[str, str]]:
+def _default_contradictions(attribute: Facts, default: str, reply: str) -> Iterator[tuple[str, str]]:
     kind, values = attribute["type"], attribute.get("allowed_values")
     if not _is_of_type(default, kind):
         yield "default of another type", f"{kind} with the default {default}"
@@ -100,7 +100,7 @@ def _of_default(attribute: Facts, default: str, reply: str) -> Iterator[tuple[st
         yield "text by default, picture as the reply", f"{default}, and {reply}"
 
 
-def _of_sample(attribute: Facts, sample: Any) -> Iterator[tuple[str, str]]:
+def _sample_contradictions(attribute: Facts, sample: Any) -> Iterator[tuple[str, str]]:
     values = attribute.get("allowed_values")
     is_number = isinstance(sample, (int, float)) and not isinstance(sample, bool)
     if is_number and not _is_within(str(sample), attribute):
@@ -122,7 +122,7 @@ def _bounds(attribute: Facts) -> str:
 
 
 def _is_of_type(text: str, kind: str) -> bool:
-    """Whether a default can be one of its type. A text that looks like another type's value is none."""
+    """Return whether a default has its type. A text that reads as another type's value does not."""
     if kind in ("int", "integer"):
         return re.fullmatch(NUMBER, text) is not None and Fraction(text).denominator == 1
     if kind in NUMBERS:

@@ -1,15 +1,20 @@
-"""What a documentation page states, as data, and where an OpenAPI document says otherwise.
+"""Represent what a docs page states as data, and compare it with an OpenAPI document.
 
-The facts of a page (`openapi/facts/<slug>.json`) keep its own words: a default is the text "4", a type is
-"enum:str", and a member is left out where the page says nothing. Nothing is interpreted there; here the
-document is put into the page's words, and the two are compared.
+The facts of a page (`openapi/facts/<slug>.json`) use the page's own words: a default is the text "4", a type
+is "enum:str", and an absent statement is an absent member. `documented_facts` translates a document into the
+same words, so that the two can be compared.
 
-Prose is in the facts as a digest (SHA-256 of the UTF-8 text), which has no counterpart in a document and is
-not compared: a `description`; `prose.credits`, the paragraph on credits; `prose.rest`, every line before the
-method and after the credits, stripped, empty ones left out, joined by line feeds; `prose.sample`, the sample
-without its values, each run of blanks as one; and a section that nobody knows, under its heading. A sample's
-text is a digest too where it has spaces and is not the parameter's default; a value that is code is
-`{"code": …}`.
+Facts hold prose as a digest: the SHA-256 of the UTF-8 text. A document has no counterpart, so prose is not
+compared here. Prose is:
+
+- a `description`;
+- `prose.credits`, the paragraph on credits;
+- `prose.rest`, the lines before the method and after the credits, stripped and joined, without empty ones;
+- `prose.sample`, the sample without its values, with each run of blanks as one;
+- an unknown section, under its heading;
+- a text in a sample that has spaces and is not the parameter's default.
+
+A sample value that is code is `{"code": …}`.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 Facts = dict[str, Any]
 
@@ -35,8 +41,8 @@ KEYWORDS: Final = {
     "bounds_from": "x-bounds-from",
 }
 
-# What says nothing that a page says, or is said of it otherwise (see `_attribute`).
-TOLD_OTHERWISE: Final = {
+# Keywords that `_attribute` translates by rules of their own, or that state no fact of a page.
+COVERED_KEYWORDS: Final = {
     "type",
     "default",
     "enum",
@@ -49,7 +55,7 @@ TOLD_OTHERWISE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One fact that the page and the document tell apart. Both as JSON text; None where nothing is said."""
+    """One fact in which page and document differ. Values are JSON text; None means absent."""
 
     fact: str
     page: str | None
@@ -60,31 +66,46 @@ class Difference:
 
 
 def differences(page: Mapping[str, Any], document: Mapping[str, Any]) -> list[Difference]:
-    """List every fact in which a page and the document differ, in either direction; none if they agree.
+    """List every fact in which a page and a document differ, in either direction.
 
-    `document` is a bundle: one OpenAPI document, each reference within it. Raises LookupError where it has
-    no operation for the page.
+    `document` is a bundle: one OpenAPI document whose references all point into it.
+
+    Raises:
+        LookupError: The document has no operation for the page.
     """
-    said, specified = _by_path(page), _by_path(documented_facts(document, page["slug"]))
+    stated, specified = _by_path(page), _by_path(documented_facts(document, page["slug"]))
     return [
-        Difference(fact, said.get(fact), specified.get(fact))
-        for fact in said | specified
-        if said.get(fact) != specified.get(fact)
+        Difference(fact, stated.get(fact), specified.get(fact))
+        for fact in stated | specified
+        if stated.get(fact) != specified.get(fact)
     ]
 
 
-def documented_facts(document: Mapping[str, Any], slug: str) -> Facts:
-    """Put the operation of one slug into the words of its page, prose left out.
+def recorded_facts(folder: Path, slug: str) -> Facts | None:
+    """Return the facts of a page as it was last read, or None if it never was."""
+    file = folder / "facts" / f"{slug}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
-    Raises LookupError where the document has no such operation.
+
+def all_recorded_facts(folder: Path) -> list[Facts]:
+    """Return the facts of every page as it was last read."""
+    files = sorted((folder / "facts").glob("*.json"))
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def documented_facts(document: Mapping[str, Any], slug: str) -> Facts:
+    """Translate the operation of one slug into the words of its page, without prose.
+
+    Raises:
+        LookupError: The document has no such operation.
     """
     path = f"/v1/{slug}"
     if path not in document["paths"]:
         raise LookupError(f"No spec has the path {path}.")
     ((method, operation),) = document["paths"][path].items()
-    schema = _followed(document, operation["requestBody"]["content"]["application/json"]["schema"])
-    responses = {code: _followed(document, response) for code, response in operation["responses"].items()}
-    # What one page alone says of a status stands beside the response that all of them share.
+    schema = _resolve(document, operation["requestBody"]["content"]["application/json"]["schema"])
+    responses = {code: _resolve(document, response) for code, response in operation["responses"].items()}
+    # A page's own name for a status stands beside the response that all pages share.
     names = operation.get("x-documented-names", {})
     (scheme,) = document["security"][0]
     return {
@@ -93,9 +114,9 @@ def documented_facts(document: Mapping[str, Any], slug: str) -> Facts:
         "digest": operation["x-source"]["digest"],
         "method": method.upper(),
         "url": document["servers"][0]["url"] + path,
-        "auth_header": _followed(document, document["components"]["securitySchemes"][scheme])["name"],
+        "auth_header": _resolve(document, document["components"]["securitySchemes"][scheme])["name"],
         "reply": " ".join(responses["200"]["content"]),
-        "headers": _on_every(responses.values()),
+        "headers": _common_headers(responses.values()),
         "attributes": [
             {
                 "name": name,
@@ -116,38 +137,37 @@ def _attribute(schema: Mapping[str, Any]) -> Facts:
     facts: Facts = {"type": _type(schema)}
     for default in ("default", "x-documented-default"):
         if default in schema:
-            facts["default"] = _word(schema[default])
-    facts |= {fact: _word(schema[keyword]) for fact, keyword in KEYWORDS.items() if keyword in schema}
-    # Of a text without values, or an enum whose page has no list at all, the spec says so.
+            facts["default"] = as_page_text(schema[default])
+    facts |= {fact: as_page_text(schema[keyword]) for fact, keyword in KEYWORDS.items() if keyword in schema}
     if schema.get("x-lists-values", facts["type"].startswith("enum:") or "enum" in schema):
         facts["allowed_values"] = schema.get("enum", [])
     if "x-affects-pricing" in schema:
         facts["affects_pricing"] = schema["x-affects-pricing"]
-    # Any other keyword is a rule that no page states.
-    others = (name for name in schema if name not in TOLD_OTHERWISE and not name.startswith("x-"))
+    # Any other keyword is a rule that no page has, so it counts as a difference.
+    others = (name for name in schema if name not in COVERED_KEYWORDS and not name.startswith("x-"))
     return facts | {name: schema[name] for name in others}
 
 
 def _type(schema: Mapping[str, Any]) -> str:
-    """The page's word, or that of JSON Schema where the spec contradicts itself: no page says that one."""
+    """Return the page's word for the type, or the JSON type if the spec contradicts itself."""
     kind = schema.get("type", "nothing")
     word = schema.get("x-documented-type", USUAL_TYPE.get(kind, kind))
     return word if word == USUAL_TYPE.get(kind) or OTHER_TYPES.get(word) == kind else kind
 
 
-def _word(value: object) -> str:
-    """A value as a page prints it: true is 1."""
+def as_page_text(value: object) -> str:
+    """Return a value as a page prints it: true is 1."""
     return str(int(value) if isinstance(value, bool) else value)
 
 
-def _on_every(responses: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The headers that no response lacks, in the order of the first."""
+def _common_headers(responses: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the headers that every response has, in the order of the first."""
     first, *others = [response.get("headers", {}) for response in responses]
     return [name for name in first if all(name in headers for headers in others)]
 
 
-def _followed(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The node itself, or the component that it refers to."""
+def _resolve(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the component that a node refers to, or the node itself."""
     if "$ref" not in node:
         return node
     _, section, name = node["$ref"].removeprefix("#/").split("/")
@@ -155,7 +175,7 @@ def _followed(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[s
 
 
 def _by_path(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Each comparable fact as JSON text, which tells 1 from "1" and from true, by the path that names it."""
+    """Return each comparable fact by its path, as JSON text, in which 1, "1" and true differ."""
     paths: Facts = {
         name: facts[name] for name in facts.keys() - {"attributes", "statuses", "sample", "prose"}
     }

@@ -1,12 +1,12 @@
-"""The spec of a page that has none yet. Its names are made of the slug; its sentences are left to people."""
+"""Write the spec of a new page. Names are derived from the slug; descriptions are left to people."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.pages.editing import block, scalar
 from segmind_sd3_pipeline.pages.properties import property_of
+from segmind_sd3_pipeline.pages.yaml_editor import block, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,24 +54,24 @@ components:
 
 
 def operation_id_of(slug: str) -> str:
-    """The name of a method, by the rule that the others follow: `sd3-med-tile` is `sd3_medium_tile`."""
+    """Derive the method's name from a slug: `sd3-med-tile` becomes `sd3_medium_tile`."""
     name = re.sub(r"\W+", "_", slug.replace("stable-diffusion-", "sd").replace(".", ""))
     name = re.sub(r"(?<=_)med(?=_|$)", "medium", name).strip("_").lower()
     return name if name.isidentifier() else f"model_{name}"
 
 
 def model_of(operation_id: str) -> str:
-    """The name of its request: `sd3_medium_txt2img` is `Sd3MediumTxt2Img`."""
+    """Derive the schema's name from a method's name: `sd3_medium_txt2img` becomes `Sd3MediumTxt2Img`."""
     return re.sub(r"(?<![a-z])[a-z]", lambda letter: letter[0].upper(), operation_id).replace("_", "")
 
 
 def new_spec(facts: Facts, shared: Mapping[str, str], day: str) -> str:
-    """The text of a spec.
+    """Return the text of a spec.
 
     Args:
-        facts: what the page says.
-        shared: the component of each status that all pages name, by its code.
-        day: on which the page was saved, in ISO form.
+        facts: The facts of the page.
+        shared: The shared component for each status, by code and name.
+        day: The day on which the page was saved, in ISO format.
     """
     slug = facts["slug"]
     operation_id = operation_id_of(slug)
@@ -100,24 +100,24 @@ def new_spec(facts: Facts, shared: Mapping[str, str], day: str) -> str:
         [
             head,
             block({"required": required}, 6) if required else "",
-            "      # The page's own sample call: a long text is kept as a digest, code as that code.\n",
+            "      # The page's own sample call: a long text is a digest, code is that code.\n",
             block({"x-documented-sample": facts["sample"], "properties": properties}, 6),
         ]
     )
 
 
 def headers_of(facts: Facts) -> dict[str, Any]:
-    """The headers that the page promises of every reply."""
+    """Return the headers that the page promises for every reply."""
     return {
         name: CREDITS if "credits" in name else {"schema": {"type": "string"}} for name in facts["headers"]
     }
 
 
 def response_of(status: Facts, shared: Mapping[str, str], headers: Mapping[str, Any]) -> dict[str, Any]:
-    """A status of the page: the component that all pages share, where it is the same."""
+    """Return the response for a status: the shared component if there is one, else a response of its own."""
     if component := shared.get(f"{status['code']} {status['name']}"):
         return {"$ref": f"{SHARED}#/components/responses/{component}"}
-    # OpenAPI wants a description; the name is what the page gives as a fact.
+    # OpenAPI requires a description.
     return {
         "x-documented-name": status["name"],
         "description": f"{status['name']}.",

@@ -1,11 +1,11 @@
-"""A docs page as text, read into facts (see `segmind_sd3_pipeline.pages.facts`), or refused with the line.
+"""Read the text of a docs page into facts (see `segmind_sd3_pipeline.pages.facts`).
 
-Law: nothing is dropped. A line in a section that is known is understood, or a `PageError` names it. A section
-that is not known is prose under its own heading, so that it is told of and a change in it is noticed.
+No line is dropped. In a known section, every line is understood, or a `PageError` names it. An unknown
+section is recorded as prose under its own heading, so that it is reported and a change in it is noticed.
 
-The text is what a browser copies, which glues together what stands side by side: `imageimage *` is the
-attribute image of type image, `200 - OKImage Generated` the status OK. A page has, in this order: prose, the
-method, the sample, RESPONSE, HTTP Response Codes, Attributes, the paragraph on credits, prose.
+The text is what a browser copies. It joins neighbouring elements without a space: `imageimage *` is the
+attribute `image` of type `image`, and `200 - OKImage Generated` is the status OK. A page has, in this order:
+prose, the method, the sample, RESPONSE, HTTP Response Codes, Attributes, the paragraph on credits, prose.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from http import HTTPMethod
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_pipeline.pages.attributes import read_attributes
-from segmind_sd3_pipeline.pages.problem import Line, PageError
+from segmind_sd3_pipeline.pages.page_error import Line, PageError
 from segmind_sd3_pipeline.pages.samples import read_sample
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PageError", "read_page"]
 
-BIGGEST: Final = 200_000
-"""Characters of a page. The five have some 5,000 each."""
+MAX_PAGE_CHARS: Final = 200_000
+"""The five pages have about 5,000 characters each."""
 
-LONGEST: Final = 4_000
-"""Characters of the paragraph on credits. The five pages' has 260."""
+MAX_CREDITS_CHARS: Final = 4_000
+"""On the five pages, the paragraph on credits has 260 characters."""
 
 HEADINGS: Final = {
     "RESPONSE": "response",
@@ -46,25 +46,25 @@ EXPECTED: Final = {
 METHODS: Final = frozenset(HTTPMethod)
 MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+*-]+")
 STATUS: Final = re.compile(r"([1-5]\d\d)\s*[-\u2013:]\s*(\S.*)")
-GLUE: Final = re.compile(r"(?<=[A-Za-z])(?=[A-Z](?:[a-z]|\s))")
-"""Where a status's name ends and its description begins."""
+NAME_END: Final = re.compile(r"(?<=[A-Za-z])(?=[A-Z](?:[a-z]|\s))")
+"""The place where a status's name ends and its description begins."""
 HEADER: Final = re.compile(r"\b(?:x-[\w-]*\w|[a-z]\w*(?:-\w+)+(?=\s+(?:property|header)))", re.IGNORECASE)
 
 
 def read_page(text: str) -> Facts:
-    """The facts of a page.
+    """Return the facts of a page.
 
     Raises:
-        PageError: It is no such page, or not all of one, or says something that isn't understood.
+        PageError: It is no docs page, it is incomplete, or a line is not understood.
     """
     sections = _sections(_lines(text))
-    prose = {"credits": _digest(sections["credits"][0].text), "rest": _joined(sections["rest"])}
+    prose = {"credits": _digest(sections["credits"][0].text), "rest": _digest_lines(sections["rest"])}
     sample = read_sample(sections["sample"], sections["method"][0])
     attributes, others = read_attributes(sections["attributes"], sample.values)
     statuses, more = _statuses(sections["response codes"])
     reply, rest = _reply(sections["response"])
     for name, lines in (others | more | rest).items():
-        prose[name] = _joined(lines)
+        prose[name] = _digest_lines(lines)
     prose["sample"] = _digest(sample.code)
     defaults = {each["name"]: each.get("default") for each in attributes}
     for each in attributes:
@@ -83,22 +83,26 @@ def read_page(text: str) -> Facts:
         "statuses": statuses,
         "sample": {
             "language": sample.language,
-            "values": {name: _shown(value, defaults.get(name)) for name, value in sample.values.items()},
+            "values": {
+                name: _sample_value(value, defaults.get(name)) for name, value in sample.values.items()
+            },
         },
         "prose": prose,
     }
 
 
 def _lines(text: str) -> list[Line]:
-    if len(text) > BIGGEST:
-        raise PageError("page", 1, f"a docs page of at most {BIGGEST:,} characters", f"{len(text):,} of them")
+    if len(text) > MAX_PAGE_CHARS:
+        raise PageError(
+            "page", 1, f"a docs page of at most {MAX_PAGE_CHARS:,} characters", f"{len(text):,} of them"
+        )
     if "\0" in text:
-        raise PageError("page", 1, "text as a browser copies it", "a file that is no text")
+        raise PageError("page", 1, "text as a browser copies it", "a binary file")
     if not text.strip():
         raise PageError("page", 1, "text as a browser copies it", "")
     if text.lstrip("\ufeff \t\r\n").startswith(("<", "{", "%PDF")):
         raise PageError(
-            "page", 1, "text as a browser copies it, and no other file of the page", text.lstrip()
+            "page", 1, "the page's text as a browser copies it, not its source or a PDF", text.lstrip()
         )
     lines = (
         text.removeprefix("\ufeff")
@@ -111,7 +115,7 @@ def _lines(text: str) -> list[Line]:
 
 
 def _sections(lines: list[Line]) -> dict[str, list[Line]]:
-    """The lines of each section, its heading left out. `rest` is the prose around them all."""
+    """Return the lines of each section without its heading. `rest` is the prose around all sections."""
     sections: dict[str, list[Line]] = {"rest": []}
     current = "rest"
     for line in lines:
@@ -144,13 +148,13 @@ def _is_on_credits(text: str) -> bool:
 
 
 def _reply(lines: list[Line]) -> tuple[str, dict[str, list[Line]]]:
-    said = [line for line in lines if line.text]
-    types = [line.text for line in said if MEDIA_TYPE.fullmatch(line.text)]
-    if not said or not MEDIA_TYPE.fullmatch(said[0].text):
-        found = said[0].text if said else "nothing"
-        raise PageError("response", said[0].number if said else 0, "a media type, as image/jpeg", found)
-    others = said[len(types) :]
-    if [line.text for line in said[: len(types)]] != types:
+    filled = [line for line in lines if line.text]
+    types = [line.text for line in filled if MEDIA_TYPE.fullmatch(line.text)]
+    if not filled or not MEDIA_TYPE.fullmatch(filled[0].text):
+        found = filled[0].text if filled else "nothing"
+        raise PageError("response", filled[0].number if filled else 0, "a media type, as image/jpeg", found)
+    others = filled[len(types) :]
+    if [line.text for line in filled[: len(types)]] != types:
         raise PageError("response", others[0].number, "a media type, as image/jpeg", others[0].text)
     return " ".join(types), {others[0].text: others} if others else {}
 
@@ -168,12 +172,12 @@ def _statuses(lines: list[Line]) -> tuple[list[Facts], dict[str, list[Line]]]:
                     "response codes", line.number, "a status and what it means, as 200 - OK", line.text
                 )
             return statuses, {line.text: lines[index:]}
-        code, said = int(found[1]), found[2]
+        code = int(found[1])
         if code in (each["code"] for each in statuses):
             raise PageError("response codes", line.number, "each status once", line.text)
-        name, described = [*GLUE.split(said, maxsplit=1), ""][:2]
+        name, description = [*NAME_END.split(found[2], maxsplit=1), ""][:2]
         statuses.append(
-            {"code": code, "name": name, **({"description": _digest(described)} if described else {})}
+            {"code": code, "name": name, **({"description": _digest(description)} if description else {})}
         )
     if not statuses:
         raise PageError("response codes", lines[0].number if lines else 0, "one status at least", "nothing")
@@ -181,19 +185,19 @@ def _statuses(lines: list[Line]) -> tuple[list[Facts], dict[str, list[Line]]]:
 
 
 def _headers(line: Line) -> list[str]:
-    named = list(dict.fromkeys(HEADER.findall(line.text[:LONGEST])))
-    if not named or len(line.text) > LONGEST or line.text[-1] not in ".!?":
+    names = list(dict.fromkeys(HEADER.findall(line.text[:MAX_CREDITS_CHARS])))
+    if not names or len(line.text) > MAX_CREDITS_CHARS or line.text[-1] not in ".!?":
         raise PageError("credits", line.number, "a whole paragraph that names a header", line.text[-60:])
-    return named
+    return names
 
 
-def _shown(value: Any, default: str | None) -> Any:
-    """A sample's value as the facts have it: a text of several words as a digest, if it is no default."""
+def _sample_value(value: Any, default: str | None) -> Any:
+    """Return a sample's value as facts hold it: a text of several words that is no default is a digest."""
     has_spaces = isinstance(value, str) and bool(re.search(r"\s", value))
     return _digest(value) if has_spaces and value != default else value
 
 
-def _joined(lines: list[Line]) -> str:
+def _digest_lines(lines: list[Line]) -> str:
     return _digest("\n".join(line.text for line in lines if line.text))
 
 

@@ -1,4 +1,4 @@
-"""Where something stands in a YAML file (JSON is one too): by keys, through references to other files."""
+"""Find the line of a value in a YAML or JSON file, following references to other files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Step: TypeAlias = "str | int | tuple[str, str]"
-"""A key, a position among keys or items, or the item with such a member."""
+"""A key, a position among keys or items, or (name, value) of a member that the item has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file and a line. `depth` is how many steps led there, which compares places and is no part of one."""
+    """A file and a line. `depth` is the number of steps that were found; it ranks places."""
 
     file: Path
     line: int
@@ -28,19 +28,19 @@ class Place:
 
 
 class Places:
-    """The places of a file."""
+    """Find places in a file."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
 
     def find(self, steps: tuple[Step, ...]) -> Place:
-        """Where the last step leads that is there. Without the file, its first line."""
+        """Return the place of the last step that exists. A missing file has the place of its first line."""
         place = Place(self.file, 1)
         if not self.file.is_file():
             return place
         file, node = self.file, _nodes(self.file, self.file.read_bytes())
         for depth, step in enumerate(steps, 1):
-            file, node = _followed(file, node)
+            file, node = _resolve(file, node)
             found = _member(node, step)
             if found is None:
                 break
@@ -56,7 +56,7 @@ def _nodes(_file: Path, text: bytes) -> Any:
 
 
 def _member(node: Any, step: Step) -> tuple[Any, Any] | None:
-    """The node that names a member, and the member."""
+    """Return the node that names a member, and the member."""
     if node.id == "mapping":
         pairs: list[tuple[Any, Any]] = node.value
         if isinstance(step, int):
@@ -67,14 +67,14 @@ def _member(node: Any, step: Step) -> tuple[Any, Any] | None:
         if isinstance(step, int):
             return (items[step], items[step]) if step < len(items) else None
         for item in items if isinstance(step, tuple) else ():
-            named = _member(item, step[0])
-            if named and named[1].value == step[1]:
+            member = _member(item, step[0])
+            if member and member[1].value == step[1]:
                 return item, item
     return None
 
 
-def _followed(file: Path, node: Any) -> tuple[Path, Any]:
-    """The node itself, or what its `$ref` leads to."""
+def _resolve(file: Path, node: Any) -> tuple[Path, Any]:
+    """Return the target of a node's `$ref`, or the node itself."""
     seen = 0
     while node.id == "mapping" and (ref := _member(node, "$ref")) and seen < 10:
         seen += 1

@@ -1,7 +1,7 @@
-"""A page's parameter as the keywords of a property: what `segmind_sd3_pipeline.pages.facts` reads back.
+"""Translate a page's parameter into a schema property: the inverse of `segmind_sd3_pipeline.pages.facts`.
 
-A default that the property itself would refuse is kept as `x-documented-default`, which stands beside the
-rules of OpenAPI. An open enum has its known values among its `examples`: the default and the sample's.
+A default that the property itself would refuse becomes `x-documented-default`. The `examples` of an open enum
+include its known values: the default and the sample's value.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.pages.facts import KEYWORDS, OTHER_TYPES, USUAL_TYPE
+from segmind_sd3_pipeline.pages.facts import KEYWORDS, OTHER_TYPES, USUAL_TYPE, as_page_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,10 +21,10 @@ ORDER: Final = (
     *("type", "default", "minimum", "maximum", "multipleOf", "x-bounds-from", "x-documented-default"),
     *("x-affects-pricing", "x-documented-type", "x-lists-values", "enum", "examples", "description"),
 )
-"""In which order the keywords of a property stand."""
+"""The order of a property's keywords."""
 
-OURS: Final = frozenset({"description"})
-"""What no page decides."""
+NOT_FROM_PAGE: Final = frozenset({"description"})
+"""Keywords that people write, not the page."""
 
 JSON_TYPES: Final = {word: kind for kind, word in USUAL_TYPE.items()} | OTHER_TYPES
 NUMBER: Final = re.compile(r"-?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
@@ -32,30 +32,28 @@ DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 MISSING: Final = object()
 
 
-class NoSuchProperty(ValueError):
-    """A parameter that no property can be made of. `str()` says why."""
+class UnsupportedParameter(ValueError):
+    """The contract has no property for this parameter. `str()` names the reason."""
 
 
 def property_of(
-    attribute: Facts, sampled: object, old: Mapping[str, Any], formerly_said: tuple[object, ...] = ()
+    attribute: Facts, sampled: object, old: Mapping[str, Any], previous_values: tuple[object, ...] = ()
 ) -> dict[str, Any]:
-    """The keywords that a page decides, in their order.
+    """Return the keywords that follow from the page, in their order.
 
     Args:
-        attribute: what the page says of it.
-        sampled: the value in the page's sample, or None.
-        old: the property as it is, or nothing.
-        formerly_said: what the page's default and its sample were: they leave the examples when they go.
+        attribute: The facts of the parameter.
+        sampled: The value in the page's sample, or None.
+        old: The property in the spec; empty for a new parameter.
+        previous_values: The page's previous default and sample value, which leave the examples.
 
     Raises:
-        NoSuchProperty: its type is none that the contract can carry, or a bound is no number.
+        UnsupportedParameter: The contract does not support its type, or a bound is no number.
     """
     word = attribute["type"]
     if word not in JSON_TYPES:
         known = ", ".join(sorted(JSON_TYPES))
-        raise NoSuchProperty(
-            f"{attribute['name']} has the type {word}; what the contract can carry is {known}."
-        )
+        raise UnsupportedParameter(f"{attribute['name']} has the type {word}. The contract supports {known}.")
     made: dict[str, Any] = {"type": JSON_TYPES[word]}
     if word != USUAL_TYPE[made["type"]]:
         made["x-documented-type"] = word
@@ -65,7 +63,7 @@ def property_of(
     if "default" in attribute:
         keyword, default = _default(attribute["default"], made, old)
         made[keyword] = default
-    if word.startswith("enum:") and (examples := _examples(made, sampled, old, formerly_said)):
+    if word.startswith("enum:") and (examples := _examples(made, sampled, old, previous_values)):
         made["examples"] = examples
     return {keyword: made[keyword] for keyword in ORDER if keyword in made}
 
@@ -77,7 +75,7 @@ def _bounds(attribute: Facts) -> dict[str, Any]:
             is_text = keyword.startswith("x-")
             made[keyword] = attribute[fact] if is_text else _number(attribute[fact])
             if made[keyword] is MISSING:
-                raise NoSuchProperty(
+                raise UnsupportedParameter(
                     f"{attribute['name']} has the {fact} {attribute[fact]}, which is no number."
                 )
     return made
@@ -92,14 +90,14 @@ def _values(attribute: Facts) -> dict[str, Any]:
 
 
 def _number(text: str) -> Any:
-    """The number that is printed as this text."""
+    """Return the number that prints as this text, or `MISSING`."""
     for read in (int, float):
-        if NUMBER.fullmatch(text) and _reads(read, text) and str(read(text)) == text:
+        if NUMBER.fullmatch(text) and _converts(read, text) and str(read(text)) == text:
             return read(text)
     return MISSING
 
 
-def _reads(read: type[int | float], text: str) -> bool:
+def _converts(read: type[int | float], text: str) -> bool:
     try:
         read(text)
     except ValueError:
@@ -108,7 +106,7 @@ def _reads(read: type[int | float], text: str) -> bool:
 
 
 def _default(text: str, made: Mapping[str, Any], old: Mapping[str, Any]) -> tuple[str, object]:
-    """Keyword and value of a default that a page prints as this text."""
+    """Return keyword and value for a default that the page prints as this text."""
     number = _number(text)
     match made["type"]:
         case "boolean":
@@ -120,18 +118,14 @@ def _default(text: str, made: Mapping[str, Any], old: Mapping[str, Any]) -> tupl
             is_sendable = isinstance(value, types) and _is_within(value, made)
         case _:
             for keyword in ("default", "x-documented-default"):
-                # Which of the two a text like "1" is, somebody decided.
-                if keyword in old and _printed(old[keyword]) == text and _is_listed(text, made, keyword):
+                # "1" may be a text or a number: the old spec holds the decision.
+                if keyword in old and as_page_text(old[keyword]) == text and _is_listed(text, made, keyword):
                     return keyword, old[keyword]
-            # A number or None is hardly a text that anybody means.
+            # A number or None is unlikely to be meant as a text.
             is_odd = not made.get("enum") and (number is not MISSING or text == "None")
             value = number if is_odd and number is not MISSING else text
             is_sendable = not is_odd and _is_listed(text, made, "default")
     return ("default" if is_sendable else "x-documented-default"), value
-
-
-def _printed(value: object) -> str:
-    return str(int(value) if isinstance(value, bool) else value)
 
 
 def _is_listed(text: str, made: Mapping[str, Any], keyword: str) -> bool:
@@ -147,19 +141,18 @@ def _is_within(value: float, made: Mapping[str, Any]) -> bool:
 
 
 def _examples(
-    made: Mapping[str, Any], sampled: object, old: Mapping[str, Any], formerly_said: tuple[object, ...]
+    made: Mapping[str, Any], sampled: object, old: Mapping[str, Any], previous_values: tuple[object, ...]
 ) -> list[Any]:
-    said = [value for value in (made.get("default"), sampled) if is_told(value)]
-    others = [value for value in old.get("examples", []) if value not in formerly_said]
-    kept = [value for value in old.get("examples", []) if value in said or value in others]
-    return list(dict.fromkeys([*kept, *said]))
+    stated = [value for value in (made.get("default"), sampled) if is_literal_text(value)]
+    kept = [value for value in old.get("examples", []) if value in stated or value not in previous_values]
+    return list(dict.fromkeys([*kept, *stated]))
 
 
-def is_told(value: object) -> bool:
-    """Whether a value of a sample is the text itself, not its digest or code."""
+def is_literal_text(value: object) -> bool:
+    """Return whether a sample's value is the text itself, not a digest or code."""
     return isinstance(value, str) and not DIGEST.fullmatch(value)
 
 
-def same(one: object, other: object) -> bool:
-    """Whether two values are the same as JSON, where true is not 1 and 1 not 1.0."""
+def same_json(one: object, other: object) -> bool:
+    """Return whether two values are the same JSON, in which true, 1 and 1.0 differ."""
     return json.dumps(one) == json.dumps(other)

@@ -1,4 +1,4 @@
-"""All specs of the folder as one OpenAPI document that refers to nothing outside of itself."""
+"""Bundle the specs of a folder into one OpenAPI document without references to other files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-# What is collected from the specs; all else must be said alike by every one.
+# The sections that are merged. Every other section must be the same in every spec.
 MERGED = ("info", "tags", "paths", "components")
 INFO = {"title": "Segmind Stable Diffusion 3", "version": "1"}
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path, and what the document says of it."""
+    """One method of one path, and its operation object."""
 
     path: str
     method: str
@@ -35,16 +35,17 @@ class Operation:
 
 
 def operations(document: Document) -> Iterator[Operation]:
-    """Every operation of a document, in its order.
+    """Yield every operation of a document, in its order.
 
     Raises:
-        ContractError: An operation has no operationId, or a path item is a `$ref`: the generator would
-            lose what is behind it.
+        ContractError: An operation has no operationId, or a path item is a `$ref`, which the generator
+            would lose.
     """
     for path, item in document.get("paths", {}).items():
         if "$ref" in item:
             raise ContractError(
-                f"The path item {path} is a $ref to {item['$ref']}, and the generator loses it: write it out."
+                f"The path item {path} is a $ref to {item['$ref']}, "
+                "which the generator loses: write the path item out."
             )
         for method in METHODS:
             if method in item:
@@ -54,7 +55,7 @@ def operations(document: Document) -> Iterator[Operation]:
 
 
 def request_schema(document: Document, operation: Operation) -> tuple[str, Document]:
-    """Name and schema of an operation's JSON body.
+    """Return the name and the schema of an operation's JSON body.
 
     Raises:
         ContractError: There is none, or it is not under `components.schemas`.
@@ -70,9 +71,9 @@ def request_schema(document: Document, operation: Operation) -> tuple[str, Docum
 
 
 def bundle(specs: Iterable[Path]) -> Document:
-    """One document of many: paths and components of all, references only within.
+    """Merge specs into one document with the paths and components of all.
 
-    Each operation is given `x-source`, its spec's `info.x-source`, since a bundle has only one `info`.
+    Each operation gets the `info.x-source` of its spec as `x-source`, since a bundle has only one `info`.
 
     Raises:
         ContractError: A file is no valid OpenAPI. Two files have a path, an operationId, a tag or a
@@ -100,7 +101,7 @@ class _Bundle:
     components: dict[str, Document] = field(default_factory=dict[str, Document])
     _first: Path | None = None
     _files: dict[Path, Document] = field(default_factory=dict["Path", Document])
-    _told_by: dict[tuple[str, str], Path] = field(default_factory=dict[tuple[str, str], "Path"])
+    _defined_in: dict[tuple[str, str], Path] = field(default_factory=dict[tuple[str, str], "Path"])
 
     def add(self, spec: Path) -> None:
         document = self._file(spec)
@@ -115,7 +116,10 @@ class _Bundle:
                 self._take(section, name, spec)
         source = document["info"].get("x-source", {})
         if "page" not in source:
-            raise ContractError(f"{spec.name} has no info.x-source with a page: where was it read, and when?")
+            raise ContractError(
+                f"{spec.name} has no info.x-source with a page: "
+                "add the address of the docs page and the day it was saved."
+            )
         for operation in operations(document):
             self._claim("the operationId", operation.id, spec)
             operation.spec["x-source"] = source
@@ -136,20 +140,20 @@ class _Bundle:
         return self._files[path]
 
     def _claim(self, kind: str, name: str, file: Path) -> None:
-        if first := self._told_by.get((kind, name)):
+        if first := self._defined_in.get((kind, name)):
             raise ContractError(f"Both {first.name} and {file.name} have {kind} {name}.")
-        self._told_by[kind, name] = file
+        self._defined_in[kind, name] = file
 
     def _take(self, section: str, name: str, file: Path) -> None:
-        """Copies a component, and all that it refers to, once."""
+        """Copy a component, and all that it refers to, once."""
         component, file = self._found(section, name, file)
         key = (f"components.{section}", name)
-        if self._told_by.get(key) != file:
+        if self._defined_in.get(key) != file:
             self._claim(*key, file)
             self.components.setdefault(section, {})[name] = self._localised(component, file)
 
     def _found(self, section: str, name: str, file: Path) -> tuple[Document, Path]:
-        """A component and the file that holds it: a spec may name one of its own by a `$ref` to another's."""
+        """Return a component and the file that defines it, which a `$ref` of the component may name."""
         try:
             component = self._file(file)["components"][section][name]
         except (KeyError, TypeError) as missing:
@@ -160,7 +164,7 @@ class _Bundle:
         return component, file
 
     def _localised(self, node: Any, file: Path) -> Any:
-        """A copy of what stands in `file`, whose references stay within the bundle."""
+        """Copy a node of `file`, with its references made local to the bundle."""
         if isinstance(node, list):
             return [self._localised(item, file) for item in cast("list[Any]", node)]
         if not isinstance(node, dict):

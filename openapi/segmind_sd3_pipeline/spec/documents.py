@@ -21,11 +21,11 @@ class ContractError(Exception):
 
 
 def read(path: Path) -> Document:
-    """The object that a YAML file holds.
+    """Read the object in a YAML file.
 
     Raises:
-        ContractError: The file can't be read, is no YAML, or says something that JSON can't
-            (a key that is no text, an unquoted date, an infinity).
+        ContractError: The file can't be read, is no YAML, or holds a value that JSON does not have
+            (a key that is no string, an unquoted date, an infinity).
     """
     try:
         document = _json(_loaded(path.read_bytes()), path.name)
@@ -42,19 +42,19 @@ def read(path: Path) -> Document:
 
 @lru_cache(maxsize=64)
 def _loaded(text: bytes) -> object:
-    """What a YAML text holds, shared by all who read the same text; to read one takes long."""
+    """Parse a YAML text, once for each text, since parsing takes long."""
     yaml: Any = YAML(typ="safe", pure=True)
     return yaml.load(text)
 
 
 def _json(node: object, where: str) -> Any:
-    """A copy that shares nothing (two aliases of one YAML anchor become two), or a ContractError."""
+    """Copy a node as JSON has it. Two aliases of one YAML anchor become two copies."""
     match node:
         case dict():
             copied: Document = {}
             for key, value in cast("dict[object, object]", node).items():
                 if not isinstance(key, str):
-                    raise ContractError(f"{where}: the key {key!r} needs quotes, for it is no text without.")
+                    raise ContractError(f"{where}: the key {key!r} is no string: put it in quotes.")
                 copied[key] = _json(value, f"{where}: {key}" if where.endswith(".yaml") else f"{where}.{key}")
             return copied
         case list():
@@ -64,16 +64,18 @@ def _json(node: object, where: str) -> Any:
         case float() if math.isfinite(node):
             return node
         case _:
-            raise ContractError(f"{where}: JSON can't say {node}, a {type(node).__name__}; quote it.")
+            raise ContractError(
+                f"{where}: {node} is a {type(node).__name__}, which JSON does not have: put it in quotes."
+            )
 
 
 def require_openapi(document: Document, name: str, *, refers_outside: bool = False) -> None:
-    """Nothing, if the document is valid OpenAPI 3.1.
+    """Raise unless the document is valid OpenAPI 3.1.
 
-    Of one that refers to other files only the structure is judged, and nothing is looked up.
+    With `refers_outside` only the structure is checked, and no reference is followed.
 
     Raises:
-        ContractError: It is not; the sentence names the first place and what is wrong there.
+        ContractError: It is not. The message names the first place and what is wrong there.
     """
     validator = OpenAPIV31SpecValidator
     judge: Any = validator.schema_validator if refers_outside else validator(document)
@@ -84,10 +86,10 @@ def require_openapi(document: Document, name: str, *, refers_outside: bool = Fal
 
 
 def contains(whole: object, part: object, *, grown_arrays: bool = False) -> bool:
-    """Whether `whole` has every member of `part`, at any depth, with the same value.
+    """Return whether `whole` has every member of `part`, at any depth, with the same value.
 
-    `True` is not 1 here, while 1 is 1.0, as in JSON. With `grown_arrays` an array may have further
-    items behind those of `part`; without, it has the same ones.
+    `True` is not 1 here, while 1 is 1.0, as in JSON. With `grown_arrays` an array may have more
+    items after those of `part`.
     """
     match whole, part:
         case dict(), dict():

@@ -1,8 +1,8 @@
-"""What the generator lost, and did not say.
+"""Find what the generator lost without a warning.
 
-Nothing is believed that can be tried: the generated package is imported, each operation is called through it
-over a transport that records, and what would have gone out is compared with the contract. The facts that the
-generator drops knowingly are looked up in `parameters.py`.
+The generated package is imported and each operation is called over a transport that records. The recorded
+request is compared with the contract. Facts that the generator drops on purpose are looked up in
+`parameters.py`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
 
 
 def losses(documented: Document, package: Path) -> list[str]:
-    """A sentence for each thing that the document says and the generated package doesn't do; none is well."""
+    """Return a sentence for each thing in the document that the generated package lacks."""
     try:
         known = list(operations(documented))
         expected = [(operation, request_schema(documented, operation)[1]) for operation in known]
@@ -81,24 +81,25 @@ def _misplaced(expected: list[Operation], package: Path) -> Iterator[str]:
 
 
 def _uncarried(documented: Document, expected: Iterable[tuple[Operation, Document]]) -> Iterator[str]:
-    """Words of the contract that would reach nothing of what is generated."""
-    told = [(path, item, set(METHODS)) for path, item in documented["paths"].items()]
+    """Yield a sentence for each keyword that the generated code would not carry."""
+    objects = [(path, item, set(METHODS)) for path, item in documented["paths"].items()]
     for operation, schema in expected:
-        told += [(operation.id, operation.spec, CARRIED_BY_AN_OPERATION)]
-        told += [(operation.id, operation.spec["requestBody"]["content"], {"application/json"})]
-        told += [(f"{operation.id}: its schema", schema, CARRIED_BY_A_SCHEMA)]
+        objects += [(operation.id, operation.spec, CARRIED_BY_AN_OPERATION)]
+        objects += [(operation.id, operation.spec["requestBody"]["content"], {"application/json"})]
+        objects += [(f"{operation.id}: its schema", schema, CARRIED_BY_A_SCHEMA)]
         for name, spec in schema.get("properties", {}).items():
-            told += [(f"{operation.id}: {name}", spec, CARRIED_BY_A_PROPERTY)]
+            objects += [(f"{operation.id}: {name}", spec, CARRIED_BY_A_PROPERTY)]
             if spec.get("type") not in EXAMPLES:
-                yield f"{operation.id}: {name} has the type {spec.get('type')}, which nothing here carries."
-    for where, spec, carried in told:
+                kind = spec.get("type")
+                yield f"{operation.id}: {name} has the type {kind}, which no generated code carries."
+    for where, spec, carried in objects:
         for word in spec:
             if word not in carried and not word.startswith("x-"):
-                yield f"{where} says {word}, which nothing here carries."
+                yield f"{where} has {word}, which no generated code carries."
 
 
 def imported(package: Path) -> dict[str, ModuleType]:
-    """The modules of the package that are looked at, imported under a name that no installed package has."""
+    """Import the modules to check under a name that no installed package has."""
     spec = importlib.util.spec_from_file_location(
         ALIAS, package / "__init__.py", submodule_search_locations=[str(package)]
     )
@@ -175,7 +176,7 @@ def _values(spec: Document) -> tuple[object, ...]:
 
 
 def _sent(call: Any, values: Document) -> str:
-    """What the model makes of the values, or the error that it raises instead."""
+    """Return what the model sends for the values, or the error that it raises."""
     try:
         return _shown(call.body(values).to_dict())
     except Exception as problem:  # noqa: BLE001 - whatever the generated code raises is what is reported
@@ -183,12 +184,12 @@ def _sent(call: Any, values: Document) -> str:
 
 
 def _shown(values: Document) -> str:
-    """Values as a text, by which 1 is not True."""
+    """Return values as a text in which 1 differs from True."""
     return repr(dict(sorted(values.items())))
 
 
 def _exchanges(call: Any, client: Any, values: Document) -> Iterator[tuple[httpx.Request, Any]]:
-    """What goes out, and what is made of a picture that comes back: of the sync function, then the other."""
+    """Yield the request and the parsed reply: of the sync function, then of the async one."""
     went_out: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -220,9 +221,9 @@ def _lost_facts(operation: Operation, schema: Document, parameters: Any) -> Iter
             "closed": "enum" in spec,
             "affects_pricing": spec.get("x-affects-pricing", False),
         }
-        told = {fact: getattr(parameter, fact) for fact in expected}
-        if _shown(told) != _shown(expected):
-            yield f"{operation.id}: {name} is {_shown(expected)}, in OPERATIONS {_shown(told)}."
+        generated = {fact: getattr(parameter, fact) for fact in expected}
+        if _shown(generated) != _shown(expected):
+            yield f"{operation.id}: {name} is {_shown(expected)}, in OPERATIONS {_shown(generated)}."
         for value in spec.get("enum", spec.get("examples", [])):
             if value not in parameter.known_values:
                 yield f"{operation.id}: {name} may be {value}, but not in OPERATIONS."

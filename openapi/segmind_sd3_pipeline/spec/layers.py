@@ -1,4 +1,4 @@
-"""The contract's three layers, each upon the one before: documented, observed, and our SDK's policy."""
+"""The three layers of the contract, each built on the one before: documented, observed, SDK policy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layers:
-    """Three OpenAPI documents. Each has all that the one before has, and only adds to it."""
+    """Three OpenAPI documents. Each only adds to the one before."""
 
     documented: Document
     observed: Document
@@ -26,15 +26,15 @@ class Layers:
 
 
 def specs(folder: Path) -> list[Path]:
-    """The folder's files that are OpenAPI documents, or mean to be; beside them stand others in YAML."""
+    """List the specs of a folder: its YAML files with `openapi` or `paths`."""
     return [path for path in sorted(folder.glob("*.yaml")) if {"openapi", "paths"} & read(path).keys()]
 
 
 def read_layers(folder: Path) -> Layers:
-    """The layers of a folder with specs and two overlays.
+    """Read the layers of a folder with specs and two overlays.
 
     Raises:
-        ContractError: The files don't fit together, or an overlay takes something documented away.
+        ContractError: The files don't fit together, or an overlay removes something documented.
     """
     documented = bundle(specs(folder))
     observations, policies = read_overlays(folder / "observed.overlay.yaml", folder / "sdk.overlay.yaml")
@@ -49,7 +49,7 @@ def read_layers(folder: Path) -> Layers:
 
 
 def _added(document: Document, actions: list[Action]) -> Document:
-    """The document with what the actions add, which may change and remove nothing that it says."""
+    """Apply actions that may add to a document, and may change and remove nothing."""
     result = apply(document, actions)
     if not contains(result, document, grown_arrays=True):
         loses = (not contains(apply(document, actions[:n]), document, grown_arrays=True) for n in count(1))

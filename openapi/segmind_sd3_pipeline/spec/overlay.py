@@ -1,8 +1,8 @@
-"""OpenAPI Overlay 1.0, applied strictly.
+"""Apply OpenAPI Overlay 1.0 strictly.
 
-The specification lets a target match nothing and says no more. Here every action has to say what it is
-(`x-id`), how well it is known (`x-grade`), from where (`x-evidence`), and may say what it expects to find
-(`x-expect`); one that finds something else stops the build, so that no patch outlives what it patched.
+The specification allows a target that matches nothing. Here that stops the build. Every action has a name
+(`x-id`), a grade (`x-grade`) and its evidence (`x-evidence`). It may have `x-expect`, the value that it was
+written against: where the document has another value, the build stops.
 
 Targets are read by python-jsonpath in its strict mode: RFC 9535, which Overlay 1.0 asks for, and no more.
 """
@@ -41,16 +41,16 @@ class Action:
 
     @property
     def name(self) -> str:
-        """What an error calls it."""
+        """Return how error messages name the action."""
         return f"The action {self.spec.get('x-id') or f'number {self.number}'} of {self.file}"
 
 
 def read_overlays(*paths: Path) -> tuple[list[Action], ...]:
-    """The actions of each overlay file.
+    """Read the actions of each overlay file.
 
     Raises:
-        ContractError: A file is no Overlay 1.0 document, an action lacks a mark, or two of them,
-            be it in two files, have one `x-id`.
+        ContractError: A file is no Overlay 1.0 document, an action lacks a mark, or two
+            actions, in one file or in two, have the same `x-id`.
     """
     overlays = tuple(_read(path) for path in paths)
     named: dict[str, Action] = {}
@@ -65,7 +65,7 @@ def _read(path: Path) -> list[Action]:
     match read(path):
         case {"overlay": str(version), "info": {"title": _, "version": _}, "actions": [_, *_] as actions}:
             if not re.fullmatch(r"1\.0\.\d+", version):
-                raise ContractError(f"{path.name} is an Overlay {version}; it has to be a 1.0.")
+                raise ContractError(f"{path.name} is an Overlay {version}: write it as 1.0.0.")
         case _:
             raise ContractError(
                 f"{path.name} is no Overlay: it needs overlay, info with title and version, actions."
@@ -83,17 +83,20 @@ def _complete(action: Action) -> Action:
     if spec["x-grade"] not in GRADES:
         raise ContractError(f"{action.name} has a grade that is none of {', '.join(GRADES)}.")
     if unknown := spec.keys() - FIELDS:
-        raise ContractError(f"{action.name} has {', '.join(sorted(unknown))}, which means nothing.")
+        raise ContractError(
+            f"{action.name} has {', '.join(sorted(unknown))}, "
+            f"which is no field of an action: the fields are {', '.join(sorted(FIELDS))}."
+        )
     if ("update" in spec) == (spec.get("remove", False) is True):
         raise ContractError(f"{action.name} has to have either an update or `remove: true`.")
     return action
 
 
 def apply(document: Document, actions: Iterable[Action]) -> Document:
-    """The document after the actions, one upon the other; what was given stays as it was.
+    """Return a copy of the document with the actions applied in order.
 
-    An update is merged into each object that its target selects: objects member by member, arrays end
-    to end, anything else replaced. Into an array that the target selects it goes as one more item.
+    An update is merged into each object that its target selects: objects member by member, arrays by
+    appending, and any other value is replaced. To an array that the target selects it is appended.
 
     Raises:
         ContractError: An action selects nothing, or a value that is neither object nor array; a node
@@ -120,7 +123,7 @@ def _apply(document: Document, action: Action) -> None:
         if "x-expect" in spec and not contains(match.obj, spec["x-expect"]):
             raise ContractError(
                 f"{action.name} expects {json.dumps(spec['x-expect'])} at {match.path}, "
-                "and that no longer stands there: mend the action, or take it out."
+                "and the document no longer has that: correct the action, or remove it."
             )
     for match in matches.values():
         if "update" in spec:
@@ -133,7 +136,7 @@ def _apply(document: Document, action: Action) -> None:
 
 def _remove(holder: Any, place: str | int, node: object) -> None:
     if isinstance(holder, list):
-        # By identity: the places of an array move with each item that is taken out.
+        # By identity: each removal moves the indexes of an array.
         holder[:] = [item for item in cast("list[object]", holder) if item is not node]
     else:
         del holder[place]

@@ -1,7 +1,7 @@
-"""The document that openapi-python-client is given: what the pages document, less what it would misuse.
+"""Make the document that openapi-python-client reads: the documented layer, less what it would misuse.
 
-It sends every `default` on the wire, builds models for error bodies that it then parses too strictly, and
-takes a picture for text unless told that it is bytes. What is left out here stands in `parameters.py`.
+It sends every `default`, builds models for error bodies and parses them too strictly, and decodes a picture
+as text unless the schema says `binary`. What is left out here is in `parameters.py`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ PICTURE = {
     "description": "The reply, whatever it is.",
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
 }
-# A default would be sent, an enum would refuse what the SDK lets through, a bound says nothing here.
+# A default would be sent, an enum would refuse values that the SDK sends, and a bound has no effect.
 LEFT_OUT = ("default", "examples", "enum", "minimum", "maximum", "multipleOf")
 
 
 def generators_view(documented: Document) -> Document:
-    """A document that openapi-python-client 0.29 makes plain models of, which send what the caller set.
+    """Return a document of which openapi-python-client 0.29 makes plain models that send what the caller set.
 
     Raises:
         ContractError: An operation documents no reply with status 200.

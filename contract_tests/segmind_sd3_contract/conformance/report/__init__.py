@@ -2,8 +2,7 @@
 
     Run -> contents, curl, words -> as_json | junit | page | terminal
 
-Law: a report is made of a `Run` and of nothing else, and each file is written whole or not at all. The page
-asks nothing of any host.
+A report is made from a `Run` alone. Each file is written whole or not at all. The page loads nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The report for programs, and for the next run: `report.json`.
 
-Law: its shape is a promise. A member that goes, or means something else, makes it another `FORMAT`; one that
-is added does not. All that `Run` has is there, under the names of its attributes, and besides:
+Its shape is stable: removing a member or changing its meaning needs a new `FORMAT`, adding one does not. It
+has everything that `Run` has, under the names of the attributes, and:
 
     format                      FORMAT
     live_exchanges, counts      as `Run` counts them

@@ -1,7 +1,4 @@
-"""What a body is made of: JSON, text or a picture, with large pictures named by their digest.
-
-Law: it never raises, whatever a server has sent.
-"""
+"""Describe a body: JSON, text or a picture, with large pictures named by their digest. It never raises."""
 
 from __future__ import annotations
 
@@ -60,7 +57,7 @@ def described(data: bytes) -> dict[str, Any]:
 
 
 def unpacked(value: Any, largest: int = LARGEST_INLINE) -> tuple[Any, tuple[bytes, ...]]:
-    """Give a JSON value without its large pictures, and all pictures that it holds in base64.
+    """Return a JSON value without its large pictures, and all pictures that it holds in base64.
 
     In place of one of more than `largest` bytes stands its description. What JSON can't say, such as NaN, is
     given as text.
@@ -88,7 +85,7 @@ def unpacked(value: Any, largest: int = LARGEST_INLINE) -> tuple[Any, tuple[byte
 
 
 def _pictured(text: str) -> bytes | None:
-    """Give the picture that a base64 text or a `data:` URI holds."""
+    """Return the picture that a base64 text or a `data:` URI holds."""
     packed = text.partition(";base64,")[2] if text.startswith("data:") else text
     # Whether it begins as a picture is told by 16 characters: most texts are none, and some are long.
     if len(packed) < 16 or sniff(_decoded(packed[:16])) is None:

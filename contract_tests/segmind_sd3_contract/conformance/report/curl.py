@@ -1,6 +1,6 @@
-"""The command that repeats an exchange, for a POSIX shell: it can be pasted as it stands.
+"""Write the curl command that repeats an exchange, ready to paste into a POSIX shell.
 
-Law: what is sent is what was sent, large pictures included. The key is a variable of the shell.
+It sends what was sent, large pictures included. The key is a shell variable.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CLOSING: Final = "BODY"
 
 
 def command(exchange: Exchange, target: str) -> str:
-    """Give the command; it prints status and headers, and keeps the reply's body in the file `reply`."""
+    """Return the command; it prints status and headers, and keeps the reply's body in the file `reply`."""
     return " \\\n  ".join(_parts(exchange, target))
 
 

@@ -1,7 +1,7 @@
-"""The report for CI: `junit.xml`, a test case for each case, a test suite for each endpoint.
+"""Write the report for CI: `junit.xml`, a test case for each case, a test suite for each endpoint.
 
-Law: broken is a failure; what can't be said (open, inconclusive, not run) is skipped, with its reason; what
-held, or deviates as is known, passes.
+Broken is a failure. Open, inconclusive and not run are skipped, with the reason. Kept and known deviations
+pass.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The report for people: `report.html`, one page that holds all it shows.
+"""Write the report for people: `report.html`, one self-contained page.
 
-Law: the page asks nothing of any host, and its own policy forbids it to. What a server sent is text on it, or
-a picture that was drawn anew, never markup. Its failures can be read without scripts.
+The page loads nothing, and its own content security policy forbids it to. What a server sent appears as text,
+or as a picture that was encoded anew, never as markup. Failures can be read without scripts.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _row(group: str, outcomes: list[Outcome], places: tuple[str, ...]) -> Row:
 
 
 def _data(run: Run) -> dict[str, Any]:
-    """Give what the page's script reads: every case and exchange, and each picture once."""
+    """Return what the page's script reads: every case and exchange, and each picture once."""
     pictures: dict[str, bytes] = {}
     cases = [
         {

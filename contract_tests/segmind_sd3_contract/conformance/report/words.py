@@ -58,14 +58,14 @@ def came(exchange: Exchange) -> str:
 
 
 def changes(run: Run) -> Iterator[tuple[str, str, str]]:
-    """Give each case whose verdict is another than in the earlier run: its id, what it was, what it is."""
+    """Return each case whose verdict is another than in the earlier run: its id, what it was, what it is."""
     now = {outcome.id: outcome.verdict for outcome in run.outcomes}
     for case, was in (run.changed or {}).items():
         yield case, was or "no such case", now.get(case, "no such case")
 
 
 def untested(run: Run) -> dict[tuple[Verdict, str], list[Outcome]]:
-    """Give what nothing can be said of, by verdict and reason, the commonest first."""
+    """Return what nothing can be said of, by verdict and reason, the commonest first."""
     found: defaultdict[tuple[Verdict, str], list[Outcome]] = defaultdict(list)
     for outcome in run.outcomes:
         if outcome.verdict in ("not run", "inconclusive"):

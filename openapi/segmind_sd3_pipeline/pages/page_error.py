@@ -1,4 +1,4 @@
-"""What is wrong with a page: in which section and line, what was expected there, and what it says instead."""
+"""The error of a page that can't be read: the section, the line, what was expected, what was found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Line(NamedTuple):
-    """One line of a page, stripped, and its number."""
+    """One stripped line of a page and its number."""
 
     number: int
     text: str

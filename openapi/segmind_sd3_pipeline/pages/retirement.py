@@ -1,7 +1,7 @@
-"""An endpoint that goes, taken out of all that is data: spec, facts, overlays, methods, cassettes, price.
+"""Plan the removal of an endpoint from spec, facts, overlays, methods, cassettes and price list.
 
-Its cases, and its tests by parameter, are made of the contract and go with it. What is written by hand for
-this endpoint alone is listed, and stays. Nothing is written here.
+Its conformance cases and parameter tests are derived from the contract, so they disappear with it. Lines that
+people wrote about the endpoint stay, and are listed. This module writes nothing.
 """
 
 from __future__ import annotations
@@ -12,10 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_pipeline.changes.rating import Change
-from segmind_sd3_pipeline.changes.versions import HEADING, entered, lines
-from segmind_sd3_pipeline.pages.contract import actions_without_target, copied, methods_of, put
-from segmind_sd3_pipeline.pages.overlays import without
+from segmind_sd3_pipeline.changes.versions import HEADING, add_to_changelog, changelog_lines
+from segmind_sd3_pipeline.pages.contract import (
+    actions_without_target,
+    render_methods,
+    temporary_copy,
+    write_files,
+)
+from segmind_sd3_pipeline.pages.overlays import remove_actions, remove_citations
 from segmind_sd3_pipeline.spec.documents import ContractError, read
+from segmind_sd3_pipeline.spec.quirks import FILE as QUIRKS
+from segmind_sd3_pipeline.spec.quirks import read_quirks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,36 +31,44 @@ if TYPE_CHECKING:
 PRICES: Final = "contract_tests/segmind_sd3_contract/prices.json"
 METHODS: Final = "wrapper/segmind_sd3/_endpoints.py"
 BLOB: Final = re.compile(r"^\s+blob: ([0-9a-f]{64})$", re.MULTILINE)
-BY_HAND: Final = ("*.md", "openapi/*.yaml", "openapi/**/*.py", "wrapper/**/*.py", "contract_tests/**/*.py")
-"""Where a mention of the endpoint is looked for."""
+HAND_WRITTEN: Final = (
+    "*.md",
+    "openapi/*.yaml",
+    "openapi/**/*.py",
+    "wrapper/**/*.py",
+    "contract_tests/**/*.py",
+)
+"""The files that are searched for mentions of the endpoint."""
 
 
 class CanNotRetire(Exception):
-    """There is no such endpoint, or nothing would be left. `str()` says which."""
+    """The endpoint can't be removed. `str()` names the reason."""
 
 
 @dataclass(frozen=True)
-class Retired:
-    """What changes.
+class Retirement:
+    """The changes that remove an endpoint.
 
     Attributes:
-        texts: new texts of files.
-        removed: files that go.
-        actions: the overlay actions that spoke of this endpoint alone, by their names.
-        left: lines that still name the endpoint, for people to look at.
+        texts: The new texts of files.
+        removed: The files to remove.
+        actions: The names of the overlay actions for this endpoint alone.
+        rows: The rows of quirks.yaml that cite no other action.
+        mentions: The lines that still name the endpoint, for people to review.
     """
 
     texts: Mapping[Path, str]
     removed: tuple[Path, ...]
     actions: tuple[str, ...] = ()
-    left: tuple[str, ...] = field(default=(), repr=False)
+    rows: tuple[str, ...] = ()
+    mentions: tuple[str, ...] = field(default=(), repr=False)
 
 
-def retired(slug: str, root: Path) -> Retired:
-    """What changes in a checkout when an endpoint goes.
+def plan_retirement(slug: str, root: Path) -> Retirement:
+    """Return the changes that remove an endpoint from a checkout.
 
     Raises:
-        CanNotRetire: There is no spec of that slug, or it is the only one; the rest would not fit together.
+        CanNotRetire: There is no spec of that slug, it is the only one, or the rest is no valid contract.
     """
     folder = root / "openapi"
     spec = folder / f"{slug}.yaml"
@@ -61,40 +76,44 @@ def retired(slug: str, root: Path) -> Retired:
     if slug not in known:
         raise CanNotRetire(f"There is no endpoint {slug}; there are {', '.join(known)}.")
     if len(known) == 1:
-        raise CanNotRetire(f"{slug} is the only endpoint that is left.")
+        raise CanNotRetire(f"{slug} is the only endpoint.")
     operation, model = _names(read(spec))
-    with copied(folder) as copy:
+    with temporary_copy(folder) as copy:
         (copy / spec.name).unlink()
         (copy / "facts" / f"{slug}.json").unlink(missing_ok=True)
         try:
             actions = actions_without_target(copy)
             overlays = {
-                file: without(file.read_text(encoding="utf-8"), actions, (model, f"/v1/{slug}"))
+                file: remove_actions(file.read_text(encoding="utf-8"), actions, (model, f"/v1/{slug}"))
                 for file in sorted(folder.glob("*.overlay.yaml"))
             }
-            put({copy / file.name: text for file, text in overlays.items()})
-            methods = methods_of(copy)
+            quirks, rows = remove_citations((folder / QUIRKS).read_text(encoding="utf-8"), actions)
+            overlays[folder / QUIRKS] = quirks
+            write_files({copy / file.name: text for file, text in overlays.items()})
+            read_quirks(copy)
+            methods = render_methods(copy)
         except ContractError as problem:
             raise CanNotRetire(str(problem)) from problem
-    texts = overlays | {root / METHODS: methods} | _mentions(root, slug, operation)
+    texts = overlays | {root / METHODS: methods} | _edit_shared_files(root, slug, operation)
     texts = {file: text for file, text in texts.items() if file.read_text(encoding="utf-8") != text}
     removed = tuple(
         file for file in (spec, folder / "facts" / f"{slug}.json", *_cassettes(root, slug)) if file.is_file()
     )
-    words = (slug, operation, model, *actions)
-    return Retired(texts, removed, tuple(actions), tuple(_left(root, words, texts, removed)))
+    words = (slug, operation, model, *actions, *rows)
+    mentions = tuple(_remaining_mentions(root, words, texts, removed))
+    return Retirement(texts, removed, tuple(actions), tuple(rows), mentions)
 
 
 def _names(document: dict[str, Any]) -> tuple[str, str]:
-    """The operationId, and the name of the request's schema."""
+    """Return the operationId and the name of the request's schema."""
     ((_, item),) = document["paths"].items()
     ((_, operation),) = item.items()
     (model,) = document["components"]["schemas"]
     return operation["operationId"], model
 
 
-def _mentions(root: Path, slug: str, operation: str) -> dict[Path, str]:
-    """The rows of README and price list without the endpoint, and the changelog with it."""
+def _edit_shared_files(root: Path, slug: str, operation: str) -> dict[Path, str]:
+    """Return README and price list without the endpoint's row, and the changelog with a new line."""
     texts: dict[Path, str] = {}
     readme, prices, changelog = root / "README.md", root / PRICES, root / "CHANGELOG.md"
     if readme.is_file():
@@ -114,34 +133,34 @@ def _mentions(root: Path, slug: str, operation: str) -> dict[Path, str]:
             major, minor = int(top[1]), int(top[2])
             version = f"{major + 1}.0.0" if major else f"0.{minor + 1}.0"
         change = Change(operation, "", "removed", None, None, "breaking", "breaking")
-        texts[changelog] = entered(text, version, lines([change]))
+        texts[changelog] = add_to_changelog(text, version, changelog_lines([change]))
     return texts
 
 
 def _cassettes(root: Path, slug: str) -> Iterator[Path]:
-    """The recordings of the endpoint, and the bodies that no other recording has."""
-    for shelf in (root / "cassettes", root / "cassettes" / "live"):
-        mine = sorted((shelf / slug).glob("*.yaml"))
-        others = (file for file in shelf.glob("*/*.yaml") if file.parent.name != slug)
-        kept = {digest for file in others for digest in _blobs(file)}
-        yield from mine
-        for digest in sorted({digest for file in mine for digest in _blobs(file)} - kept):
-            yield shelf / "blobs" / digest
+    """Yield the cassettes of the endpoint, and the bodies that no other cassette uses."""
+    for folder in (root / "cassettes", root / "cassettes" / "live"):
+        own = sorted((folder / slug).glob("*.yaml"))
+        others = (file for file in folder.glob("*/*.yaml") if file.parent.name != slug)
+        shared = {digest for file in others for digest in _blobs(file)}
+        yield from own
+        for digest in sorted({digest for file in own for digest in _blobs(file)} - shared):
+            yield folder / "blobs" / digest
 
 
 def _blobs(file: Path) -> list[str]:
     return BLOB.findall(file.read_text(encoding="utf-8"))
 
 
-def _left(
+def _remaining_mentions(
     root: Path, words: tuple[str, ...], texts: Mapping[Path, str], removed: tuple[Path, ...]
 ) -> Iterator[str]:
-    named = re.compile("|".join(rf"(?<![\w-]){re.escape(word)}(?![\w-])" for word in words))
-    for pattern in BY_HAND:
+    mention = re.compile("|".join(rf"(?<![\w-]){re.escape(word)}(?![\w-])" for word in words))
+    for pattern in HAND_WRITTEN:
         for file in sorted(root.glob(pattern)):
             if file in removed or file.name == "CHANGELOG.md":
                 continue
             text = texts.get(file) or file.read_text(encoding="utf-8")
             for number, line in enumerate(text.splitlines(), 1):
-                if named.search(line):
+                if mention.search(line):
                     yield f"{file.relative_to(root).as_posix()}:{number}: {line.strip()}"

@@ -1,4 +1,4 @@
-"""The pages that a command is given, as facts; or a message with the file, and exit status 2."""
+"""Read the pages that a command is given. An unreadable page ends the command with exit status 2."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from segmind_sd3_contract.terminal import Failed
 
-from segmind_sd3_pipeline.pages.page import BIGGEST, PageError, read_page
+from segmind_sd3_pipeline.pages.page import MAX_PAGE_CHARS, PageError, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class Refused(Failed):
-    """Nothing was compared, and nothing written."""
+    """The command stops before it compares or writes anything."""
 
     exit_code = 2
 
 
-def pages(files: Iterable[Path]) -> dict[Path, Facts]:
-    """The facts of each page. All are read before anything is done with one.
+def read_pages(files: Iterable[Path]) -> dict[Path, Facts]:
+    """Return the facts of each page.
 
     Raises:
-        Refused: A file is no page, or two are of one endpoint.
+        Refused: A file is no page, or two pages are of one endpoint.
     """
     found: dict[Path, Facts] = {}
     for file in files:
-        facts = _facts_of(file)
+        facts = _read_file(file)
         for other, known in found.items():
             if known["slug"] == facts["slug"]:
                 raise Refused(f"{other} and {file} are both pages of {facts['slug']}: give one.")
@@ -37,15 +37,15 @@ def pages(files: Iterable[Path]) -> dict[Path, Facts]:
     return found
 
 
-def _facts_of(file: Path) -> Facts:
+def _read_file(file: Path) -> Facts:
     try:
-        # A character has at most four bytes. What is longer is not even read.
-        if file.stat().st_size > 4 * BIGGEST:
-            raise Refused(f"{file} is no docs page: it has more than {4 * BIGGEST:,} bytes.")
+        # A character has at most four bytes.
+        if file.stat().st_size > 4 * MAX_PAGE_CHARS:
+            raise Refused(f"{file} is no docs page: it has more than {4 * MAX_PAGE_CHARS:,} bytes.")
         return read_page(file.read_bytes().decode())
     except OSError as problem:
         raise Refused(f"{file} can't be read: {problem.strerror}.") from None
     except UnicodeDecodeError:
-        raise Refused(f"{file} is no docs page: it is no text in UTF-8.") from None
+        raise Refused(f"{file} is no docs page: it is not UTF-8 text.") from None
     except PageError as problem:
         raise Refused(f"{file}, {problem}.") from None

@@ -1,7 +1,7 @@
-"""What a page says beside what its spec says, fact by fact in both directions, and where to look.
+"""Compare a page with its spec, fact by fact in both directions, and locate each difference.
 
-What a spec puts into words of its own (descriptions, prose) is compared with the page as it was last read,
-`facts/<slug>.json`, which keeps a digest of each: the page was reworded, or it was not.
+A spec has descriptions of its own. So the prose of a page is compared with the page as it was last read:
+`facts/<slug>.json` holds a digest of each piece, which shows whether the page was reworded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.pages.facts import KEYWORDS, Difference, differences
+from segmind_sd3_pipeline.pages.facts import KEYWORDS, Difference, differences, recorded_facts
 from segmind_sd3_pipeline.pages.places import Place, Places
 from segmind_sd3_pipeline.spec.bundle import bundle
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from segmind_sd3_pipeline.pages.places import Step
 
 JSON_BODY: Final = ("requestBody", "content", "application/json", "schema")
-KEYWORDS_OF: Final = {
+FACT_KEYWORDS: Final = {
     "type": ("x-documented-type", "type"),
     "default": ("default", "x-documented-default"),
     "allowed_values": ("enum",),
     "affects_pricing": ("x-affects-pricing",),
     **{fact: (keyword,) for fact, keyword in KEYWORDS.items()},
 }
-"""Where an attribute's fact stands in its property."""
+"""The keywords of a property that hold each fact of an attribute."""
 
-OTHERS: Final[dict[str, tuple[Step, ...]]] = {
+OTHER_STEPS: Final[dict[str, tuple[Step, ...]]] = {
     "page": ("info", "x-source", "page"),
     "digest": ("info", "x-source", "digest"),
     "url": ("servers", 0, "url"),
@@ -41,8 +41,8 @@ OTHERS: Final[dict[str, tuple[Step, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One fact that page and spec tell apart. Both as JSON text; None where nothing is said."""
+class LocatedDifference:
+    """One fact in which page and spec differ, and its place. Values are JSON text; None means absent."""
 
     fact: str
     page: str | None
@@ -51,36 +51,36 @@ class Row:
 
     @property
     def is_prose(self) -> bool:
-        """Whether both are digests of words, which say no more than whether it is the same."""
+        """Return whether the values are digests of text."""
         return _is_prose(self.fact) or self.fact == "digest"
 
 
-def checked(facts: Facts, folder: Path) -> list[Row]:
-    """List every fact in which a page and its spec in a folder differ; none if they agree.
+def located_differences(facts: Facts, folder: Path) -> list[LocatedDifference]:
+    """List every fact in which a page and its spec in a folder differ, with its place.
 
     Raises:
         ContractError: The spec can't be used.
     """
     return [
-        Row(each.fact, each.page, each.spec, _place(folder, facts["slug"], each.fact))
-        for each in differing(facts, folder)
+        LocatedDifference(each.fact, each.page, each.spec, _place(folder, facts["slug"], each.fact))
+        for each in page_differences(facts, folder)
     ]
 
 
-def differing(facts: Facts, folder: Path) -> list[Difference]:
-    """List the same without the places, which take longer to find than the differences.
+def page_differences(facts: Facts, folder: Path) -> list[Difference]:
+    """List every fact in which a page and its spec differ, without the places, which are slow to find.
 
     Raises:
-        ContractError: As above.
+        ContractError: The spec can't be used.
     """
     slug = facts["slug"]
-    spec, kept = folder / f"{slug}.yaml", folder / "facts" / f"{slug}.json"
+    spec = folder / f"{slug}.yaml"
     if not spec.is_file():
         return [Difference("url", _text(facts["url"]), None)]
-    document = _document(spec, _bytes_of(folder))
+    document = _document(spec, _file_bytes(folder))
     if f"/v1/{slug}" not in document["paths"]:
         return [Difference("url", _text(facts["url"]), _text([*document["paths"]]))]
-    before, now = _prose(json.loads(kept.read_bytes()) if kept.is_file() else {}), _prose(facts)
+    before, now = _prose(recorded_facts(folder, slug) or {}), _prose(facts)
     return differences(facts, document) + [
         Difference(fact, now.get(fact), before.get(fact))
         for fact in now | before
@@ -88,13 +88,13 @@ def differing(facts: Facts, folder: Path) -> list[Difference]:
     ]
 
 
-def _bytes_of(folder: Path) -> tuple[tuple[str, bytes], ...]:
+def _file_bytes(folder: Path) -> tuple[tuple[str, bytes], ...]:
     return tuple((file.name, file.read_bytes()) for file in sorted(folder.glob("*.yaml")))
 
 
 @lru_cache(maxsize=16)
 def _document(spec: Path, _files: tuple[tuple[str, bytes], ...]) -> Any:
-    """One spec as a bundle. The files are what it is made of, so that another text is another bundle."""
+    """Return one spec as a bundle. The files are the cache key: a changed file makes a new bundle."""
     return bundle([spec])
 
 
@@ -123,17 +123,17 @@ def _is_prose(fact: str) -> bool:
 
 
 def _steps(slug: str, fact: str) -> Iterator[tuple[Step, ...]]:
-    """Where a fact may stand in its spec, as keys; the deepest that is there counts."""
+    """Yield the paths at which a spec may state a fact. The deepest that exists is the place."""
     operation: tuple[Step, ...] = ("paths", f"/v1/{slug}", 0)
     schema = (*operation, *JSON_BODY)
     kind, _, rest = fact.partition(".")
-    name, _, named = rest.rpartition(".")
+    name, _, member = rest.rpartition(".")
     match kind:
-        case "attributes" if named == "required":
+        case "attributes" if member == "required":
             yield (*schema, "required")
         case "attributes" if name:
             yield (*schema, "properties", name)
-            yield from ((*schema, "properties", name, keyword) for keyword in KEYWORDS_OF.get(named, ()))
+            yield from ((*schema, "properties", name, keyword) for keyword in FACT_KEYWORDS.get(member, ()))
         case "attributes":
             yield (*schema, "properties")
         case "statuses":
@@ -143,12 +143,12 @@ def _steps(slug: str, fact: str) -> Iterator[tuple[Step, ...]]:
         case "reply" | "headers":
             yield (*operation, "responses", "200", "content" if kind == "reply" else "headers", 0)
         case _:
-            yield OTHERS.get(kind, operation)
+            yield OTHER_STEPS.get(kind, operation)
 
 
 def _steps_in_facts(fact: str) -> tuple[Step, ...]:
     kind, _, rest = fact.partition(".")
     if kind == "prose":
         return (kind, rest)
-    name, _, named = rest.rpartition(".")
-    return (kind, ("name" if kind == "attributes" else "code", name), named)
+    name, _, member = rest.rpartition(".")
+    return (kind, ("name" if kind == "attributes" else "code", name), member)

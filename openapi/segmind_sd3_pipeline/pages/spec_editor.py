@@ -1,13 +1,13 @@
-"""One spec on its way to its page: which lines of it change, and which of what all specs share."""
+"""Edit one spec, and the file that all specs share, to match a page."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.pages.editing import Edited
+from segmind_sd3_pipeline.pages.facts import recorded_facts
 from segmind_sd3_pipeline.pages.new_spec import headers_of, response_of
-from segmind_sd3_pipeline.pages.properties import ORDER, OURS, property_of, same
+from segmind_sd3_pipeline.pages.properties import NOT_FROM_PAGE, ORDER, property_of, same_json
+from segmind_sd3_pipeline.pages.yaml_editor import YamlEditor
 from segmind_sd3_pipeline.spec.documents import read
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ SHARED: Final = "components.yaml"
 
 
 class CanNotSync(Exception):
-    """A page that the specs can't follow by themselves. `str()` says why, and which action or line it is."""
+    """The specs can't be made to match a page. `str()` names the reason, and the overlay action or line."""
 
 
 def shared_responses(folder: Path) -> dict[str, str]:
-    """The components that specs refer to for a status, by its code and its name: `401 Unauthorized`."""
+    """Return the components that specs refer to for a status, by its code and name: `401 Unauthorized`."""
     components = read(folder / SHARED)["components"]["responses"]
     found: dict[str, str] = {}
     for file in sorted(folder.glob("*.yaml")):
@@ -36,16 +36,16 @@ def shared_responses(folder: Path) -> dict[str, str]:
     return found
 
 
-class Spec:
-    """One spec on its way to its page."""
+class SpecEditor:
+    """Collect the edits that make one spec match its page."""
 
     def __init__(
-        self, facts: Facts, document: dict[str, Any], text: str, folder: Path, said: Mapping[str, Facts]
+        self, facts: Facts, document: dict[str, Any], text: str, folder: Path, pages: Mapping[str, Facts]
     ) -> None:
-        self.facts, self.document, self.folder, self.said = facts, document, folder, said
+        self.facts, self.document, self.folder, self.pages = facts, document, folder, pages
         self.file = folder / f"{facts['slug']}.yaml"
-        self.edits = Edited(text)
-        self.shared = Edited((folder / SHARED).read_text(encoding="utf-8"))
+        self.edits = YamlEditor(text)
+        self.shared = YamlEditor((folder / SHARED).read_text(encoding="utf-8"))
         self.shared_document = read(folder / SHARED)
         (self.path,) = document["paths"]
         ((self.method, self.operation),) = document["paths"][self.path].items()
@@ -56,22 +56,25 @@ class Spec:
         self.at_operation = ("paths", self.path, self.method)
         self.at_responses = (*self.at_operation, "responses")
 
-    def texts(self, day: str) -> dict[Path, str]:
-        self._source(day)
-        self._address()
-        self._sample()
-        self._attributes()
-        self._statuses()
-        self._headers()
-        # What is put in its place by name is put in order by a second reading.
-        again = Edited(str(self.edits))
-        again.reorder((*self.at_schema, "properties"), [each["name"] for each in self.facts["attributes"]])
+    def edited_texts(self, day: str) -> dict[Path, str]:
+        """Return the texts of the spec and of the shared file, with all edits applied."""
+        self._edit_source(day)
+        self._edit_address()
+        self._edit_sample()
+        self._edit_attributes()
+        self._edit_statuses()
+        self._edit_headers()
+        # New keys have their place only in the edited text, so order is restored in a second pass.
+        second_pass = YamlEditor(str(self.edits))
+        second_pass.reorder(
+            (*self.at_schema, "properties"), [each["name"] for each in self.facts["attributes"]]
+        )
         method = self.facts["method"].lower()
         responses = ("paths", self.path, method, "responses")
-        again.reorder(responses, [str(each["code"]) for each in self.facts["statuses"]])
-        return {self.file: str(again), self.folder / SHARED: str(self.shared)}
+        second_pass.reorder(responses, [str(each["code"]) for each in self.facts["statuses"]])
+        return {self.file: str(second_pass), self.folder / SHARED: str(self.shared)}
 
-    def _source(self, day: str) -> None:
+    def _edit_source(self, day: str) -> None:
         source = self.document["info"]["x-source"]
         for name, value in (("page", self.facts["page"]), ("digest", self.facts["digest"])):
             if source.get(name) != value:
@@ -79,7 +82,7 @@ class Spec:
         if source.get("digest") != self.facts["digest"] and source.get("saved") != day:
             self.edits.put(("info", "x-source", "saved"), day)
 
-    def _address(self) -> None:
+    def _edit_address(self) -> None:
         if self.facts["method"].lower() != self.method:
             self.edits.rename(("paths", self.path, self.method), self.facts["method"].lower())
         server = self.facts["url"].removesuffix(self.path)
@@ -104,17 +107,17 @@ class Spec:
 
     # -- Parameters ---------------------------------------------------------------------------------------
 
-    def _sample(self) -> None:
+    def _edit_sample(self) -> None:
         old, new = self.schema["x-documented-sample"], self.facts["sample"]
         at = (*self.at_schema, "x-documented-sample")
         if old["language"] != new["language"]:
             self.edits.put((*at, "language"), new["language"])
-        _follow(self.edits, (*at, "values"), old["values"], new["values"], list(new["values"]))
+        _edit_members(self.edits, (*at, "values"), old["values"], new["values"], list(new["values"]))
 
-    def _attributes(self) -> None:
+    def _edit_attributes(self) -> None:
         old: dict[str, dict[str, Any]] = self.schema["properties"]
         new: dict[str, Facts] = {each["name"]: each for each in self.facts["attributes"]}
-        renamed = self._renamed(old, new)
+        renamed = self._renamed_parameters(old, new)
         at = (*self.at_schema, "properties")
         for name in old:
             if name not in new and name not in renamed:
@@ -127,44 +130,43 @@ class Spec:
             before = former.get(name, name)
             sampled = self.facts["sample"]["values"].get(name)
             if before in old:
-                said = (
+                previous = (
                     old[before].get("default"),
                     self.schema["x-documented-sample"]["values"].get(before),
                 )
-                formerly = tuple(value for value in said if value is not None)
-                made = property_of(attribute, sampled, old[before], formerly)
-                self._property((*at, before), old[before], made)
+                previous_values = tuple(value for value in previous if value is not None)
+                made = property_of(attribute, sampled, old[before], previous_values)
+                self._edit_property((*at, before), old[before], made)
             else:
                 self.edits.insert((*at, before), property_of(attribute, sampled, {}), order=order)
         required = [name for name, each in new.items() if each.get("required")]
         if set(required) != set(self.schema.get("required", [])):
-            self._required(required)
+            self._edit_required(required)
 
-    def _required(self, names: list[str]) -> None:
+    def _edit_required(self, names: list[str]) -> None:
         at = (*self.at_schema, "required")
         if not names:
             self.edits.remove(at)
         else:
             self.edits.put(at, names, order=("type", "required"))
 
-    def _property(self, at: tuple[str, ...], old: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+    def _edit_property(self, at: tuple[str, ...], old: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         if self.edits.is_flow(at):
-            ours = {name: value for name, value in old.items() if name in OURS or name not in ORDER}
-            if not same({**made, **ours}, dict(old)):
-                self.edits.put(at, {**made, **ours})
+            own = {name: value for name, value in old.items() if name in NOT_FROM_PAGE or name not in ORDER}
+            if not same_json({**made, **own}, dict(old)):
+                self.edits.put(at, {**made, **own})
             return
-        decided = {name: value for name, value in old.items() if name in ORDER and name not in OURS}
-        if "examples" in decided and not _is_enum(old) and not _is_enum(made):
-            made = {**made, "examples": decided["examples"]}  # not the page's, so somebody's own
-        _follow(self.edits, at, decided, made, ORDER)
+        from_page = {
+            name: value for name, value in old.items() if name in ORDER and name not in NOT_FROM_PAGE
+        }
+        if "examples" in from_page and not _is_enum(old) and not _is_enum(made):
+            made = {**made, "examples": from_page["examples"]}  # written by hand, not from the page
+        _edit_members(self.edits, at, from_page, made, ORDER)
 
-    def _renamed(self, old: Mapping[str, Any], new: Mapping[str, Facts]) -> dict[str, str]:
-        """Old names and new ones, where all else that the page says is the same, in the same place."""
-        kept = self.folder / "facts" / f"{self.facts['slug']}.json"
-        said: list[Facts] = (
-            json.loads(kept.read_text(encoding="utf-8"))["attributes"] if kept.is_file() else []
-        )
-        before: dict[str, Facts] = {each["name"]: each for each in said}
+    def _renamed_parameters(self, old: Mapping[str, Any], new: Mapping[str, Facts]) -> dict[str, str]:
+        """Return new names by old ones: a renamed parameter differs in name alone, at the same position."""
+        recorded = recorded_facts(self.folder, self.facts["slug"]) or {"attributes": []}
+        before: dict[str, Facts] = {each["name"]: each for each in recorded["attributes"]}
         if list(before) != list(old) or len(before) != len(new):
             return {}
         return {
@@ -175,7 +177,7 @@ class Spec:
 
     # -- Replies ------------------------------------------------------------------------------------------
 
-    def _statuses(self) -> None:
+    def _edit_statuses(self) -> None:
         old: dict[str, Any] = self.operation["responses"]
         new = {str(each["code"]): each for each in self.facts["statuses"]}
         if "200" not in new:
@@ -194,33 +196,33 @@ class Spec:
                 if old[code]["x-documented-name"] != status["name"]:
                     self.edits.put((*at, "x-documented-name"), status["name"])
             else:
-                names |= self._shared_status(old[code], status)
+                names |= self._page_name(old[code], status)
         at = (*self.at_operation, "x-documented-names")
         if names and names != self.operation.get("x-documented-names"):
             self.edits.put(at, names)
         elif not names and "x-documented-names" in self.operation:
             self.edits.remove(at)
 
-    def _shared_status(self, old: dict[str, str], status: Facts) -> dict[str, str]:
-        """Give the name that the page alone has for a status that the pages share, by its code."""
+    def _page_name(self, old: dict[str, str], status: Facts) -> dict[str, str]:
+        """Return the page's own name for a shared status, by its code. It is empty if the pages agree."""
         component = old["$ref"].rpartition("/")[2]
         name = self.shared_document["components"]["responses"][component]["x-documented-name"]
         if name == status["name"]:
             return {}
-        named = {
+        names = {
             each["name"]
-            for page in self.said.values()
+            for page in self.pages.values()
             for each in page["statuses"]
             if each["code"] == status["code"]
         }
-        if named != {status["name"]}:
+        if names != {status["name"]}:
             return {str(status["code"]): status["name"]}
-        # All pages say so. The overlay may know it by the name that it had.
+        # All pages agree on the new name. An overlay action may expect the old one: the sync is then refused.
         self.shared.put(("components", "responses", component, "x-documented-name"), status["name"])
         return {}
 
-    def _headers(self) -> None:
-        """The headers that every reply has: those of the spec's own 200, and of each status beside it."""
+    def _edit_headers(self) -> None:
+        """Edit the headers of the spec's 200 and of each shared status."""
         new: list[str] = self.facts["headers"]
         known: dict[str, Any] = self.operation["responses"]["200"].get("headers", {})
         if list(known) == new:
@@ -246,18 +248,22 @@ def _is_enum(schema: Mapping[str, Any]) -> bool:
 
 
 def _local(node: dict[str, Any]) -> dict[str, Any]:
-    """A reference as it stands within the shared file."""
+    """Return a reference as the shared file itself writes it."""
     return {**node, "$ref": node["$ref"].removeprefix(SHARED)} if "$ref" in node else node
 
 
-def _follow(
-    edits: Edited, at: tuple[str, ...], old: Mapping[str, Any], new: Mapping[str, Any], order: Iterable[str]
+def _edit_members(
+    edits: YamlEditor,
+    at: tuple[str, ...],
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    order: Iterable[str],
 ) -> None:
-    """Bring the members of a mapping from the old to the new ones."""
+    """Replace the old members of a mapping by the new ones."""
     order = list(order)
     for name in old:
         if name not in new:
             edits.remove((*at, name))
     for name, value in new.items():
-        if name not in old or not same(old[name], value):
+        if name not in old or not same_json(old[name], value):
             edits.put((*at, name), value, order=order)

@@ -1,7 +1,7 @@
-"""A YAML file changed line by line: what isn't asked for stays as it is, byte for byte.
+"""Edit a YAML file line by line. All other lines stay the same, byte for byte.
 
-Places are found by ruamel.yaml's own reading. All edits speak of the text as it was, and are made together,
-so that none moves another's place.
+ruamel.yaml finds the places. All edits refer to the original text and are applied together, so that no edit
+moves another's place.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Entry:
 
     @property
     def line(self) -> int:
-        """Counted from 0."""
+        """Return the line of the key, counted from 0."""
         return self.key.start_mark.line
 
     @property
     def is_flow(self) -> bool:
-        """Whether its value stands in brackets or braces."""
+        """Return whether the value is in brackets or braces."""
         return bool(getattr(self.value, "flow_style", False))
 
     @property
@@ -46,8 +46,8 @@ class Entry:
 
 
 @dataclass
-class Edited:
-    """A text, and the edits to be made in it. A line that two edits share is edited twice."""
+class YamlEditor:
+    """A text and the edits to apply to it. `str()` applies them."""
 
     text: str
     _spans: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
@@ -60,10 +60,10 @@ class Edited:
             self._starts.append(self._starts[-1] + len(line))
 
     def __str__(self) -> str:
-        """The text with all edits made."""
+        """Return the text with all edits applied."""
         text = self.text
-        # From the end, so that no edit moves another's place; what is inserted stands before what it stands
-        # before, and of two insertions at one place the one that was asked for first.
+        # Edits apply from the end, so that none moves another's place. Of two insertions at one place, the
+        # first one requested comes first.
         spans = sorted(enumerate(self._spans), key=lambda each: (*each[1][:2], each[0]), reverse=True)
         for _, (start, end, new) in spans:
             text = text[:start] + new + text[end:]
@@ -82,7 +82,7 @@ class Edited:
         return found
 
     def line(self, path: Path) -> int:
-        """The line of a key, counted from 1; 0 where there is none."""
+        """Return the line of a key, counted from 1, or 0 if there is no such key."""
         found = self.entry(path)
         return found.line + 1 if found else 0
 
@@ -98,47 +98,47 @@ class Edited:
     # -- Edits --------------------------------------------------------------------------------------------
 
     def put(self, path: Path, value: object, *, order: Sequence[str] = ()) -> None:
-        """Give a key a value: in its place, or as a new one behind those that come before it in `order`."""
+        """Set a key's value. A new key goes behind the keys that precede it in `order`."""
         found = self.entry(path)
         if found is None:
             self.insert(path, value, order=order)
-        elif _stands_in_its_line(found) and (found.is_flow or not isinstance(value, dict)):
+        elif _fits_on_key_line(found) and (found.is_flow or not isinstance(value, dict)):
             self._edit(found.value.start_mark.index, found.value.end_mark.index, inline(value))
         else:
             self._edit(*self._extent(found), block({path[-1]: cast("object", value)}, found.indent))
 
     def rename(self, path: Path, name: str) -> None:
-        found = self._there(path)
+        found = self._require(path)
         quote = self.text[found.key.start_mark.index]
         written = json.dumps(name) if quote in "\"'" else scalar(name)
         self._edit(found.key.start_mark.index, found.key.end_mark.index, written)
 
     def remove(self, path: Path) -> None:
-        """Take a key out, with the comment right above it."""
-        start, end = self._extent(self._there(path), with_comment=True)
+        """Remove a key and the comment right above it."""
+        start, end = self._extent(self._require(path), with_comment=True)
         self._edit(start, end, "")
 
     def insert(self, path: Path, value: object, *, order: Sequence[str] = ()) -> None:
-        """Add a key behind the last of those that come before it in `order`, or as the first."""
+        """Add a key behind the last key that precedes it in `order`, or as the first key."""
         *above, name = path
         holder = tuple(above)
         keys = self.keys(holder)
         before = list(order[: order.index(name)]) if name in order else keys
         last = next((key for key in reversed(before) if key in keys), None)
         if not keys:
-            found = self._there(holder)
+            found = self._require(holder)
             start = self._starts[found.line + 1]
             self._edit(start, start, block({name: value}, found.indent + INDENT))
             return
-        neighbour = self._there((*holder, last or keys[0]))
+        neighbour = self._require((*holder, last or keys[0]))
         start, end = self._extent(neighbour, with_comment=not last)
         at = end if last else start
         self._edit(at, at, block({name: value}, neighbour.indent))
 
     def reorder(self, path: Path, names: Sequence[str]) -> None:
-        """Bring the keys of a mapping into another order, each with its comment."""
+        """Reorder the keys of a mapping, each with its comment."""
         spans = {
-            name: self._extent(self._there((*path, name)), with_comment=True) for name in self.keys(path)
+            name: self._extent(self._require((*path, name)), with_comment=True) for name in self.keys(path)
         }
         if sorted(spans) != sorted(names) or list(spans) == list(names):
             return
@@ -148,7 +148,7 @@ class Edited:
 
     # -- Places -------------------------------------------------------------------------------------------
 
-    def _there(self, path: Path) -> Entry:
+    def _require(self, path: Path) -> Entry:
         if found := self.entry(path):
             return found
         raise KeyError(".".join(path))
@@ -157,7 +157,7 @@ class Edited:
         self._spans.append((start, end, new))
 
     def _extent(self, entry: Entry, *, with_comment: bool = False) -> tuple[int, int]:
-        """Where the lines of a key begin and end, deeper comments included."""
+        """Return where the lines of a key begin and end, including deeper comments."""
         first, end = entry.line, entry.line + 1
         for number in range(first + 1, len(self._lines)):
             line = self._lines[number]
@@ -175,7 +175,7 @@ class Edited:
 
 @lru_cache(maxsize=16)
 def _nodes(text: str) -> Any:
-    """Nodes that know their places."""
+    """Parse a text into nodes with positions."""
     yaml: Any = YAML(typ="rt", pure=True)
     return yaml.compose(text)
 
@@ -184,7 +184,7 @@ def _is_pair(pair: object) -> bool:
     return isinstance(pair, tuple)
 
 
-def _stands_in_its_line(entry: Entry) -> bool:
+def _fits_on_key_line(entry: Entry) -> bool:
     start, end = entry.value.start_mark, entry.value.end_mark
     is_block = getattr(entry.value, "style", None) in ("|", ">")
     is_mapping = isinstance(entry.value.value, list) and not entry.is_flow
@@ -195,7 +195,7 @@ def _stands_in_its_line(entry: Entry) -> bool:
 
 
 def block(members: Mapping[str, object], indent: int) -> str:
-    """A mapping as lines, at a depth."""
+    """Render a mapping as lines at an indentation."""
     lines: list[str] = []
     for name, value in members.items():
         key = f"{' ' * indent}{scalar(name)}:"
@@ -208,12 +208,12 @@ def block(members: Mapping[str, object], indent: int) -> str:
 
 
 def inline(value: object) -> str:
-    """A value in one line."""
+    """Render a value on one line."""
     match value:
         case dict():
             members = cast("dict[str, object]", value)
-            told = [f"{scalar(name, flow=True)}: {_in_flow(each)}" for name, each in members.items()]
-            return f"{{ {', '.join(told)} }}" if told else "{}"
+            rendered = [f"{scalar(name, flow=True)}: {_in_flow(each)}" for name, each in members.items()]
+            return f"{{ {', '.join(rendered)} }}" if rendered else "{}"
         case list():
             return f"[{', '.join(map(_in_flow, cast('list[object]', value)))}]"
         case _:
@@ -229,7 +229,7 @@ def _in_flow(value: object) -> str:
 
 
 def scalar(value: object, *, flow: bool = False) -> str:
-    """A text plain where it stays that text; all else as JSON has it."""
+    """Render a text without quotes if YAML reads it back unchanged, and any other value as JSON."""
     written = json.dumps(value, ensure_ascii=False, allow_nan=False)
     if not isinstance(value, str) or value.startswith("#/") or "components.yaml#" in value:
         return written

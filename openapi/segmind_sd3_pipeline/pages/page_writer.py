@@ -1,7 +1,7 @@
-"""A page written from facts, laid out as the vendor's are: for tests and proofs that need no page of theirs.
+"""Write a page from facts, in the vendor's layout, for tests and proofs that need no page of the vendor.
 
-Facts keep prose as digests, so the page has words of its own there. Reading it back gives the same facts but
-for those.
+Facts hold prose as digests, so the page has invented prose. Reading it back gives the same facts, except for
+those digests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from segmind_sd3_pipeline.pages.facts import Facts
 
 CREDITS: Final = (
-    "To keep track of your credit usage, read the response headers. The {headers} property is what is left."
+    "To keep track of your credit usage, read the response headers. The {headers} property is the rest."
 )
 SAMPLES: Final = {
     "javascript": (
@@ -27,12 +27,12 @@ SAMPLES: Final = {
     ),
     "curl": 'curl -X POST -H "{auth_header}: YOUR API-KEY" --data-raw \'{{ {values} }}\' "{url}"',
 }
-NAMED: Final = frozenset({"javascript", "curl"})
-"""The languages whose name stands above the sample."""
+LABELLED_LANGUAGES: Final = frozenset({"javascript", "curl"})
+"""The languages whose name is above the sample."""
 
 
-def written(facts: Facts) -> str:
-    """A page that says what the facts say."""
+def page_text(facts: Facts) -> str:
+    """Return a page with these facts."""
     language = facts["sample"]["language"]
     sample = SAMPLES[language].format(
         url=facts["url"],
@@ -46,7 +46,7 @@ def written(facts: Facts) -> str:
         [
             *("A model", "", "What it draws.", ""),
             facts["method"],
-            *([language] if language in NAMED else []),
+            *([language] if language in LABELLED_LANGUAGES else []),
             f"1 2 3 {sample}",
             *("RESPONSE", *facts["reply"].split(), "HTTP Response Codes"),
             *(_status(each) for each in facts["statuses"]),
@@ -74,12 +74,16 @@ def _status(status: Facts) -> str:
     return f"{status['code']} - {status['name']}{'What is meant' if 'description' in status else ''}"
 
 
+def header_line(attribute: Facts) -> str:
+    """Return the header of a parameter, such as `seedint ( default: -1 )`."""
+    line = f"{attribute['name']}{attribute['type']}"
+    line += " *" if attribute.get("required") else ""
+    line += f" ( default: {attribute['default']} )" if "default" in attribute else ""
+    return line + (" Affects Pricing" if attribute.get("affects_pricing") else "")
+
+
 def _attribute(attribute: Facts) -> list[str]:
-    header = f"{attribute['name']}{attribute['type']}"
-    header += " *" if attribute.get("required") else ""
-    header += f" ( default: {attribute['default']} )" if "default" in attribute else ""
-    header += " Affects Pricing" if attribute.get("affects_pricing") else ""
-    blocks = [header]
+    blocks = [header_line(attribute)]
     if "description" in attribute:
         blocks += ["", f"The words on {attribute['name']}{_bounds(attribute)}"]
     if "bounds_from" not in attribute:
