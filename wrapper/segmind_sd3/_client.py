@@ -15,6 +15,7 @@ from ._endpoints import AsyncEndpoints, Endpoints
 from ._events import Event
 from ._exchange import Arrival, Step, exchange
 from ._image_input import fetch, fetch_async
+from ._limits import MIB
 from ._options import read_key, read_secrets
 from ._prepared import Prepared
 from ._public import public
@@ -29,7 +30,6 @@ from ._validation import build_body, find_operation, image_urls
 from ._wire import Request
 
 N = TypeVar("N", Network, AsyncNetwork)
-R = TypeVar("R")
 
 
 def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
@@ -42,11 +42,10 @@ def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
         )
 
 
-async def _in_thread(operation: str, function: Callable[..., R], *arguments: Any) -> R:
-    """Call a function, in a thread where the endpoint takes a picture: it would hold up every other task."""
-    if any(parameter.kind == "image" for parameter in find_operation(operation).parameters.values()):
-        return await anyio.to_thread.run_sync(function, *arguments)
-    return function(*arguments)
+async def _described(prepared: Prepared, body: dict[str, Any], *, checked: bool = False) -> SentRequest:
+    """Return what is kept of a call, from a thread where it is large: a digest would hold up other tasks."""
+    describe = partial(sent_request, prepared.operation, body, checked=checked)
+    return await anyio.to_thread.run_sync(describe) if len(prepared.content) > MIB else describe()
 
 
 class _Base(Generic[N]):
@@ -287,19 +286,24 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             InvalidRequest: the call was made by hand, and can't be sent as it stands.
         """
         request = request_of(self._settings.base_url, prepared)
-        sent = await _in_thread(prepared.operation, sent_request, prepared.operation, prepared.body)
+        sent = await _described(prepared, prepared.body)
         return await self._send(prepared, request, sent, self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = await self._body(operation, params, deadline)
-        describe = partial(sent_request, checked="extra" not in params)
-        sent = await _in_thread(operation, describe, operation, body)
-        return await self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
+        prepared, request = prepare(self._settings.base_url, operation, body)
+        sent = await _described(prepared, body, checked="extra" not in params)
+        return await self._send(prepared, request, sent, deadline)
 
     async def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
-        body = await _in_thread(operation, build_body, find_operation(operation), params)
+        known = find_operation(operation)
+        if any(parameter.kind == "image" for parameter in known.parameters.values()):
+            # To read and encode a file would hold up every other task of the loop.
+            body = await anyio.to_thread.run_sync(partial(build_body, known, params))
+        else:
+            body = build_body(known, params)
         for name, url in image_urls(body):
             body[name] = await fetch_async(name, url, deadline, **self._settings.fetching())
         return body
