@@ -179,7 +179,7 @@ class CreditsCall(Call):
 
 @dataclass(slots=True, kw_only=True)
 class DrawCall(Call):
-    """The command of an endpoint. A free file name is found before the call is paid for.
+    """The command of an endpoint. Where its picture goes is checked before the call is paid for.
 
     Attributes:
         operation: the endpoint.
@@ -192,13 +192,13 @@ class DrawCall(Call):
     def _call(self) -> int:
         with self._client() as client:
             parameters = {name: self._value(name) for name in self.parameters}
-            note = self._ask_for_format(parameters)
+            about_format = self._ask_for_format(parameters)
             with spinner("Preparing", hidden=self.options.verbose):
                 prepared = client.prepare(self.name, **parameters, extra=self.options.extra)
             if self.options.dry_run:
                 return self._print_curl(prepared)
             self.out = self._path(prepared.body)
-            self._note(note)
+            self._note(about_format)
             self.billed = False if self.options.local else None
             with spinner(f"Drawing with {command_name(self.operation)}", hidden=self.options.verbose):
                 drawn = client.send(prepared)
@@ -208,7 +208,7 @@ class DrawCall(Call):
                     lambda path: save_images(drawn.images, path, overwrite=self.options.overwrite), self.out
                 )
                 self.saved = next(iter(saved.files), None)
-        return self._print_result(drawn, saved, noted=bool(note))
+        return self._print_result(drawn, saved, noted=bool(about_format))
 
     def _value(self, name: str) -> object:
         value = self.parameters[name]
