@@ -114,7 +114,7 @@ def live_cases() -> Mapping[str, Case]:
 
 
 def body_of(case: Case) -> Mapping[str, Any]:
-    """Return the body of a call as the SDK finishes it, and past that what no check of the SDK would let by."""
+    """Return the body of a call as the SDK completes it, with the values that the SDK would refuse."""
     with Client(MADE_UP_KEY, base_url=REFERENCE_URL) as client:
         return {**client.prepare(case.operation, **case.params).body, **case.beyond}
 

@@ -131,7 +131,7 @@ def _findings(kept: Recorded, profile: Profile) -> list[Finding]:
 
 
 def _rows(kept: Recorded, found: list[Finding]) -> list[str]:
-    """Return the row that the reference server was provoked to show; elsewhere, those that a finding shows."""
+    """Return the row that was provoked on the reference server; elsewhere the rows that a finding shows."""
     if kept.target == "reference":
         provoked = quirk_of(kept.provocation)
         return [provoked] if provoked else []

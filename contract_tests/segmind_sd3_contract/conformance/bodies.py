@@ -105,7 +105,7 @@ class Endpoint:
         return next((name for name in COUNTS if name in self.properties), None)
 
     def base(self) -> dict[str, Any]:
-        """Return the body that every case changes in one place: the least, small, binary, with a fixed seed."""
+        """Return the smallest good body, with a fixed seed; every case changes it in one place."""
         body: dict[str, Any] = {}
         for name, schema in self.properties.items():
             if is_picture(schema):

@@ -92,7 +92,7 @@ def _operations(profile: Profile, document: Any) -> dict[str, Operation]:
 
 
 def key_pattern() -> re.Pattern[str]:
-    """Return what a well-formed key looks like; the pages don't say, so it is the observed document's word."""
+    """Return the pattern of a key. The pages don't give one, so it is the observed document's."""
     return re.compile(
         _packaged("observed")["components"]["securitySchemes"]["ApiKey"]["x-observed"]["pattern"]
     )
