@@ -8,10 +8,10 @@ error as well. mypy must refuse the same lines.
 
 from io import BytesIO
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import PIL.Image
-from segmind_sd3 import AsyncClient, Client, Generation
+from segmind_sd3 import AsyncClient, Client, Generation, SentRequest, parameters_of
 from segmind_sd3_api.parameters import Sd35TurboTxt2ImgParams
 
 
@@ -46,6 +46,27 @@ def every_kind_of_picture(client: Client, picture: Path) -> None:
     client.sd3_medium_tile(prompt="a lighthouse", image=BytesIO())
     client.sd3_medium_tile(prompt="a lighthouse", image=picture.open("rb"))
     client.sd3_medium_tile(prompt="a lighthouse", image=PIL.Image.new("RGB", (1, 1)))
+
+
+def what_is_drawn(drawn: Generation, picture: Path, client: Client) -> None:
+    assert_type(drawn.save(picture), list[Path])
+    assert_type(drawn.image.save("a.jpg", overwrite=True, metadata=True), Path)
+    assert_type(drawn.save("a.jpg", exclusive=True), list[Path])
+    assert_type(drawn.to_dict(), dict[str, Any])
+    assert_type(drawn.request, SentRequest | None)
+    assert_type(parameters_of(picture), SentRequest)
+    assert_type(parameters_of(b""), SentRequest)
+    assert_type(parameters_of(picture.open("rb")), SentRequest)
+    assert_type(client.sd3_medium_tile(**parameters_of("a.png").parameters), Generation)
+
+
+def what_is_drawn_wrongly(drawn: Generation, picture: Path) -> None:
+    drawn.save(7)  # pyright: ignore[reportArgumentType]
+    drawn.save(picture, picture)  # pyright: ignore[reportCallIssue]
+    drawn.image.save(picture, overwite=True)  # pyright: ignore[reportCallIssue]
+    parameters_of(drawn)  # pyright: ignore[reportArgumentType]
+    parameters_of(picture.open())  # pyright: ignore[reportArgumentType]
+    parameters_of(picture).parameters["seed"] = 7  # pyright: ignore[reportIndexIssue]
 
 
 def wrong(client: Client, picture: Path) -> None:

@@ -19,15 +19,17 @@ from ._options import read_key, read_secrets
 from ._prepared import Prepared
 from ._public import public
 from ._reply import interpret, interpret_credits
-from ._request import credits_request, prepare, request_of, seed_of
+from ._request import credits_request, prepare, request_of, sent_request
 from ._result import Credits, Generation
 from ._retry import Retry
+from ._sent import SentRequest
 from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncNetwork, Network, drive, drive_async
 from ._validation import build_body, find_operation, image_urls
 from ._wire import Request
 
 N = TypeVar("N", Network, AsyncNetwork)
+R = TypeVar("R")
 
 
 def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
@@ -38,6 +40,13 @@ def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
             DeprecationWarning,
             stacklevel=frames + 2,
         )
+
+
+async def _in_thread(operation: str, function: Callable[..., R], *arguments: Any) -> R:
+    """Call a function, in a thread where the endpoint takes a picture: it would hold up every other task."""
+    if any(parameter.kind == "image" for parameter in find_operation(operation).parameters.values()):
+        return await anyio.to_thread.run_sync(function, *arguments)
+    return function(*arguments)
 
 
 class _Base(Generic[N]):
@@ -60,13 +69,13 @@ class _Base(Generic[N]):
         return copy
 
     def _drawing(
-        self, prepared: Prepared, seed: int | None, deadline: Deadline
+        self, prepared: Prepared, sent: SentRequest, deadline: Deadline
     ) -> Generator[Step, Arrival, Generation]:
         """Return the exchange of a call that draws."""
         made = self._settings
         return exchange(
             made.retry,
-            lambda event: interpret(event, made.key, seed),
+            lambda event: interpret(event, made.key, sent),
             left=deadline.left,
             report=made.reporter(prepared.operation),
         )
@@ -169,13 +178,15 @@ class Client(Endpoints, _Base[Network]):
             InvalidRequest: the call was made by hand, and can't be sent as it stands.
         """
         request = request_of(self._settings.base_url, prepared)
-        return self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
+        sent = sent_request(prepared.operation, prepared.body)
+        return self._send(prepared, request, sent, self._settings.deadline())
 
     def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = self._body(operation, params, deadline)
-        return self._send(*prepare(self._settings.base_url, operation, body), seed_of(body), deadline)
+        sent = sent_request(operation, body, checked="extra" not in params)
+        return self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
 
     def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
         body = build_body(find_operation(operation), params)
@@ -183,9 +194,11 @@ class Client(Endpoints, _Base[Network]):
             body[name] = fetch(name, url, deadline, **self._settings.fetching())
         return body
 
-    def _send(self, prepared: Prepared, request: Request, seed: int | None, deadline: Deadline) -> Generation:
+    def _send(
+        self, prepared: Prepared, request: Request, sent: SentRequest, deadline: Deadline
+    ) -> Generation:
         send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
-        return drive(self._drawing(prepared, seed, deadline), send, self._settings.closed.wait)
+        return drive(self._drawing(prepared, sent, deadline), send, self._settings.closed.wait)
 
     def credits(self) -> Credits:
         """Ask for the account's balance, which costs nothing.
@@ -274,30 +287,28 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             InvalidRequest: the call was made by hand, and can't be sent as it stands.
         """
         request = request_of(self._settings.base_url, prepared)
-        return await self._send(prepared, request, seed_of(prepared.body), self._settings.deadline())
+        sent = await _in_thread(prepared.operation, sent_request, prepared.operation, prepared.body)
+        return await self._send(prepared, request, sent, self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
         body = await self._body(operation, params, deadline)
-        return await self._send(*prepare(self._settings.base_url, operation, body), seed_of(body), deadline)
+        describe = partial(sent_request, checked="extra" not in params)
+        sent = await _in_thread(operation, describe, operation, body)
+        return await self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
 
     async def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
-        known = find_operation(operation)
-        if any(parameter.kind == "image" for parameter in known.parameters.values()):
-            # To read and encode a file would hold up every other task of the loop.
-            body = await anyio.to_thread.run_sync(partial(build_body, known, params))
-        else:
-            body = build_body(known, params)
+        body = await _in_thread(operation, build_body, find_operation(operation), params)
         for name, url in image_urls(body):
             body[name] = await fetch_async(name, url, deadline, **self._settings.fetching())
         return body
 
     async def _send(
-        self, prepared: Prepared, request: Request, seed: int | None, deadline: Deadline
+        self, prepared: Prepared, request: Request, sent: SentRequest, deadline: Deadline
     ) -> Generation:
         send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
-        return await drive_async(self._drawing(prepared, seed, deadline), send, self._network.wait)
+        return await drive_async(self._drawing(prepared, sent, deadline), send, self._network.wait)
 
     async def credits(self) -> Credits:
         """Ask for the account's balance, which costs nothing.

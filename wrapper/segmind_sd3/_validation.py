@@ -20,6 +20,7 @@ from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
 from . import _quirks as quirks
 from ._errors import InvalidRequest, Problem
 from ._image_input import ALLOWED, NotAnImage, encode_image
+from ._sent import holds_digest
 from ._text import short_repr
 from ._url import URL
 
@@ -34,6 +35,10 @@ _SYSTEM_RANDOM: Final = random.SystemRandom()
 
 _MAX_EXTRA_DEPTH: Final = 64
 """How many levels `extra` may nest, so that no later step meets Python's recursion limit."""
+
+
+_DIGEST: Final = "the digest of a picture, as a sent request has it"
+_ANEW: Final = "give the picture itself anew"
 
 
 def find_operation(operation_id: str) -> Operation:
@@ -133,6 +138,8 @@ def _check_value(parameter: Parameter, value: Any) -> object:
         case "string":
             return _check_string(parameter, value)
         case "image":
+            if holds_digest(value):
+                raise InvalidValue(_DIGEST, _ANEW)
             try:
                 return encode_image(value)
             except NotAnImage as wrong:
@@ -238,10 +245,14 @@ def _unknown_name(name: str, operation: Operation) -> Problem:
 
 def _check_extra(extra: Any) -> Body:
     try:
-        return _json_copy(extra)
+        body = _json_copy(extra)
     except Exception as error:  # noqa: BLE001 - as above
         allowed = "allowed is a mapping of names to JSON values"
         raise InvalidValue(f"got {short_repr(extra)}", f"{allowed} ({_type_name(error)})") from None
+    for name, value in body.items():
+        if holds_digest(value):
+            raise InvalidValue(f"{name!r} holds {_DIGEST}", _ANEW)
+    return body
 
 
 def _json_copy(extra: Any) -> Body:
