@@ -53,7 +53,7 @@ def with_images_as_text(operation: str, body: dict[str, Any], *, frames: int) ->
             fact = f"is larger than {LONGEST_SIDE} x {LONGEST_SIDE} pixels: it is sent as it is"
             log.info("%s: %s %s (%d x %d)", operation, name, fact, width, height)
             # The same text for every picture: Python shows it once for each line that calls.
-            warnings.warn(f"{name} {fact}, and the service scales it down", stacklevel=frames + 2)
+            warnings.warn(f"{name} {fact}, and the service is known to scale it down", stacklevel=frames + 2)
     return body | {name: image.text for name, image in images.items()}
 
 

@@ -63,7 +63,7 @@ def encode_image(value: object, *, can_await: bool = False) -> EncodedImage | UR
         _check_status(value)
         if can_await:
             return AsyncFile(read)
-        given = f"a {type_name(value)}, whose read() is async"
+        given = f"a value of type {type_name(value)}, whose read() is async"
         raise NotAnImage(given, "pass await value.read(), or use AsyncClient, which reads it")
     return _encode(value)
 
@@ -208,7 +208,7 @@ def _text_file() -> NotAnImage:
 
 
 def _unreadable(owner: object, error: Exception) -> NotAnImage:
-    given = f"a {type_name(owner)} that can't be read ({describe_error(error)})"
+    given = f"a value of type {type_name(owner)} that can't be read ({describe_error(error)})"
     return NotAnImage(given, "open it for reading, and pass it while it is open")
 
 

@@ -51,7 +51,10 @@ _OTHERS: Final = (
     (0, b"II*\0", "TIFF"),
     (0, b"MM\0*", "TIFF"),
     (4, b"ftypavi", "AVIF"),
-    *((4, b"ftyp" + brand, "HEIC") for brand in (b"hei", b"hev", b"mif1", b"msf1")),
+    *(
+        (4, b"ftyp" + brand, "HEIC (opened by Pillow with pillow-heif)")
+        for brand in (b"hei", b"hev", b"mif1", b"msf1")
+    ),
     (4, b"JXL ", "JPEG XL"),
     (0, b"\xff\x0a", "JPEG XL"),
     (4, b"jP  ", "JPEG 2000"),
@@ -110,7 +113,8 @@ def no_picture(data: bytes, subject: str) -> NotAnImage:
     words = data[:64].lstrip().lower()
     name = next((n for at, magic, n in _OTHERS if data.startswith(magic, at) or words.startswith(magic)), "")
     given = f"{subject} is {name and f'{name}, and '}no PNG, JPEG, GIF or WebP"
-    return NotAnImage(given, "pass one of these; of what Pillow opens, pass PIL.Image.open(path)")
+    advice = "pass one of these, since the pages name no other; of what Pillow opens, PIL.Image.open(path)"
+    return NotAnImage(given, advice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,9 @@ _UPPER_BYTE: Final[Mapping[str, int]] = {
 }
 """Where the upper 8 of the 16 bits of a pixel are. Pillow's own conversion makes all above 255 white."""
 
+_ORIENTATION: Final = 0x0112
+"""The EXIF tag that says how a picture is to be turned."""
+
 _SCALES: Final[Mapping[str, tuple[str, str]]] = {
     "I": ("v / 256", "0 to 65535"),
     "F": ("v * 255", "0 to 1"),
@@ -65,9 +68,8 @@ def encode_pil_image(image: Any) -> bytes:
             raise NotAnImage(given, f"scale it to 8 bits first: {advice}")
         if 0 in image.size:
             raise NotAnImage("a PIL image without pixels", "pass one with at least one pixel")
-        upright = _to_8_bits(_turn(image))
         file = BytesIO()
-        upright.save(file, "PNG")
+        _turn(_to_8_bits(image), _orientation_of(image)).save(file, "PNG")
     except NotAnImage:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise whatever a file leads them to
@@ -76,24 +78,29 @@ def encode_pil_image(image: Any) -> bytes:
     return file.getvalue()
 
 
-def _turn(image: Any) -> Any:
-    """Return a copy of an image as its EXIF data turns it; as it is, where that data can't be read."""
+def _orientation_of(image: Any) -> object:
+    """Return how EXIF or XMP data says that an image is to be turned."""
+    try:
+        return image.getexif().get(_ORIENTATION)
+    except Exception:  # noqa: BLE001 - as above; viewers do without data that can't be read, too
+        return None
+
+
+def _turn(image: Any, orientation: object) -> Any:
     from PIL import ImageOps  # noqa: PLC0415 - Pillow is an extra
 
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - as above; viewers do without broken EXIF data, too
-        return image.copy()
+    image.getexif()[_ORIENTATION] = orientation
+    return ImageOps.exif_transpose(image)
 
 
 def _to_8_bits(image: Any) -> Any:
-    """Return an image in a mode that PNG holds, without metadata."""
-    from PIL import Image  # noqa: PLC0415 - Pillow is an extra
+    """Return a copy of an image in a mode that PNG holds, without metadata."""
+    from PIL import Image  # noqa: PLC0415 - as above
 
     if (upper := _UPPER_BYTE.get(image.mode)) is not None:
         return Image.frombytes("L", image.size, image.tobytes()[upper::2])
     kept = image.mode in _KEPT
-    flat: Any = image if kept else image.convert(_CONVERTED.get(image.mode, "RGB"))
+    flat: Any = image.copy() if kept else image.convert(_CONVERTED.get(image.mode, "RGB"))
     info: Mapping[str, Any] = dict(flat.info)
     flat.info = {"transparency": info["transparency"]} if kept and "transparency" in info else {}
     # After a conversion the colour profile may be of another colour space, such as CMYK.
