@@ -332,6 +332,12 @@ ROWS = [
     Row("path", "text with a line break after it", lambda place: f"{place.file(PNG)}\n", PNG),
     Row("path", "text, from the home folder", lambda place: "~/" + place.file(PNG).name, PNG),
     Row("path", "Path, from the home folder", lambda place: Path("~", place.file(PNG).name), PNG),
+    Row(
+        "path",
+        "text, from nobody's home folder",
+        lambda _: "~nobody-of-that-name/a.png",
+        "a file that exists",
+    ),
     Row("path", "another path-like, in bytes", lambda place: PathLike(bytes(place.file(PNG))), PNG),
     Row("path", "an entry of a folder", entry, PNG),
     Row("path", "one in a ZIP archive", lambda place: zipfile.Path(archive(place), "a.png"), PNG),
