@@ -67,7 +67,7 @@ _OTHERS: Final = (
     (0, b"<!doctype html", "an HTML page"),
     (0, b"<html", "an HTML page"),
 )
-
+"""What else is often given for a picture: at which byte, which bytes, and its name."""
 
 _NAMES: Final[Mapping[str, str]] = {
     "image/jpeg": "JPEG",
