@@ -80,7 +80,7 @@ PROOFS: Final = {
         (module("proofs.generator"),),
     ),
     "wheel": Proof(
-        "the wheel installed by pip with each extra: its sizes, and every part works outside of a checkout",
+        "the wheel with each extra: its sizes, and every part works outside a checkout",
         (module("proofs.wheel"),),
     ),
     "spectral": Proof(

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -192,13 +193,18 @@ class DrawCall(Call):
     def _call(self) -> int:
         with self._client() as client:
             parameters = {name: self._value(name) for name in self.parameters}
-            about_format = self._ask_for_format(parameters)
-            with spinner("Preparing", hidden=self.options.verbose):
+            note = self._ask_for_format(parameters)
+            with (
+                spinner("Preparing", hidden=self.options.verbose),
+                warnings.catch_warnings(record=True) as notes,
+            ):
                 prepared = client.prepare(self.name, **parameters, extra=self.options.extra)
+            for warning in notes:
+                self._note(str(warning.message))
             if self.options.dry_run:
                 return self._print_curl(prepared)
             self.out = self._path(prepared.body)
-            self._note(about_format)
+            self._note(note)
             self.billed = False if self.options.local else None
             with spinner(f"Drawing with {command_name(self.operation)}", hidden=self.options.verbose):
                 drawn = client.send(prepared)
@@ -208,7 +214,7 @@ class DrawCall(Call):
                     lambda path: save_images(drawn.images, path, overwrite=self.options.overwrite), self.out
                 )
                 self.saved = next(iter(saved.files), None)
-        return self._print_result(drawn, saved, noted=bool(about_format))
+        return self._print_result(drawn, saved, noted=bool(note))
 
     def _value(self, name: str) -> object:
         value = self.parameters[name]
@@ -375,7 +381,9 @@ def for_command_line(text: str) -> str:
     """Return text about Python arguments as text about options."""
     text = re.sub(r'extra=\{["\'](\w+)["\']: ([^}]*)\}', r"--extra \1=\2", text)
     text = re.sub(r'\b(\w+)="([^"]*)"', lambda found: f"{option_name(found[1])} {found[2]}", text)
-    text = re.sub(r" bytes, an open (?:binary )?file, a (?:PIL image|Pillow picture),", "", text)
+    text = re.sub(r" bytes, an open (?:binary )?file, .* a picture that (?:was drawn|a call drew),", "", text)
+    text = re.sub(r" A Pillow picture is .*|; of what Pillow opens, .*", "", text)
+    text = text.replace("; extra= sends", "; --extra sends")
     text = text.removesuffix(", or allow_private_image_urls=True to the client")
     return re.sub(r"\ba str\b", "a text", text)
 
