@@ -193,6 +193,12 @@ def fifo(place: Place) -> Path:
     return place.folder / "fifo"
 
 
+def released() -> memoryview:
+    view = memoryview(PNG)
+    view.release()
+    return view
+
+
 def closed(file: Any) -> Any:
     file.close()
     return file
@@ -356,6 +362,9 @@ ROWS = [
     Row("bytes", "bytearray", lambda _: bytearray(PNG), PNG),
     Row("bytes", "memoryview", lambda _: memoryview(PNG), PNG),
     Row("bytes", "every second of a memoryview", lambda _: memoryview(PNG.hex().encode())[::2], NO_PICTURE),
+    Row(
+        "bytes", "a released memoryview", lambda _: released(), "ValueError: operation forbidden on released"
+    ),
     Row("bytes", "array.array", lambda _: array.array("B", PNG), PNG),
     Row("bytes", "a memory-mapped file", mapped, PNG),
     # Open files

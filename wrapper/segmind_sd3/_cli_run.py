@@ -200,7 +200,7 @@ class DrawCall(Call):
             ):
                 prepared = client.prepare(self.name, **parameters, extra=self.options.extra)
             for warning in notes:
-                self._note(str(warning.message))
+                echo(f"Note: {warning.message}", err=True)
             if self.options.dry_run:
                 return self._print_curl(prepared)
             self.out = self._path(prepared.body)
