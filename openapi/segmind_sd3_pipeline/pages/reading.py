@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from segmind_sd3_contract.terminal import Failed
 
 from segmind_sd3_pipeline.pages.page import BIGGEST, PageError, read_page
+from segmind_sd3_pipeline.spec.documents import ContractError, as_json
+from segmind_sd3_pipeline.spec.names import require_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,10 +44,14 @@ def _facts_of(file: Path) -> Facts:
         # A character has at most four bytes. What is longer is not even read.
         if file.stat().st_size > 4 * BIGGEST:
             raise Refused(f"{file} is no docs page: it has more than {4 * BIGGEST:,} bytes.")
-        return read_page(file.read_bytes().decode())
+        facts = read_page(file.read_bytes().decode())
+        require_path(f"/v1/{facts['slug']}", file.name)
+        return as_json(facts, file.name)
     except OSError as problem:
         raise Refused(f"{file} can't be read: {problem.strerror}.") from None
     except UnicodeDecodeError:
         raise Refused(f"{file} is no docs page: it is no text in UTF-8.") from None
     except PageError as problem:
         raise Refused(f"{file}, {problem}.") from None
+    except ContractError as problem:
+        raise Refused(str(problem)) from None

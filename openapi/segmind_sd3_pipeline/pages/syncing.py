@@ -15,7 +15,8 @@ from segmind_sd3_pipeline.pages.following import SHARED, CanNotSync, Spec, share
 from segmind_sd3_pipeline.pages.new_spec import new_spec
 from segmind_sd3_pipeline.pages.properties import NoSuchProperty
 from segmind_sd3_pipeline.spec.documents import ContractError, read
-from segmind_sd3_pipeline.spec.layers import read_layers
+from segmind_sd3_pipeline.spec.layers import read_layers, specs
+from segmind_sd3_pipeline.spec.names import named_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -82,7 +83,7 @@ def _require(pages: list[Facts], folder: Path, *, others: bool) -> None:
     for facts in pages:
         if left := spec_differences(facts, folder):
             raise CanNotSync(f"{facts['slug']}: edit the spec by hand, for {left[0]}.")
-    read_layers(folder)
+    named_operations(read_layers(folder))
     for facts in _kept(folder) if others else ():
         if left := spec_differences(facts, folder):
             raise CanNotSync(
@@ -98,5 +99,7 @@ def _edited(facts: Facts, folder: Path, day: str, said: Mapping[str, Facts]) -> 
     texts = {kept: json.dumps(facts, indent=2, ensure_ascii=False) + "\n"}
     if not file.is_file():
         return texts | {file: new_spec(facts, shared_responses(folder), day)}
+    if file not in specs(folder):
+        raise CanNotSync(f"{file.name} is no spec, and the page's would have its name: leave the page out.")
     spec = Spec(facts, read(file), file.read_text(encoding="utf-8"), folder, said)
     return texts | spec.texts(day)

@@ -141,7 +141,9 @@ class _Bundle:
 
     def _claim(self, kind: str, name: str, file: Path) -> None:
         if first := self._defined_in.get((kind, name)):
-            raise ContractError(f"Both {first.name} and {file.name} have {kind} {name}.")
+            raise ContractError(
+                f"Both {first.name} and {file.name} have {kind} {name}: change it in one of them."
+            )
         self._defined_in[kind, name] = file
 
     def _take(self, section: str, name: str, file: Path) -> None:
