@@ -369,6 +369,7 @@ def test_yaml_that_its_reader_stumbles_over_is_refused(tmp_path: Path, text: str
         ({"type": "string", "enum": []}, "toy: size has an empty list of values"),
         ("text", "is no valid OpenAPI"),
         (None, "is no valid OpenAPI"),
+        (True, "toy: size is True, and no object"),
         ({"type": "string", "description": 5}, "is no valid OpenAPI"),
         ({"type": "string", "description": None}, "is no valid OpenAPI"),
         ({"type": "string", "x-sdk-note": 5}, "toy: size has the x-sdk-note 5"),
