@@ -29,6 +29,7 @@ SDK_WORDS: dict[str, type] = {
     "x-sdk-required": bool,
     "x-sdk-hidden": bool,
     "x-sdk-counts-images": bool,
+    "x-sdk-maximum": object,
     "x-sdk-note": str,
 }
 WHAT_IS_SENT: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -73,6 +74,7 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     multiple_of: int | None = None
+    sdk_maximum: int | None = None
     documented_default: object = NO_DEFAULT
     sdk_default: object = NO_DEFAULT
     known_values: tuple[str, ...] = ()
@@ -119,6 +121,11 @@ class Parameter:
             case value:
                 return (value,)
 
+    @property
+    def default_may_be_none(self) -> bool:
+        """Return whether the page's default is a 1 that may stand for no default (see `pages.properties`)."""
+        return self.default_is_unsendable and self.documented_default == 1
+
     def flaw(self, value: object) -> str:
         """Return why a value can't be sent, as the end of a sentence; empty if it can."""
         expected, types = WHAT_IS_SENT[self.kind]
@@ -164,6 +171,7 @@ class Endpoint:
             "page": spec["x-source"]["page"],
             "summary": _one_line(spec.get("summary", "")),
             "doc": _one_line(spec.get("description", "")),
+            **({"usd_per_picture": spec["x-usd-per-picture"]} if "x-usd-per-picture" in spec else {}),
             **({"deprecated": True} if spec.get("deprecated") else {}),
         }
 
@@ -216,6 +224,7 @@ def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Para
         minimum=spec.get("minimum"),
         maximum=spec.get("maximum"),
         multiple_of=spec.get("multipleOf"),
+        sdk_maximum=spec.get("x-sdk-maximum"),
         documented_default=spec.get("x-documented-default", spec.get("default", NO_DEFAULT)),
         sdk_default=sdk_default,
         known_values=_known_values(spec),
@@ -227,7 +236,7 @@ def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Para
     if "default" in spec and (flaw := parameter.flaw(spec["default"])):
         default = spec["default"]
         raise ContractError(f"{where} has the default {default!r}{flaw}: make it x-documented-default.")
-    settled = parameter.required or parameter.note or parameter.values_sent
+    settled = parameter.required or parameter.note or parameter.values_sent or parameter.default_may_be_none
     if parameter.default_is_unsendable and not settled:
         raise ContractError(
             f"{where} has a default that can't be sent, and no action of sdk.overlay.yaml says what is: "
@@ -244,7 +253,7 @@ def _refuse_misshapen(where: str, spec: Document) -> None:
         raise ContractError(
             f"{where} has the type {_kind(spec)}, which is none of {', '.join(PYTHON_TYPES)}."
         )
-    for bound in ("minimum", "maximum", "multipleOf"):
+    for bound in ("minimum", "maximum", "multipleOf", "x-sdk-maximum"):
         if not isinstance(spec.get(bound, 0), (int,) if bound == "multipleOf" else (int, float)):
             raise ContractError(f"{where} has the {bound} {spec[bound]!r}, which is no such number.")
     if spec.get("enum") == []:
