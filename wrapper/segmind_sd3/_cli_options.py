@@ -29,10 +29,17 @@ class Options:
     no_retry: bool
     verbose: bool
     traceback: bool
+    color: bool | None = None
     extra: Mapping[str, object] = field(default_factory=dict[str, object])
+    prompt_file: str = ""
     out: str = ""
     overwrite: bool = False
     dry_run: bool = False
+
+    @property
+    def pipes(self) -> bool:
+        """Whether standard output is the picture's alone."""
+        return self.out == "-"
 
     def for_client(self) -> dict[str, Any]:
         """Return the arguments that a client is made with, besides key, address and transport."""
@@ -54,8 +61,16 @@ def parse_extra(_context: object, _option: object, pairs: tuple[str, ...]) -> di
         try:
             extra[name] = json.loads(text)
         except (ValueError, RecursionError):
-            extra[name] = text
+            extra[name] = as_utf8(text)
     return extra
+
+
+def as_utf8(text: str) -> str:
+    """Return an argument as UTF-8, where the locale knows none of its characters, as `LC_ALL=C` does."""
+    try:
+        return text.encode("ascii", "surrogateescape").decode()
+    except UnicodeError:
+        return text
 
 
 CALL_OPTIONS: Final = (
@@ -78,10 +93,22 @@ CALL_OPTIONS: Final = (
         ["--verbose", "-v"], is_flag=True, help="Print each try, wait and outcome on stderr, without the key."
     ),
     click.Option(["--traceback"], is_flag=True, help="Show the traceback of an error."),
+    click.Option(
+        ["--color/--no-color"],
+        default=None,
+        help="Print in colour, or not; else where it is a terminal and NO_COLOR is not set.",
+    ),
 )
 """The options of every command that calls the service. Their names are fields of `Options`."""
 
 DRAW_OPTIONS: Final = (
+    click.Option(
+        ["--prompt-file"],
+        type=click.Path(),
+        default="",
+        metavar="FILE",
+        help="Take the prompt from a file, in UTF-8. `--prompt -` takes it from standard input.",
+    ),
     click.Option(
         ["--extra"],
         multiple=True,
@@ -94,7 +121,8 @@ DRAW_OPTIONS: Final = (
         type=click.Path(),
         default="",
         metavar="FILE",
-        help="Where the picture goes; several are numbered. Else a name made of endpoint and seed.",
+        help="Where the picture goes; several are numbered. Else a name made of endpoint and seed. "
+        "`-` is standard output: all else is printed on stderr, JSON too.",
     ),
     click.Option(["--overwrite"], is_flag=True, help="Replace an existing file; else it is refused, unpaid."),
     click.Option(["--dry-run"], is_flag=True, help="Print the call as curl and send nothing. Needs no key."),

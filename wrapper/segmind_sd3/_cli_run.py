@@ -1,7 +1,7 @@
 """Run one command from the terminal: draw pictures, or ask for the balance.
 
 What may have been paid for is always written to a file, and every error says whether the call was billed.
-Exit codes: 0 success, 1 failure, 2 refused before anything was sent, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 refused before anything was sent; 129, 130 and 143 ended by a signal.
 """
 
 from __future__ import annotations
@@ -15,16 +15,24 @@ import tempfile
 import time
 import traceback
 from abc import ABC, abstractmethod
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import entry_points
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from ._errors import APIError, InvalidRequest, OutcomeUnknown, SegmindError
+from ._cli_signals import SIGNALS, Interrupted
+from ._errors import (
+    APIError,
+    AuthenticationError,
+    ConnectionFailed,
+    InvalidRequest,
+    OutcomeUnknown,
+    SegmindError,
+)
 from ._imagefile import SUFFIXES
 from ._result import target_path
 from ._text import printable
@@ -38,6 +46,8 @@ if TYPE_CHECKING:
     from ._client import Client
     from ._prepared import Prepared
     from ._result import Generation
+
+Outcome = TypeVar("Outcome")
 
 PLACEHOLDER_KEY: Final = "SG_" + "0" * 16
 """The key where none is needed: nothing is sent, or nothing leaves this process."""
@@ -62,6 +72,7 @@ class Call(ABC):
         name: the endpoint's name, or `credits`.
         options: what its options were given.
         billed: what is known so far about whether the call was billed.
+        url: the base URL of the server, once it is called.
         target: `live`, `local`, or the base URL of another server.
         out: the path that a picture goes to, without number and suffix.
         saved: the file that the call's result, or what came of it, was written to.
@@ -70,22 +81,46 @@ class Call(ABC):
     name: str
     options: Options
     billed: bool | None = False
+    url: str = ""
     target: str = "live"
     out: Path = field(default_factory=Path)
     saved: Path | None = None
 
     def run(self) -> int:
         """Make the call, print the outcome, and return the exit code."""
+        if context := click.get_current_context(silent=True):
+            context.color = self._color
         try:
             with log_to_stderr() if self.options.verbose else nullcontext():
                 return self._call()
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - people get a sentence, not a traceback
-            if self.options.traceback:
-                echo("".join(traceback.format_exception(error)), err=True)
+        except (Exception, KeyboardInterrupt, Interrupted) as error:  # noqa: BLE001 - people get a sentence, not a traceback
             return self._report_error(error)
+        finally:
+            if self.options.pipes:
+                with suppress(OSError):  # where anything is left, or nothing was made
+                    self.out.parent.rmdir()
 
     @abstractmethod
     def _call(self) -> int: ...
+
+    @property
+    def _color(self) -> bool | None:
+        """Whether to print in colour; None where the terminal decides."""
+        given = self.options.color
+        return False if given is None and os.environ.get("NO_COLOR") else given
+
+    def _spinner(self, task: str) -> AbstractContextManager[None]:
+        return nullcontext() if self.options.verbose else spinner(task, color=self._color)
+
+    def _carry_out(self, client: Client, call: Callable[[], Outcome], *, billed: bool | None) -> Outcome:
+        """Call the service. A signal ends the call, and loses nothing that came."""
+
+        def work() -> Outcome:
+            self.url = client._settings.base_url  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - our own
+            self.billed = billed
+            return call()
+
+        return SIGNALS.carry_out(work, client.close)
 
     def _client(self) -> Client:
         from ._client import Client  # noqa: PLC0415 - loads httpx, which `--help` does not need
@@ -111,35 +146,51 @@ class Call(ABC):
         return client
 
     def _report_error(self, error: BaseException) -> int:
+        kind, message, billed = type(error).__name__, str(error), self.billed
         match error:
-            case KeyboardInterrupt():
-                code, message, billed = 130, "interrupted", self.billed
+            case KeyboardInterrupt():  # of a process whose signals another handles
+                code, kind, message = 130, "Interrupted", "Interrupted."
             case InvalidRequest():
                 code, message, billed = 2, self._advice(error), error.billed
             case SegmindError():
-                code, message, billed = 1, str(error), error.billed
+                code, message, billed = 1, f"{message}{self._next_step(error)}", error.billed
             case _:
-                message = f"{type(error).__name__}: {error} (--traceback shows where)"
-                code, billed = 1, self.billed
+                code, message = 1, f"{kind}: {error} (--traceback shows where)"
         if isinstance(error, (APIError, OutcomeUnknown)) and error.body and billed is not False:
             reply = error
             beside = self.out.with_name(f"{self.out.name}.reply")
             [self.saved], _ = save_or_fallback(lambda path: [reply.save(path)], beside)
-        if self.options.as_json:
-            self._print_json(
-                error=type(error).__name__,
-                message=message,
-                billed=billed,
-                status=getattr(error, "status", None),
-                request_id=getattr(error, "request_id", None),
-                problems=[asdict(problem) for problem in getattr(error, "problems", ())],
-                saved=self.saved and click.format_filename(self.saved),
-            )
-            return code
-        click.echo("Interrupted.", err=True) if code == 130 else warn(message)
-        if code != 2:
-            echo(billing_note(billed, self.saved), err=True)
+        if SIGNALS.settle():
+            code = SIGNALS.exit_code
+            if not isinstance(error, APIError):  # the service's own answer says more
+                kind, message = "Interrupted", SIGNALS.word
+        with suppress(OSError):  # a terminal that is closed
+            if self.options.traceback:
+                echo("".join(traceback.format_exception(error)), err=True)
+            if self.options.as_json:
+                self._print_json(
+                    error=kind,
+                    message=message,
+                    billed=billed,
+                    status=getattr(error, "status", None),
+                    request_id=getattr(error, "request_id", None),
+                    problems=[asdict(problem) for problem in getattr(error, "problems", ())],
+                    saved=self.saved and click.format_filename(self.saved),
+                )
+            else:
+                echo(message, err=True) if kind == "Interrupted" else warn(for_terminal(message))
+                if code != 2:
+                    echo(billing_note(billed, self.saved), err=True)
         return code
+
+    def _next_step(self, error: SegmindError) -> str:
+        """Return what to do about an error that depends on the server, which it names."""
+        if self.url and isinstance(error, AuthenticationError):
+            return f" The key was sent to {self.url}: --base-url or SEGMIND_BASE_URL names another server."
+        if self.url and isinstance(error, ConnectionFailed) and error.retryable:
+            ways = "--base-url or SEGMIND_BASE_URL"
+            return f" Check that {self.url} can be reached, or name another server with {ways}."
+        return ""
 
     def _advice(self, error: InvalidRequest) -> str:
         lines = [
@@ -150,8 +201,11 @@ class Call(ABC):
         command = self.name.replace("_", "-")
         return f"{command} was not sent:{''.join(lines)}" if lines else str(error)
 
+    def _say(self, text: str) -> None:
+        echo(text, err=self.options.pipes)
+
     def _print_json(self, **result: object) -> None:
-        click.echo(json.dumps({"operation": self.name, **result}, indent=2))
+        click.echo(json.dumps({"operation": self.name, **result}, indent=2), err=self.options.pipes)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -161,8 +215,10 @@ class CreditsCall(Call):
     name: str = "credits"
 
     def _call(self) -> int:
-        with self._client() as client, spinner("Asking for the balance", hidden=self.options.verbose):
-            balance = client.credits()
+        with self._client() as client, self._spinner("Asking for the balance"):
+            balance = self._carry_out(client, client.credits, billed=False)
+        if SIGNALS.settle():
+            raise Interrupted
         if self.options.as_json:
             self._print_json(**asdict(balance), total=balance.total, target=self.target)
             return 0
@@ -188,30 +244,53 @@ class DrawCall(Call):
 
     def _call(self) -> int:
         with self._client() as client:
-            parameters = {name: self._value(name) for name in self.parameters}
-            with spinner("Preparing", hidden=self.options.verbose):
+            parameters = self._values()
+            with self._spinner("Preparing"):
                 prepared = client.prepare(self.name, **parameters, extra=self.options.extra)
             if self.options.dry_run:
                 return self._print_curl(prepared)
             self.out = self._free_path(prepared.body)
-            self.billed = False if self.options.local else None
-            with spinner(f"Drawing with {command_name(self.operation)}", hidden=self.options.verbose):
-                drawn = client.send(prepared)
+            billed = False if self.options.local else None
+            with self._spinner(f"Drawing with {command_name(self.operation)}"):
+                drawn = self._carry_out(client, lambda: client.send(prepared), billed=billed)
                 # First of all: what follows may fail, even the end of the spinner.
                 self.billed = not self.options.local
                 files, failure = save_or_fallback(
                     lambda path: drawn.save(path, overwrite=self.options.overwrite), self.out
                 )
                 self.saved = files[0]
+        if self.options.pipes and not failure:
+            self._write_out(drawn, files)
+        if SIGNALS.settle():
+            raise Interrupted
         return self._print_result(drawn, files, failure)
 
-    def _value(self, name: str) -> object:
-        value = self.parameters[name]
-        if value != "-" or self.operation.parameters[name].kind != "image":
-            return value
-        if sys.stdin.isatty():
-            raise InvalidRequest(f"{option_name(name)} - reads standard input: send a picture into it")
-        return sys.stdin.buffer.read()
+    def _values(self) -> dict[str, object]:
+        """Return the parameters that were given, with what standard input and the prompt's file hold."""
+        values, file = dict(self.parameters), self.options.prompt_file
+        if file and values.get("prompt") is not None:
+            raise InvalidRequest("--prompt and --prompt-file exclude each other: leave one out")
+        kinds = {name: known.kind for name, known in self.operation.parameters.items()}
+        piped = [
+            name
+            for name, value in values.items()
+            if value == "-" and (kinds[name] == "image" or name == "prompt")
+        ]
+        if len(piped) > 1:
+            names = " and ".join(map(option_name, piped))
+            raise InvalidRequest(f"{names} can't both be standard input: give one of them as a file")
+        for name in piped:
+            what = "a picture" if kinds[name] == "image" else "a text"
+            if sys.stdin.isatty():
+                raise InvalidRequest(f"{option_name(name)} - reads standard input: send {what} into it")
+            data = sys.stdin.buffer.read()
+            values[name] = data if kinds[name] == "image" else text_from(data, f"{option_name(name)} -")
+        if file:
+            try:
+                values["prompt"] = text_from(Path(file).read_bytes(), f"--prompt-file {file}")
+            except OSError as error:
+                raise InvalidRequest(f"--prompt-file {file} can't be read: {error.strerror}") from error
+        return values
 
     def _free_path(self, body: Mapping[str, Any]) -> Path:
         """Return the path to save to, after a check that no picture will meet an existing file.
@@ -219,6 +298,9 @@ class DrawCall(Call):
         The reply decides the format, so the name is checked with the suffix of each.
         """
         given, out = self.options.out, Path(self.options.out)
+        if self.options.pipes:
+            self._check_stdout(body)
+            out = Path(tempfile.mkdtemp(prefix="segmind-sd3-"))
         if out.is_dir():
             seed = body.get("seed")
             known = isinstance(seed, int) and seed >= 0
@@ -235,6 +317,29 @@ class DrawCall(Call):
         if taken and not self.options.overwrite:
             raise InvalidRequest(f"{taken} exists already: choose another --out, or add --overwrite")
         return out
+
+    def _check_stdout(self, body: Mapping[str, Any]) -> None:
+        if sys.stdout is None or sys.stdout.isatty():
+            where = "is closed" if sys.stdout is None else "is a terminal"
+            raise InvalidRequest(
+                f"--out - writes to standard output, which {where}: send it into a file, or name one"
+            )
+        if len(self._numbers(body)) > 1:
+            raise InvalidRequest("--out - takes one picture, and several are asked for: name a file")
+
+    def _write_out(self, drawn: Generation, files: list[Path]) -> None:
+        """Write the picture to standard output. Until that is done, it is in a file too."""
+        rest = memoryview(drawn.image.data)
+        stream = sys.stdout.buffer
+        raw = getattr(
+            stream, "raw", stream
+        )  # what a buffer holds is written at the end, even after a failure
+        with SIGNALS.raising():
+            while rest:
+                rest = rest[raw.write(rest) :]
+        for file in files:
+            file.unlink()
+        self.saved = None
 
     def _numbers(self, body: Mapping[str, Any]) -> list[int] | list[None]:
         """Return the numbers in the pictures' names, as far as the body shows how many there will be."""
@@ -253,6 +358,8 @@ class DrawCall(Call):
     def _print_result(self, drawn: Generation, files: list[Path], failure: SaveFailure) -> int:
         first = drawn.images[0]
         names = [click.format_filename(file) for file in files]
+        if self.options.pipes and not failure:
+            names = ["-"]
         reason = f"{self.out} could not be written ({type(failure).__name__}: {failure})"
         moved = f"{reason}; the picture is saved in {names[0]}" if failure else ""
         if self.options.as_json:
@@ -271,11 +378,11 @@ class DrawCall(Call):
             warn(moved)
         facts = (("seed {}", drawn.seed), ("cost ${}", drawn.cost), ("${} left", drawn.credits_remaining))
         known = [form.format(fact) for form, fact in facts if fact is not None]
-        echo("  ".join([", ".join(names), f"{first.width}x{first.height}", *known]))
+        self._say("  ".join([", ".join(names), f"{first.width}x{first.height}", *known]))
         if self.target == "local":
-            click.echo("Drawn by the REFERENCE server, not live: no model, and no money.")
+            self._say("Drawn by the REFERENCE server, not live: no model, and no money.")
         elif self.target != "live":
-            echo(f"Drawn by {self.target}, not by the live service.")
+            self._say(f"Drawn by {self.target}, not by the live service.")
         return 1 if failure else 0
 
 
@@ -306,9 +413,9 @@ def local_transport() -> Any:
 
 
 @contextmanager
-def spinner(task: str, *, hidden: bool) -> Generator[None]:
+def spinner(task: str, *, color: bool | None) -> Generator[None]:
     """Show a spinner and the seconds on stderr, where that is a terminal."""
-    if hidden or not sys.stderr.isatty():
+    if not sys.stderr.isatty():
         yield
         return
     from rich.console import Console  # noqa: PLC0415 - takes 50 ms, and only a terminal needs it
@@ -316,9 +423,15 @@ def spinner(task: str, *, hidden: bool) -> Generator[None]:
 
     # In ASCII: rich fails where the terminal's encoding lacks a character.
     columns = (SpinnerColumn("line"), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        progress.add_task(task, total=None)
+    console = Console(stderr=True, no_color=None if color is None else not color)
+    progress = Progress(*columns, console=console, transient=True)
+    progress.add_task(task, total=None)
+    try:
+        progress.start()
         yield
+    finally:
+        with suppress(OSError):  # a terminal that was closed meanwhile: what the call raised counts
+            progress.stop()
 
 
 # -- Text -------------------------------------------------------------------------------------------------
@@ -331,6 +444,26 @@ def billing_note(billed: bool | None, saved: Path | None) -> str:  # noqa: FBT00
         advice = "see `segmind-sd3 credits` before you try again"
         return f"May have been billed: {where and where + '; '}{advice}."
     return f"Billed: {where or 'nothing of it could be saved'}." if billed else "Not billed."
+
+
+_MONEY: Final = re.compile(
+    r" and (was|may have been) billed(?=, but)| and are in \.body"
+    r"| (The call may have been billed|It was billed all the same)\."
+    r"| What came is kept: \.body, \.save\(path\)\."
+)
+
+
+def for_terminal(message: str) -> str:
+    """Return the message of an error without what `billing_note` says below it."""
+    return _MONEY.sub("", message)
+
+
+def text_from(data: bytes, source: str) -> str:
+    """Return the text of a prompt's file, without the line breaks at its end."""
+    try:
+        return data.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{source} is no UTF-8 text: {error.reason} at byte {error.start}") from error
 
 
 def for_command_line(text: str) -> str:
