@@ -34,6 +34,7 @@ class Options:
     prompt_file: str = ""
     out: str = ""
     overwrite: bool = False
+    exclusive: bool = False
     dry_run: bool = False
 
     @property
@@ -121,10 +122,12 @@ DRAW_OPTIONS: Final = (
         type=click.Path(),
         default="",
         metavar="FILE",
-        help="Where the picture goes; several are numbered. Else a name made of endpoint and seed. "
-        "`-` is standard output: all else is printed on stderr, JSON too.",
+        help="Where the picture goes, in the suffix's format where the endpoint has a choice; several are "
+        "numbered. Else a name made of endpoint and seed. `-` is standard output: all else is printed on "
+        "stderr, JSON too.",
     ),
-    click.Option(["--overwrite"], is_flag=True, help="Replace an existing file; else it is refused, unpaid."),
+    click.Option(["--overwrite"], is_flag=True, help="Replace a file; else the picture is saved beside it."),
+    click.Option(["--exclusive"], is_flag=True, help="Refuse the name of an existing file, unpaid."),
     click.Option(["--dry-run"], is_flag=True, help="Print the call as curl and send nothing. Needs no key."),
     *CALL_OPTIONS,
 )
