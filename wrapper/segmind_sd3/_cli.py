@@ -274,9 +274,9 @@ def is_offered(point: EntryPoint) -> bool:
 
 @click.group(
     cls=CommandGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nTo try it without a key:\n  segmind-sd3 sd35-turbo-txt2img --prompt 'a panda' --local\n\n"
-    "\b\nTo complete commands and values at the tab key (bash; zsh and fish likewise):\n"
+    "\b\nCompletion in bash (zsh, fish too):\n"
     '  eval "$(_SEGMIND_SD3_COMPLETE=bash_source segmind-sd3)"',
 )
 @click.version_option(__version__)

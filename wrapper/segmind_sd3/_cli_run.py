@@ -10,8 +10,10 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 import tempfile
+import textwrap
 import time
 import traceback
 import warnings
@@ -21,7 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import entry_points
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import click
 
@@ -170,7 +172,7 @@ class Call(ABC):
                 kind, message = "Interrupted", SIGNALS.word
         with suppress(OSError):  # a terminal that is closed
             if self.options.traceback:
-                echo("".join(traceback.format_exception(error)), err=True)
+                click.echo(printable("".join(traceback.format_exception(error))), err=True)
             if self.options.as_json:
                 self._print_json(
                     error=kind,
@@ -259,7 +261,7 @@ class DrawCall(Call):
             self.out = self._path(prepared.body)
             self._note(note)
             billed = False if self.options.local else None
-            with self._spinner(f"Drawing with {command_name(self.operation)}"):
+            with self._spinner("Drawing"):
                 drawn = self._carry_out(client, lambda: client.send(prepared), billed=billed)
                 # First of all: what follows may fail, even the end of the spinner.
                 self.billed = not self.options.local
@@ -388,7 +390,7 @@ class DrawCall(Call):
         if self.options.as_json:
             self._print_json(target=self.target, url=prepared.url, body=prepared.body, curl=curl)
         else:
-            echo(curl)
+            click.echo(printable(curl))
         return 0
 
     def _print_result(self, drawn: Generation, saved: Saved, *, noted: bool) -> int:
@@ -508,11 +510,25 @@ def for_command_line(text: str) -> str:
 
 def echo(text: str, *, err: bool = False) -> None:
     """Print text that may contain what a server, a proxy or a file's name says."""
-    click.echo(printable(text), err=err)
+    click.echo(fit(printable(text), sys.stderr if err else sys.stdout), err=err)
 
 
 def warn(message: str) -> None:
-    click.echo(f"{click.style('Error:', fg='red')} {printable(message)}", err=True)
+    text = fit(printable(f"Error: {message}"), sys.stderr)
+    click.echo(click.style("Error:", fg="red") + text.removeprefix("Error:"), err=True)
+
+
+def fit(text: str, stream: TextIO) -> str:
+    """Break lines between words for a terminal, which breaks them anywhere."""
+    if not stream.isatty():
+        return text
+    rules = {"break_long_words": False, "break_on_hyphens": False, "replace_whitespace": False}
+    wrapper = textwrap.TextWrapper(shutil.get_terminal_size().columns, **rules)
+    lines: list[str] = []
+    for line in text.split("\n"):
+        wrapper.subsequent_indent = line[: len(line) - len(line.lstrip())]
+        lines.append(wrapper.fill(line))
+    return "\n".join(lines)
 
 
 class _OneLineHandler(logging.Handler):
