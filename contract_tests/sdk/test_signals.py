@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -411,6 +412,32 @@ def test_a_second_signal_ends_a_look_up_that_hangs(tmp_path: Path):
             drawing.send_signal(number)
         _, stderr = drawing.communicate(timeout=PATIENCE)
     assert (drawing.returncode, stderr.decode()) == (130, f"Interrupted.\nMay have been billed: {LOOK}.\n")
+
+
+@processes
+@pytest.mark.slow
+def test_a_signal_ends_a_command_whose_report_nobody_reads(tmp_path: Path):
+    server = Answering()
+    server.may_answer.set()
+    theirs, ours = os.pipe()
+    os.set_blocking(ours, False)  # noqa: FBT003 - os's own signature
+    with suppress(BlockingIOError):
+        while os.write(ours, b"x" * 4096):
+            pass
+    os.set_blocking(ours, True)  # noqa: FBT003 - as above
+    with (
+        serving(server.script) as peer,
+        command(*TURBO, "--json", cwd=tmp_path, url=peer.url, stdout=ours) as drawing,
+    ):
+        while not (tmp_path / "panda.jpg").exists():
+            time.sleep(0.01)
+        while drawing.poll() is None:
+            drawing.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+    os.close(theirs)
+    os.close(ours)
+    assert drawing.returncode == 143
+    assert (tmp_path / "panda.jpg").read_bytes().startswith(b"\xff\xd8\xff")
 
 
 # -- The proof --------------------------------------------------------------------------------------------

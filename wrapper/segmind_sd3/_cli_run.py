@@ -94,8 +94,7 @@ class Call(ABC):
 
     def run(self) -> int:
         """Make the call, print the outcome, and return the exit code."""
-        if context := click.get_current_context(silent=True):
-            context.color = self._color
+        click.get_current_context().color = self._color
         try:
             with log_to_stderr() if self.options.verbose else nullcontext():
                 return self._call()
@@ -494,7 +493,7 @@ def text_from(data: bytes, source: str) -> str:
     try:
         return data.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"{source} is no UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise InvalidRequest(f"{source} is no UTF-8 text: byte {error.start} is none of it") from error
 
 
 def for_command_line(text: str) -> str:
