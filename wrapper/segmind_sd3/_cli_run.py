@@ -237,7 +237,7 @@ class CreditsCall(Call):
 
 @dataclass(slots=True, kw_only=True)
 class DrawCall(Call):
-    """The command of an endpoint. A free file name is found before the call is paid for.
+    """The command of an endpoint. Where its picture goes is checked before the call is paid for.
 
     Attributes:
         operation: the endpoint.
