@@ -25,7 +25,8 @@ from proofs.fixtures.sockets import refusing
 from segmind_sd3 import Client, __version__
 from segmind_sd3._cli import commands
 from segmind_sd3._cli_options import as_utf8
-from segmind_sd3._cli_run import command_name, fit, for_command_line, log_to_stderr
+from segmind_sd3._cli_output import fit, for_command_line, log_to_stderr
+from segmind_sd3._cli_run import command_name
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_contract.reference import Answer, ReferenceServer, Request
 

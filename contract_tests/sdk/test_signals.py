@@ -420,11 +420,11 @@ def test_a_signal_ends_a_command_whose_report_nobody_reads(tmp_path: Path):
     server = Answering()
     server.may_answer.set()
     theirs, ours = os.pipe()
-    os.set_blocking(ours, False)  # noqa: FBT003 - os's own signature
+    os.set_blocking(ours, False)
     with suppress(BlockingIOError):
         while os.write(ours, b"x" * 4096):
             pass
-    os.set_blocking(ours, True)  # noqa: FBT003 - as above
+    os.set_blocking(ours, True)
     with (
         serving(server.script) as peer,
         command(*TURBO, "--json", cwd=tmp_path, url=peer.url, stdout=ours) as drawing,

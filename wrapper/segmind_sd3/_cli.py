@@ -24,7 +24,8 @@ from click.shell_completion import CompletionItem
 from segmind_sd3_api.parameters import OPERATIONS
 
 from ._cli_options import CALL_OPTIONS, DRAW_OPTIONS, Options, as_utf8
-from ._cli_run import CreditsCall, DrawCall, command_name, for_command_line, option_name
+from ._cli_output import for_command_line, option_name
+from ._cli_run import CreditsCall, DrawCall, command_name
 from ._cli_signals import SIGNALS
 from ._text import printable
 from ._version import __version__
