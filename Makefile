@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/ready
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 # Without compiled files, each process that a test starts would compile what it imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -18,8 +19,11 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e '.[contract]'
+	@# pip first: the one that comes with Python may be old, and slower.
+	sed -n '/^pip==/,/# via/p' constraints.txt | $(INSTALL) --require-hashes --only-binary :all: -r /dev/stdin
+	$(INSTALL) --require-hashes --only-binary :all: -r constraints.txt
+	@# What builds the project is installed by now: this line fetches nothing.
+	$(INSTALL) --no-build-isolation -e .
 	@# pyright fetches its JavaScript half when it first runs: now, so that tests need no network.
 	$(BIN)/pyright --version
 	@touch $@

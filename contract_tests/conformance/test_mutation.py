@@ -131,12 +131,12 @@ def test_each_line_of_the_list_of_equivalents_matches_a_mutant_and_has_a_reason(
     assert [row.pattern for row in read_equivalents() if not row.reason] == []
 
 
-def test_a_line_that_matches_nothing_or_whose_mutant_is_killed_is_told():
+def test_a_line_that_matches_nothing_or_whose_mutant_is_killed_is_reported():
     rows = [Equivalent("spec:gone", "…"), Equivalent("spec:*max+1", "…")]
 
     assert list(outdated_rows(rows, ["spec:a::max+1"], ["spec:a::max+1"])) == [
-        "spec:gone is listed as equivalent, and there is no such mutant",
-        "spec:a::max+1 is listed as equivalent (spec:*max+1), and was killed",
+        "spec:gone is listed as equivalent, but there is no such mutant",
+        "spec:a::max+1 is listed as equivalent (spec:*max+1), but was killed",
     ]
 
 

@@ -1,24 +1,18 @@
 """The report's page in a real browser: what a reader sees, clicks and filters, and what the page asks for."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
 import PIL.Image
 import pytest
+from proofs.fixtures.browsing import needs_browser, open_browser
 from segmind_sd3_contract.conformance import report
 from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, VERDICTS, Exchange, LedgerRow, Outcome, Run
-from selenium.webdriver import Chrome, Keys
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Keys
 
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER), reason="needs a browser: apt-get install chromium chromium-driver"
-)
+pytestmark = needs_browser
 
 ENDPOINTS = (
     "sd35_turbo_txt2img",
@@ -102,27 +96,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One browser for all tests; selenium's types are partly unknown."""
-    options = Options()
-    options.binary_location = str(BROWSER)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for option in (
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            f"--user-data-dir={profile}",
-        ):
-            options.add_argument(option)
-        # With the driver's own path, selenium downloads none.
-        driver: Any = Chrome(options, Service(str(DRIVER)))
-        yield driver
-        driver.quit()
+    """One browser for all tests."""
+    with open_browser() as browser:
+        yield browser
 
 
 @pytest.fixture

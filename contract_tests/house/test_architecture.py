@@ -1,4 +1,4 @@
-"""What ARCHITECTURE.md says is so: a call and a case go its ways, and each file is where it says."""
+"""ARCHITECTURE.md is true: a call and a case enter its functions, and its files exist."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def steps(title: str) -> list[Step]:
 
 @contextmanager
 def entered_functions() -> Generator[list[Step]]:
-    """List the functions that this thread enters, each with its whole path, when it is first entered."""
+    """List the functions that this thread enters, by path and name, in the order of their first entry."""
     entered: dict[Step, None] = {}
     found: list[Step] = []
 
@@ -53,7 +53,7 @@ def entered_functions() -> Generator[list[Step]]:
 
 
 def those_of(way: list[Step], entered: list[Step]) -> list[Step]:
-    """Keep of the functions that were entered those that are steps of a way."""
+    """Return the entered functions that are steps of a way."""
     return [
         (file, name)
         for path, name in entered
@@ -110,7 +110,7 @@ def test_each_of_the_ten_tasks_has_its_file():
     assert {name for name in tasks.values() if not list(ROOT.glob(name.replace("<slug>", "*-*")))} == set()
 
 
-def test_every_file_and_folder_in_backticks_is_there():
+def test_every_file_and_folder_in_backticks_exists():
     named = [name for name in re.findall(r"`([\w./-]+)`", PAGE) if "/" in name]
 
     assert named
@@ -118,7 +118,7 @@ def test_every_file_and_folder_in_backticks_is_there():
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_each_folder_says_in_some_ten_lines_what_is_claimed_there(folder: str):
+def test_each_folder_has_a_readme_of_about_ten_lines(folder: str):
     lines = (TESTS / folder / "README.md").read_text("utf-8").splitlines()
 
     assert lines[0].startswith("# ")
@@ -126,7 +126,7 @@ def test_each_folder_says_in_some_ten_lines_what_is_claimed_there(folder: str):
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_folders_readme_names_no_file_that_is_gone(folder: str):
+def test_a_folders_readme_names_only_existing_files(folder: str):
     text = (TESTS / folder / "README.md").read_text("utf-8")
     named = [name for name in re.findall(r"`([\w./-]+)`", text) if "/" in name or "." in name]
 

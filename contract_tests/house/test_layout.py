@@ -25,7 +25,7 @@ PYTHON = [file for file in FILES if file.suffix == ".py"]
 TEST_FOLDERS = ("sdk", "reference", "conformance", "pipeline", "cassettes", "house")
 
 
-def test_no_file_edits_the_path_that_modules_are_found_on():
+def test_no_file_edits_sys_path():
     edits = re.compile(r"\bsys[.]path\b")
     found = [file for file in PYTHON if edits.search((ROOT / file).read_text("utf-8"))]
     assert found == []
@@ -36,12 +36,12 @@ def test_make_has_these_targets_and_no_other():
     assert re.findall(r"^([a-z-]+):", makefile, re.MULTILINE) == TARGETS.split()
 
 
-def test_make_help_names_each_target_with_what_it_does():
+def test_make_help_describes_each_target():
     shown = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert re.findall(r"^ +make ([a-z-]+) +\w", shown, re.MULTILINE) == TARGETS.split()
 
 
-def test_each_test_stands_in_a_folder_by_what_it_is_about():
+def test_each_test_is_in_a_folder_by_its_subject():
     tests = [file for file in PYTHON if file.name.startswith("test_")]
     assert {file.parent for file in tests} == {Path("contract_tests", name) for name in TEST_FOLDERS}
 
@@ -54,7 +54,7 @@ def test_prove_without_a_name_lists_each_proof():
     assert all(re.match(r"  make prove WHAT=[a-z-]+ +\w", line) for line in listed)
 
 
-def test_an_unknown_proof_is_refused_with_the_names_that_there_are():
+def test_an_unknown_proof_is_refused_and_the_known_ones_are_named():
     refused = subprocess.run(
         [sys.executable, "-m", "proofs", "faulst"], check=False, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""The examples of the README run and print what it shows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def block(mark: str) -> str:
 
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """A clean folder, a made-up key, and a reference server on a socket as the target."""
+    """Change to an empty folder, and set a made-up key and the URL of a reference server."""
     with ReferenceServer(credits=10).listening() as url:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("SEGMIND_API_KEY", MADE_UP_KEY)

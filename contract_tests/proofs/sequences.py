@@ -394,7 +394,7 @@ def _end(client: Client, params: Mapping[str, Any], timeout: float) -> End:
     ending = _Outcome(timeout)
     try:
         ending.outcome = client.sd35_turbo_txt2img(**params)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of the call
+    except Exception as error:  # noqa: BLE001 - any exception is a result
         ending.outcome = error
     return ending.end()
 

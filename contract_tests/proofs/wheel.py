@@ -1,7 +1,7 @@
-"""The wheel in environments of its own, one for each extra, and what it takes there.
+"""Install the wheel with each extra into an environment of its own, and measure the sizes.
 
-`python -m proofs.wheel` has pip install them from the package index, prints what each extra takes, and runs
-`test_wheel.py` in them. The test by itself links what is installed here instead: it needs no network.
+`python -m proofs.wheel` installs from the package index, prints the size of each extra, and runs
+`test_wheel.py` in the environments. Otherwise the test links the packages installed here, without a network.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ ENVIRONMENTS: Final = {
     "contract": ("contract", ()),
     "schemathesis": ("", ("schemathesis",)),
 }
-"""The extra of the wheel, and other packages, that each environment has. The last is the user's own tools."""
+"""The wheel's extra and the other packages in each environment. The last has a user's own tools."""
 
 GIVEN: Final = "WHEEL_ENVIRONMENTS"
-"""The variable that names a folder of environments for `test_wheel.py`, in place of linked ones."""
+"""The environment variable that gives `test_wheel.py` a folder of environments."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Environment:
 
     @property
     def site(self) -> Path:
-        """The folder of its packages."""
+        """Return the folder of its packages."""
         return Path(sysconfig.get_path("purelib", "venv", {"base": str(self.folder)}))
 
     def distributions(self) -> list[Distribution]:
@@ -72,8 +72,8 @@ def build(kind: str, folder: Path) -> Path:
     return built
 
 
-def installed(wheel: Path, name: str, folder: Path) -> Environment:
-    """Make an environment in a folder: pip installs the wheel and what it requires from the package index."""
+def install(wheel: Path, name: str, folder: Path) -> Environment:
+    """Make an environment, and install the wheel and its requirements from the package index."""
     extra, others = ENVIRONMENTS[name]
     venv.create(folder, symlinks=True)
     environment = Environment(folder)
@@ -82,7 +82,7 @@ def installed(wheel: Path, name: str, folder: Path) -> Environment:
 
 
 def linked(wheel: Path, name: str, folder: Path) -> Environment:
-    """Make an environment in a folder, with the wheel and links to what it requires, without a network."""
+    """Make an environment with the wheel and links to its requirements, without a network."""
     extra, others = ENVIRONMENTS[name]
     venv.create(folder, symlinks=True)
     environment = Environment(folder)
@@ -94,25 +94,25 @@ def linked(wheel: Path, name: str, folder: Path) -> Environment:
 
 
 def required(roots: Iterable[Distribution], extra: str) -> list[Distribution]:
-    """Return what distributions require, each with what it requires in turn, as it is installed here.
+    """Return the installed requirements of distributions, transitively.
 
-    The extra is one of this project. Its own distribution is not returned.
+    The extra is one of this project, whose own distribution is not returned.
     """
     own, *others = roots
     waiting = [(own, extra), *((each, "") for each in roots)]
     found = {NAME: own} | {each.name: each for each in others}
     seen: set[tuple[str, str]] = set()
     while waiting:
-        each, wanted = waiting.pop()
-        if (each.name, wanted) in seen:
+        each, wanted_extra = waiting.pop()
+        if (each.name, wanted_extra) in seen:
             continue
-        seen.add((each.name, wanted))
+        seen.add((each.name, wanted_extra))
         for requirement in map(Requirement, each.requires or ()):
-            if requirement.marker and not requirement.marker.evaluate({"extra": wanted}):
+            if requirement.marker and not requirement.marker.evaluate({"extra": wanted_extra}):
                 continue
             needed = own if requirement.name == NAME else distribution(requirement.name)
             if not requirement.specifier.contains(needed.version, prereleases=True):
-                raise ValueError(f"{each.name} requires {requirement}; installed here is {needed.version}.")
+                raise ValueError(f"{each.name} requires {requirement}, but {needed.version} is installed.")
             found.setdefault(needed.name, needed)
             waiting += [(needed, name) for name in ("", *requirement.extras)]
     return [each for each in found.values() if each is not own]
@@ -146,7 +146,7 @@ def main() -> int:
         console.print(f"{file.name}: {file.stat().st_size / 1000:,.0f} kB")
     table = Table("installed", "packages", "MB", box=None, pad_edge=False)
     for name, (extra, others) in ENVIRONMENTS.items():
-        environment = installed(wheel, name, folder / name)
+        environment = install(wheel, name, folder / name)
         size = sum(file.stat().st_size for file in environment.site.rglob("*") if file.is_file())
         words = " ".join([f"{NAME}[{extra}]" if extra else NAME, *others])
         table.add_row(words, str(len(environment.distributions())), f"{size / 1e6:.1f}")

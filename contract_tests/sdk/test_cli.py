@@ -151,13 +151,35 @@ def test_a_parameter_that_the_table_gains_is_an_option_and_is_sent(
     )
 
 
+@pytest.mark.parametrize(
+    ("parameter", "options"),
+    [
+        (Parameter("timeout", "integer", "Theirs.", required=True), ["--timeout", "60"]),
+        (Parameter("json", "integer", "Theirs."), ["--json"]),
+        (Parameter("as_json", "integer", "Theirs."), []),
+        (Parameter("help", "integer", "Theirs."), []),
+        (Parameter("retry", "boolean", "Theirs."), ["--no-retry"]),  # it would be --retry/--no-retry
+    ],
+)
 def test_a_parameter_named_like_another_option_goes_by_extra(
-    run: Run, server: ReferenceServer, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    server: ReferenceServer,
+    monkeypatch: pytest.MonkeyPatch,
+    parameter: Parameter,
+    options: list[str],
 ):
     table: Any = OPERATIONS["sd35_turbo_txt2img"].parameters
-    monkeypatch.setitem(table, "timeout", Parameter("timeout", "integer", "Theirs.", required=True))
-    assert run(*TURBO, "--timeout", "60", "--extra", "timeout=7").exit_code == 0
-    assert server.ledger[-1].body["timeout"] == 7
+    monkeypatch.setitem(table, parameter.name, parameter)
+    assert "Theirs." not in run(TURBO[0], "--help").stdout
+    assert run(*TURBO, *options, "--extra", f"{parameter.name}=7").exit_code == 0
+    assert server.ledger[-1].body[parameter.name] == 7
+
+
+def test_an_endpoint_without_parameters_has_a_help_page(offline: Run, monkeypatch: pytest.MonkeyPatch):
+    endpoints: Any = OPERATIONS
+    bare = replace(OPERATIONS["sd35_turbo_txt2img"], parameters={})
+    monkeypatch.setitem(endpoints, "sd35_turbo_txt2img", bare)
+    assert "Parameters:" not in offline(TURBO[0], "--help").stdout
 
 
 @pytest.mark.parametrize("command", ["", "credits", *map(command_name, OPERATIONS.values())])
@@ -291,13 +313,33 @@ def test_advice_speaks_of_options(run: Run):
     assert "a PIL image" not in said
 
 
+def test_what_is_said_of_an_image_speaks_of_no_object_of_python(offline: Run, photo: Path):
+    tile = ("sd3-medium-tile", "--prompt", "x", "--dry-run", "--image", str(photo))
+    assert "Pillow" not in offline("sd3-medium-tile", "--help").stdout
+    photo.write_bytes(photo.read_bytes()[:50])
+    assert offline(*tile).stderr.endswith("pass the whole file; --extra sends base64 text unchecked\n")
+    photo.write_bytes(b"BM")
+    assert offline(*tile).stderr.endswith("pass one of these, since the pages name no other\n")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_large_image_is_noted_and_sent(offline: Run, photo: Path):
+    PIL.Image.new("L", (2049, 1)).save(photo)
+    said = offline("sd3-medium-tile", "--prompt", "x", "--image", str(photo), "--dry-run", "--json")
+    assert said.stderr == (
+        "Note: image is larger than 2048 x 2048 pixels: it is sent as it is, "
+        "and the service is known to scale it down\n"
+    )
+    assert json.loads(said.stdout)["body"]["image"] == base64.b64encode(photo.read_bytes()).decode()
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["--out", "taken.jpg"], "taken.jpg exists already"),
-        (["--out", "taken"], "taken.jpg exists already"),
-        (["--out", "many.jpg", "--batch-size", "2"], "many-2.jpg exists already"),
-        (["--seed", "7"], "sd35-turbo-txt2img-7.jpg exists already"),
+        (["--exclusive", "--out", "taken.jpg"], "taken.jpg exists already"),
+        (["--exclusive", "--out", "taken"], "taken.jpg exists already"),
+        (["--exclusive", "--out", "many.jpg", "--batch-size", "2"], "many-2.jpg exists already"),
+        (["--exclusive", "--seed", "7"], "sd35-turbo-txt2img-7.jpg exists already"),
         (["--out", "nowhere/panda.jpg"], "the folder nowhere does not exist"),
         (["--out", "nowhere/"], "the folder nowhere does not exist"),
     ],
@@ -386,6 +428,88 @@ def test_several_pictures_are_numbered(run: Run, folder: Path):
     said = run(*TURBO, "--batch-size", "2", "--out", "panda.png", "--image-format", "png")
     assert said.stdout.startswith("panda-1.png, panda-2.png  64x64")
     assert files_in(folder) == ["panda-1.png", "panda-2.png"]
+
+
+def test_a_picture_is_saved_beside_the_file_that_has_its_name(run: Run, folder: Path):
+    (folder / "panda.jpg").write_text("mine")
+    said = run(*TURBO, "--out", "panda.jpg")
+    assert (said.exit_code, said.stdout.partition("  ")[0]) == (0, "panda (1).jpg")
+    assert said.stderr == (
+        "panda.jpg exists already, and is kept (--overwrite replaces it): "
+        "the picture is saved in panda (1).jpg.\n"
+    )
+    assert ((folder / "panda.jpg").read_text(), size_of(folder / "panda (1).jpg")) == ("mine", (64, 64))
+
+
+def test_in_json_the_files_are_those_that_were_written(run: Run, folder: Path):
+    (folder / "panda.jpg").write_text("mine")
+    said = run(*TURBO, "--out", "panda.jpg", "--json")
+    assert (json.loads(said.stdout)["files"], said.stderr) == (["panda (1).jpg"], "")
+
+
+def test_exclusive_draws_where_the_name_is_free(run: Run, folder: Path):
+    assert run(*TURBO, "--out", "panda.jpg", "--exclusive").exit_code == 0
+    assert files_in(folder) == ["panda.jpg"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg", ".JPEG"])
+def test_the_suffix_of_out_asks_for_its_format(run: Run, server: ReferenceServer, folder: Path, suffix: str):
+    said = run(*TURBO, "--out", f"panda{suffix}")
+    asked = {".png": "png", ".webp": "webp"}.get(suffix, "jpeg")
+    assert (said.exit_code, said.stderr, server.ledger[-1].body["image_format"]) == (0, "", asked)
+    assert files_in(folder) == [f"panda{suffix}"]
+
+
+def test_each_endpoint_that_has_a_choice_of_formats_is_asked(run: Run, server: ReferenceServer, photo: Path):
+    words = ("sd3-large-img2img", "--prompt", "x", "--image", str(photo), "--out", "x.png")
+    assert run(*words).stdout.startswith("x.png  ")
+    assert server.ledger[-1].body["output_format"] == "png"
+
+
+@pytest.mark.parametrize(
+    "words", [("--image-format", "webp"), ("--extra", "image_format=webp")], ids=" ".join
+)
+def test_a_format_that_was_asked_for_counts_more_than_the_suffix(
+    run: Run, folder: Path, words: tuple[str, ...]
+):
+    said = run(*TURBO, "--out", "panda.png", *words)
+    assert said.stderr == "The reply is no .png: the picture is saved in panda.webp.\n"
+    assert files_in(folder) == ["panda.webp"]
+
+
+def test_no_suffix_asks_for_no_format(run: Run, server: ReferenceServer):
+    for out in ((), ("--out", "panda"), ("--out", "panda.v2")):
+        assert run(*TURBO, *out).exit_code == 0
+        assert "image_format" not in server.ledger[-1].body
+
+
+@pytest.mark.parametrize("operation", [name for name in OPERATIONS if name.startswith("sd3_medium")])
+def test_where_there_is_no_choice_of_formats_it_is_said_before_the_call(
+    run: Run, folder: Path, photo: Path, operation: str
+):
+    command = command_name(OPERATIONS[operation])
+    image = ("--image", str(photo)) if "image" in OPERATIONS[operation].parameters else ()
+    said = run(command, "--prompt", "x", *image, "--out", "x.png")
+    note = f"{command}: there is no option for the format; its page promises a JPEG, to be saved as x.jpg.\n"
+    assert (said.exit_code, said.stderr) == (0, note)
+    assert files_in(folder) == ["x.jpg"]
+    said = run(
+        command, "--prompt", "x", *image, "--out", "x.png", "--base-url", "http://127.0.0.1:1", "--no-retry"
+    )
+    assert said.stderr.startswith(note)
+
+
+def test_a_format_that_an_endpoint_does_not_list_is_named(run: Run, folder: Path):
+    said = run(*TURBO, "--out", "x.gif")
+    assert said.stderr == (
+        "sd35-turbo-txt2img: --image-format lists no gif; its page promises a JPEG, to be saved as x.jpg.\n"
+    )
+    assert files_in(folder) == ["x.jpg"]
+
+
+def test_a_dry_run_shows_the_format_that_the_suffix_asks_for(offline: Run):
+    printed = json.loads(offline(*TURBO, "--out", "x.png", "--dry-run", "--json").stdout)
+    assert printed["body"]["image_format"] == "png"
 
 
 def test_overwrite_replaces_a_file(run: Run, folder: Path):
@@ -532,6 +656,33 @@ class Vanishing(ReferenceServer):
         return super().answer(request)
 
 
+class Filling(ReferenceServer):
+    """A server that takes the name that the picture is meant for."""
+
+    file: Path
+
+    def answer(self, request: Request) -> Answer:
+        self.file.write_text("mine")
+        return super().answer(request)
+
+
+def test_a_name_that_is_taken_while_the_picture_is_drawn_costs_no_picture(offline: Run, folder: Path):
+    server = Filling()
+    server.file = folder / "panda.jpg"
+    with server.listening() as url:
+        env = {"SEGMIND_API_KEY": KEY, "SEGMIND_BASE_URL": url}
+        said = offline(*TURBO, "--out", "panda.jpg", "--exclusive", env=env)
+    assert said.exit_code == 0
+    assert files_in(folder) == ["panda (1).jpg", "panda.jpg"]
+
+
+def test_replies_that_are_kept_replace_no_other(run: Run, server: ReferenceServer, folder: Path):
+    server.provoke("truncated-picture", times=2)
+    said = [run(*TURBO, "--out", "panda.jpg").stderr.splitlines()[-1] for _ in range(2)]
+    assert said == [f"Billed: {KEPT}.", "Billed: what came is saved in panda.jpg (1).reply."]
+    assert files_in(folder) == ["panda.jpg (1).reply", "panda.jpg.reply"]
+
+
 @pytest.mark.parametrize("provocation", ["", "truncated-picture"])
 def test_what_can_not_be_written_where_it_should_is_written_elsewhere(
     offline: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provocation: str
@@ -551,6 +702,24 @@ def test_what_can_not_be_written_where_it_should_is_written_elsewhere(
     assert str(rescued) in said.stdout + said.stderr
     assert rescued.name == ("panda.jpg.reply" if provocation else "panda.jpg")
     assert rescued.read_bytes().startswith(b"\xff\xd8\xff")
+
+
+def test_a_picture_whose_saving_is_interrupted_is_written_elsewhere(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    fsync = os.fsync
+
+    def interrupt(_descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    said = run(*TURBO, "--out", "panda.jpg")
+    (rescued,) = (tmp_path / "temporary").glob("*/panda.jpg")
+    assert (said.exit_code, size_of(rescued), files_in(folder)) == (1, (64, 64), [])
+    assert f"the picture is saved in {rescued}" in said.stderr
 
 
 def test_a_name_too_long_for_the_file_system_costs_no_picture(

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -279,9 +280,22 @@ def test_saving_replaces_no_file(kind: type[SegmindError], tmp_path: Path):
     assert isinstance(error, (UnusableReply, OutcomeUnknown))
     taken = tmp_path / "kept.bin"
     taken.write_bytes(b"mine")
-    with pytest.raises(FileExistsError):
-        error.save(taken)
-    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"mine"]
+    with pytest.warns(UserWarning, match=r"kept\.bin exists already and is kept"):
+        written = error.save(taken)
+    assert written == tmp_path / "kept (1).bin"
+    assert (taken.read_bytes(), written.read_bytes()) == (b"mine", error.body)
+
+
+@pytest.mark.parametrize("kind", [UnusableReply, OutcomeTimedOut])
+def test_what_can_not_be_saved_where_it_should_be_is_saved_elsewhere_and_the_error_names_the_file(
+    kind: type[SegmindError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    error = EXAMPLES[kind]
+    assert isinstance(error, (UnusableReply, OutcomeUnknown))
+    with pytest.raises(FileNotFoundError, match=r"saved elsewhere.* -> '.*kept\.bin'") as caught:
+        error.save("no/such/kept.bin")
+    assert Path(caught.value.filename2).read_bytes() == error.body
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from segmind_sd3 import (
     RequestRefused,
     Retry,
     SegmindError,
+    SentRequest,
     UnusableReply,
 )
 from segmind_sd3._exchange import SEND, exchange
@@ -70,7 +71,7 @@ def course(
     went = Course()
     steps = exchange(
         retry or Retry(),
-        lambda event: interpret(event, KEY, 7),
+        lambda event: interpret(event, KEY, SentRequest("sd35_turbo_txt2img", {"seed": 7})),
         left=lambda: max(0.0, deadline - gone),
         uniform=lambda low, high: low + jitter * (high - low),
     )
@@ -463,7 +464,8 @@ def test_the_seed_is_what_was_sent_or_what_the_reply_names_and_never_minus_one(
     was_sent: int | None, named: str | None, seed: int | None
 ):
     headers = {} if named is None else {"x-seed-value": named}
-    drawn = interpret(Reply(200, {"content-type": "image/png", **headers}, picture()), KEY, was_sent)
+    sent = SentRequest("sd35_turbo_txt2img", {} if was_sent is None else {"seed": was_sent})
+    drawn = interpret(Reply(200, {"content-type": "image/png", **headers}, picture()), KEY, sent)
     assert isinstance(drawn, Generation)
     assert drawn.seed == seed
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ._prepared import Prepared
     from ._result import Credits, Generation, Image
     from ._retry import Retry
+    from ._sent import SentRequest, parameters_of
 
 _MODULES = {
     "_client": ("AsyncClient", "Client"),
@@ -63,6 +64,7 @@ _MODULES = {
     "_prepared": ("Prepared",),
     "_result": ("Credits", "Generation", "Image"),
     "_retry": ("Retry",),
+    "_sent": ("SentRequest", "parameters_of"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -90,10 +92,12 @@ __all__ = [
     "Retry",
     "SegmindError",
     "Sending",
+    "SentRequest",
     "ServerError",
     "UnusableReply",
     "Waiting",
     "__version__",
+    "parameters_of",
 ]
 
 

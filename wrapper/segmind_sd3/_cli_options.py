@@ -32,6 +32,7 @@ class Options:
     extra: Mapping[str, object] = field(default_factory=dict[str, object])
     out: str = ""
     overwrite: bool = False
+    exclusive: bool = False
     dry_run: bool = False
 
     def for_client(self) -> dict[str, Any]:
@@ -94,9 +95,11 @@ DRAW_OPTIONS: Final = (
         type=click.Path(),
         default="",
         metavar="FILE",
-        help="Where the picture goes; several are numbered. Else a name made of endpoint and seed.",
+        help="Where the picture goes, in the suffix's format where the endpoint has a choice; several are "
+        "numbered. Else a name made of endpoint and seed.",
     ),
-    click.Option(["--overwrite"], is_flag=True, help="Replace an existing file; else it is refused, unpaid."),
+    click.Option(["--overwrite"], is_flag=True, help="Replace a file; else the picture is saved beside it."),
+    click.Option(["--exclusive"], is_flag=True, help="Refuse the name of an existing file, unpaid."),
     click.Option(["--dry-run"], is_flag=True, help="Print the call as curl and send nothing. Needs no key."),
     *CALL_OPTIONS,
 )

@@ -14,9 +14,10 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import entry_points
 from itertools import product
 from pathlib import Path
@@ -26,7 +27,8 @@ import click
 
 from ._errors import APIError, InvalidRequest, OutcomeUnknown, SegmindError
 from ._imagefile import SUFFIXES
-from ._result import target_path
+from ._result import save_images
+from ._saving import is_picture_name, save_all, target_path
 from ._text import printable
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from ._client import Client
     from ._prepared import Prepared
     from ._result import Generation
+    from ._saving import Saved
 
 PLACEHOLDER_KEY: Final = "SG_" + "0" * 16
 """The key where none is needed: nothing is sent, or nothing leaves this process."""
@@ -122,9 +125,10 @@ class Call(ABC):
                 message = f"{type(error).__name__}: {error} (--traceback shows where)"
                 code, billed = 1, self.billed
         if isinstance(error, (APIError, OutcomeUnknown)) and error.body and billed is not False:
-            reply = error
+            body = error.body
             beside = self.out.with_name(f"{self.out.name}.reply")
-            [self.saved], _ = save_or_fallback(lambda path: [reply.save(path)], beside)
+            kept = save_or_fallback(lambda path: save_all([body], path, lambda asked: [asked]), beside)
+            self.saved = next(iter(kept.files), None)
         if self.options.as_json:
             self._print_json(
                 error=type(error).__name__,
@@ -176,7 +180,7 @@ class CreditsCall(Call):
 
 @dataclass(slots=True, kw_only=True)
 class DrawCall(Call):
-    """The command of an endpoint. A free file name is found before the call is paid for.
+    """The command of an endpoint. Where its picture goes is checked before the call is paid for.
 
     Attributes:
         operation: the endpoint.
@@ -189,21 +193,28 @@ class DrawCall(Call):
     def _call(self) -> int:
         with self._client() as client:
             parameters = {name: self._value(name) for name in self.parameters}
-            with spinner("Preparing", hidden=self.options.verbose):
+            note = self._ask_for_format(parameters)
+            with (
+                spinner("Preparing", hidden=self.options.verbose),
+                warnings.catch_warnings(record=True) as notes,
+            ):
                 prepared = client.prepare(self.name, **parameters, extra=self.options.extra)
+            for warning in notes:
+                echo(f"Note: {warning.message}", err=True)
             if self.options.dry_run:
                 return self._print_curl(prepared)
-            self.out = self._free_path(prepared.body)
+            self.out = self._path(prepared.body)
+            self._note(note)
             self.billed = False if self.options.local else None
             with spinner(f"Drawing with {command_name(self.operation)}", hidden=self.options.verbose):
                 drawn = client.send(prepared)
                 # First of all: what follows may fail, even the end of the spinner.
                 self.billed = not self.options.local
-                files, failure = save_or_fallback(
-                    lambda path: drawn.save(path, overwrite=self.options.overwrite), self.out
+                saved = save_or_fallback(
+                    lambda path: save_images(drawn.images, path, overwrite=self.options.overwrite), self.out
                 )
-                self.saved = files[0]
-        return self._print_result(drawn, files, failure)
+                self.saved = next(iter(saved.files), None)
+        return self._print_result(drawn, saved, noted=bool(note))
 
     def _value(self, name: str) -> object:
         value = self.parameters[name]
@@ -213,10 +224,34 @@ class DrawCall(Call):
             raise InvalidRequest(f"{option_name(name)} - reads standard input: send a picture into it")
         return sys.stdin.buffer.read()
 
-    def _free_path(self, body: Mapping[str, Any]) -> Path:
-        """Return the path to save to, after a check that no picture will meet an existing file.
+    def _ask_for_format(self, parameters: dict[str, Any]) -> str:
+        """Ask for the format of the suffix, unless one was asked for. Return what to say if that fails."""
+        out = Path(self.options.out)
+        kinds = (kind for kind, suffixes in SUFFIXES.items() if out.suffix.lower() in suffixes)
+        wanted = next(kinds, "image/jpeg").removeprefix("image/")
+        known = next(
+            (each for each in self.operation.parameters.values() if "jpeg" in each.known_values), None
+        )
+        if known and (parameters.get(known.name) is not None or known.name in self.options.extra):
+            return ""
+        if known and wanted in known.known_values and is_picture_name(out):
+            parameters[known.name] = wanted
+        elif wanted != "jpeg":
+            problem = (
+                f"{option_name(known.name)} lists no {wanted}"
+                if known
+                else "there is no option for the format"
+            )
+            name = target_path(out, "image/jpeg")
+            return (
+                f"{command_name(self.operation)}: {problem}; its page promises a JPEG, to be saved as {name}."
+            )
+        return ""
 
-        The reply decides the format, so the name is checked with the suffix of each.
+    def _path(self, body: Mapping[str, Any]) -> Path:
+        """Return the path to save to, after a check that it can be had, as far as that can be known.
+
+        The reply decides the format, so a name that must be free is checked with the suffix of each.
         """
         given, out = self.options.out, Path(self.options.out)
         if out.is_dir():
@@ -231,10 +266,14 @@ class DrawCall(Call):
         if not os.access(folder, os.W_OK):
             raise InvalidRequest(f"the folder {folder} can't be written to: choose another --out")
         names = (target_path(out, kind, number) for number, kind in product(self._numbers(body), SUFFIXES))
-        taken = next(filter(os.path.lexists, names), None)
-        if taken and not self.options.overwrite:
-            raise InvalidRequest(f"{taken} exists already: choose another --out, or add --overwrite")
+        if self.options.exclusive and (taken := next(filter(os.path.lexists, names), None)):
+            raise InvalidRequest(f"{taken} exists already: choose another --out, or leave --exclusive out")
         return out
+
+    def _note(self, text: str) -> None:
+        """Print a remark, unless nothing but JSON is wanted."""
+        if text and not self.options.as_json:
+            echo(text, err=True)
 
     def _numbers(self, body: Mapping[str, Any]) -> list[int] | list[None]:
         """Return the numbers in the pictures' names, as far as the body shows how many there will be."""
@@ -250,11 +289,13 @@ class DrawCall(Call):
             echo(curl)
         return 0
 
-    def _print_result(self, drawn: Generation, files: list[Path], failure: SaveFailure) -> int:
-        first = drawn.images[0]
-        names = [click.format_filename(file) for file in files]
-        reason = f"{self.out} could not be written ({type(failure).__name__}: {failure})"
-        moved = f"{reason}; the picture is saved in {names[0]}" if failure else ""
+    def _print_result(self, drawn: Generation, saved: Saved, *, noted: bool) -> int:
+        first, failure = drawn.images[0], saved.failure
+        names = [click.format_filename(file) for file in saved.files]
+        where = (
+            f"the picture is saved in {', '.join(names)}" if names else "it could be saved in no other place"
+        )
+        moved = f"{self.out} could not be written ({type(failure).__name__}: {failure}); {where}"
         if self.options.as_json:
             reply = ("seed", "cost", "credits_remaining", "generation_time", "request_id")
             self._print_json(
@@ -269,6 +310,10 @@ class DrawCall(Call):
             return 1 if failure else 0
         if failure:
             warn(moved)
+        elif saved.taken:
+            self._note(f"{saved.taken} exists already, and is kept (--overwrite replaces it): {where}.")
+        elif not noted and is_picture_name(self.out) and saved.files[0].suffix != self.out.suffix:
+            self._note(f"The reply is no {self.out.suffix}: {where}.")
         facts = (("seed {}", drawn.seed), ("cost ${}", drawn.cost), ("${} left", drawn.credits_remaining))
         known = [form.format(fact) for form, fact in facts if fact is not None]
         echo("  ".join([", ".join(names), f"{first.width}x{first.height}", *known]))
@@ -281,16 +326,15 @@ class DrawCall(Call):
 
 # -- Files ------------------------------------------------------------------------------------------------
 
-SaveFailure = OSError | KeyboardInterrupt | None
 
-
-def save_or_fallback(save: Callable[[Path], list[Path]], path: Path) -> tuple[list[Path], SaveFailure]:
-    """Save to a path, or to a new temporary folder where that fails; return the failure too."""
+def save_or_fallback(save: Callable[[Path], Saved], path: Path) -> Saved:
+    """Save to a path, or to a new temporary folder where that is interrupted."""
     try:
-        return save(path), None
-    except (OSError, KeyboardInterrupt) as failure:
+        return save(path)
+    except KeyboardInterrupt as failure:
         # The name may have been too long: its end is enough.
-        return save(Path(tempfile.mkdtemp(prefix="segmind-sd3-")) / path.name[-40:]), failure
+        saved = save(Path(tempfile.mkdtemp(prefix="segmind-sd3-")) / path.name[-40:])
+        return replace(saved, failure=failure)
 
 
 def local_transport() -> Any:
@@ -337,7 +381,9 @@ def for_command_line(text: str) -> str:
     """Return text about Python arguments as text about options."""
     text = re.sub(r'extra=\{["\'](\w+)["\']: ([^}]*)\}', r"--extra \1=\2", text)
     text = re.sub(r'\b(\w+)="([^"]*)"', lambda found: f"{option_name(found[1])} {found[2]}", text)
-    text = re.sub(r" bytes, an open (?:binary )?file, a (?:PIL image|Pillow picture),", "", text)
+    text = re.sub(r" bytes, an open (?:binary )?file, .* a picture that (?:was drawn|a call drew),", "", text)
+    text = re.sub(r" A Pillow picture is .*|; of what Pillow opens, .*", "", text)
+    text = text.replace("; extra= sends", "; --extra sends")
     text = text.removesuffix(", or allow_private_image_urls=True to the client")
     return re.sub(r"\ba str\b", "a text", text)
 

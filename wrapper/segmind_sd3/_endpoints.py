@@ -73,8 +73,15 @@ class Endpoints:
             negative_prompt: What the picture should not show. Default `low quality,less
                 details`.
             image: The picture to start from, as base64 text: PNG, JPEG or GIF, at most 2048 x
-                2048 pixels. Given as a path, bytes, an open file, a Pillow picture, or a text:
-                `data:` URI, http(s) URL, base64 or path.
+                2048 pixels. Given as a path, bytes, an open file, a Pillow picture, an array of
+                pixels, a picture that a call drew, or a text: `data:` URI, http(s) URL, base64 or
+                path. A whole PNG, JPEG, GIF or WebP is sent byte for byte, its metadata included;
+                one with a side above 2048 pixels too, with a warning. A Pillow picture is turned as
+                its EXIF data says and sent as a PNG without that data: of 16 bits the upper 8,
+                other colours as RGB, transparency as it is (the service is known to make it RGB);
+                modes I and F, which do not say what is white, are refused. An array is of uint8,
+                uint16 (the upper 8 bits) or bool, height x width, or height x width x 3 (RGB, not
+                OpenCV's BGR) or 4.
             num_inference_steps: How many inference steps are taken. 1 to 100. Default 20.
             guidance_scale: Balance between following the prompt and drawing a unique picture. 1
                 to 20. Default 5.
@@ -167,7 +174,14 @@ class Endpoints:
             negative_prompt: What the picture should not show. Default `low quality,less
                 details`.
             image: The picture that guides the drawing, as base64 text. Given as a path, bytes,
-                an open file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path.
+                an open file, a Pillow picture, an array of pixels, a picture that a call drew, or a
+                text: `data:` URI, http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is
+                sent byte for byte, its metadata included; one with a side above 2048 pixels too,
+                with a warning. A Pillow picture is turned as its EXIF data says and sent as a PNG
+                without that data: of 16 bits the upper 8, other colours as RGB, transparency as it
+                is (the service is known to make it RGB); modes I and F, which do not say what is
+                white, are refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height
+                x width, or height x width x 3 (RGB, not OpenCV's BGR) or 4.
             num_inference_steps: How many inference steps are taken; more give finer detail and
                 take longer. 1 to 100. Default 20.
             guidance_scale: How closely the picture follows the prompt. 1 to 20. Default 7.
@@ -223,7 +237,14 @@ class Endpoints:
             mode: The type of mode. The page names no default; `image-to-image` is sent. Known
                 values: `image-to-image`; any other is sent as it is.
             image: The picture to start from, as base64 text. Given as a path, bytes, an open
-                file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path.
+                file, a Pillow picture, an array of pixels, a picture that a call drew, or a text:
+                `data:` URI, http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is sent
+                byte for byte, its metadata included; one with a side above 2048 pixels too, with a
+                warning. A Pillow picture is turned as its EXIF data says and sent as a PNG without
+                that data: of 16 bits the upper 8, other colours as RGB, transparency as it is (the
+                service is known to make it RGB); modes I and F, which do not say what is white, are
+                refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height x width, or
+                height x width x 3 (RGB, not OpenCV's BGR) or 4.
             prompt: What the picture shows. The page prints 1, which may stand for no default;
                 here it is required. An empty or blank one is refused, unless `extra` sends it.
             strength: How much `image` is transformed. The page sets no limits. Default 1.
@@ -441,8 +462,15 @@ class AsyncEndpoints:
             negative_prompt: What the picture should not show. Default `low quality,less
                 details`.
             image: The picture to start from, as base64 text: PNG, JPEG or GIF, at most 2048 x
-                2048 pixels. Given as a path, bytes, an open file, a Pillow picture, or a text:
-                `data:` URI, http(s) URL, base64 or path.
+                2048 pixels. Given as a path, bytes, an open file, a Pillow picture, an array of
+                pixels, a picture that a call drew, or a text: `data:` URI, http(s) URL, base64 or
+                path. A whole PNG, JPEG, GIF or WebP is sent byte for byte, its metadata included;
+                one with a side above 2048 pixels too, with a warning. A Pillow picture is turned as
+                its EXIF data says and sent as a PNG without that data: of 16 bits the upper 8,
+                other colours as RGB, transparency as it is (the service is known to make it RGB);
+                modes I and F, which do not say what is white, are refused. An array is of uint8,
+                uint16 (the upper 8 bits) or bool, height x width, or height x width x 3 (RGB, not
+                OpenCV's BGR) or 4.
             num_inference_steps: How many inference steps are taken. 1 to 100. Default 20.
             guidance_scale: Balance between following the prompt and drawing a unique picture. 1
                 to 20. Default 5.
@@ -535,7 +563,14 @@ class AsyncEndpoints:
             negative_prompt: What the picture should not show. Default `low quality,less
                 details`.
             image: The picture that guides the drawing, as base64 text. Given as a path, bytes,
-                an open file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path.
+                an open file, a Pillow picture, an array of pixels, a picture that a call drew, or a
+                text: `data:` URI, http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is
+                sent byte for byte, its metadata included; one with a side above 2048 pixels too,
+                with a warning. A Pillow picture is turned as its EXIF data says and sent as a PNG
+                without that data: of 16 bits the upper 8, other colours as RGB, transparency as it
+                is (the service is known to make it RGB); modes I and F, which do not say what is
+                white, are refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height
+                x width, or height x width x 3 (RGB, not OpenCV's BGR) or 4.
             num_inference_steps: How many inference steps are taken; more give finer detail and
                 take longer. 1 to 100. Default 20.
             guidance_scale: How closely the picture follows the prompt. 1 to 20. Default 7.
@@ -591,7 +626,14 @@ class AsyncEndpoints:
             mode: The type of mode. The page names no default; `image-to-image` is sent. Known
                 values: `image-to-image`; any other is sent as it is.
             image: The picture to start from, as base64 text. Given as a path, bytes, an open
-                file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path.
+                file, a Pillow picture, an array of pixels, a picture that a call drew, or a text:
+                `data:` URI, http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is sent
+                byte for byte, its metadata included; one with a side above 2048 pixels too, with a
+                warning. A Pillow picture is turned as its EXIF data says and sent as a PNG without
+                that data: of 16 bits the upper 8, other colours as RGB, transparency as it is (the
+                service is known to make it RGB); modes I and F, which do not say what is white, are
+                refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height x width, or
+                height x width x 3 (RGB, not OpenCV's BGR) or 4.
             prompt: What the picture shows. The page prints 1, which may stand for no default;
                 here it is required. An empty or blank one is refused, unless `extra` sends it.
             strength: How much `image` is transformed. The page sets no limits. Default 1.

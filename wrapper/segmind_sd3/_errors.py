@@ -7,18 +7,18 @@ where nobody can know. `RULES`, at the end, is the whole mapping from statuses t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from ._limits import MAX_TEXTS
 from ._public import public
-from ._result import write_whole
+from ._saving import save_all
 from ._wire import clip
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from ._wire import Reply
 
@@ -121,8 +121,11 @@ class OutcomeUnknown(SegmindError):
             self.status, self.headers, self.body = reply.status, dict(reply.headers), reply.body
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write what came of the body to a new file, byte for byte."""
-        return _save_body(self.body, path)
+        """Write what came of the body to a new file, byte for byte, and return its path.
+
+        As in `Image.save`, another file is never replaced, and another place is found where need be.
+        """
+        return save_all([self.body], path, lambda asked: [asked]).result()[0]
 
 
 @public
@@ -160,12 +163,11 @@ class APIError(SegmindError):
             self.request_id = reply.headers.get("x-request-id")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the reply's body to a new file, byte for byte.
+        """Write the reply's body to a new file, byte for byte, and return its path.
 
-        Raises:
-            FileExistsError: the file is there already.
+        As in `Image.save`, another file is never replaced, and another place is found where need be.
         """
-        return _save_body(self.body, path)
+        return save_all([self.body], path, lambda asked: [asked]).result()[0]
 
 
 @public
@@ -209,11 +211,6 @@ class UnusableReply(APIError):
     """A success that is no whole picture. It is kept; billed, if it names a cost or holds picture bytes."""
 
     billed: bool | None = None
-
-
-def _save_body(body: bytes, path: str | os.PathLike[str]) -> Path:
-    write_whole(body, Path(path), overwrite=False)
-    return Path(path)
 
 
 # -- From a reply to an error -----------------------------------------------------------------------------

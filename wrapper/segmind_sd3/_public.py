@@ -1,11 +1,12 @@
 """What makes a name of a private module a public one."""
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-T = TypeVar("T", bound=type)
+T = TypeVar("T", bound=Callable[..., Any])
 
 
 def public(exported: T) -> T:
-    """Mark a class that the package exports: tracebacks and pickles name the package as its module."""
+    """Mark what the package exports: tracebacks and pickles name the package as its module."""
     exported.__module__ = "segmind_sd3"
     return exported

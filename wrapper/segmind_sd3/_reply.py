@@ -15,7 +15,7 @@ import binascii
 import math
 import zlib
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from segmind_sd3_api.parameters import PICTURE_MEMBERS
 
@@ -46,6 +46,9 @@ from ._limits import (
 from ._result import Credits, Generation, Image
 from ._wire import PACKED, Failure, Incoming, Key, Reply, clip, json_of
 
+if TYPE_CHECKING:
+    from ._sent import SentRequest
+
 KEPT: Final = "What came is kept: .body, .save(path)."
 
 
@@ -60,7 +63,7 @@ def largest(incoming: Incoming) -> int:
     return MAX_REPLY_BYTES if billed else MAX_ERROR_BYTES
 
 
-def interpret(event: Reply | Failure, key: Key, seed: int | None) -> Generation | SegmindError:
+def interpret(event: Reply | Failure, key: Key, sent: SentRequest | None) -> Generation | SegmindError:
     """Return what came of one sending, as pictures or as an error."""
     if isinstance(event, Failure):
         return _error_from_failure(event, key)
@@ -76,7 +79,7 @@ def interpret(event: Reply | Failure, key: Key, seed: int | None) -> Generation 
         return _error_from_refusal(came, found, key)
     if isinstance(found, Fault):
         return error_from(_quirks.diagnose(came, found), came, key)
-    return _generation(found, reply, seed)
+    return _generation(found, reply, sent)
 
 
 def _error_from_failure(failure: Failure, key: Key, *, free: bool = False) -> SegmindError:
@@ -248,12 +251,12 @@ def decode_base64(text: object) -> bytes | None:
         return None
 
 
-def _generation(images: list[Image], reply: Reply, seed: int | None) -> Generation:
-    named = number(reply.headers.get("x-seed-value"))
+def _generation(images: list[Image], reply: Reply, sent: SentRequest | None) -> Generation:
+    named, seed = number(reply.headers.get("x-seed-value")), sent and sent.seed
     if seed is None or seed < 0:
         seed = int(named) if named is not None and named >= 0 else None
     return Generation(
-        images=tuple(images),
+        images=tuple(replace(image, request=sent) for image in images),
         seed=seed,
         cost=number(reply.headers.get("x-cost")),
         credits_remaining=number(reply.headers.get("x-remaining-credits")),

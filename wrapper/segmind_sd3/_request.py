@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from segmind_sd3_api.calls import CALLS
 
 from ._errors import InvalidRequest
+from ._imagefile import sniff
 from ._prepared import Prepared
+from ._quirks import complete_body
+from ._reply import decode_base64
+from ._sent import SentRequest, digest_of, holds_digest
 from ._url import URL, InvalidURL
-from ._validation import find_operation
+from ._validation import build_body, find_operation
 from ._wire import SENT_HEADERS, Request
+
+if TYPE_CHECKING:
+    from segmind_sd3_api.parameters import Operation
 
 
 def prepare(base_url: str, operation: str, body: dict[str, Any]) -> tuple[Prepared, Request]:
@@ -77,7 +84,51 @@ def _target(url: str) -> bytes:
     return b"/" + url.split("/", 3)[3].encode()
 
 
-def seed_of(body: dict[str, Any]) -> int | None:
-    """Return the seed that a body sends, where it is one."""
-    seed = body.get("seed")
-    return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
+# -- What is kept of it -----------------------------------------------------------------------------------
+
+
+def sent_request(operation: str, body: dict[str, Any], *, checked: bool = False) -> SentRequest:
+    """Return what sends a body again: arguments of the endpoint's method, with digests for pictures.
+
+    A body is `checked` where nothing in it came out of `extra`, which alone can send what is out of bounds.
+    """
+    known = find_operation(operation)
+    hidden = {name for name, parameter in known.parameters.items() if parameter.hidden}
+    usual = complete_body(known, {name: value for name, value in body.items() if name not in hidden})
+    arguments: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, value in body.items():
+        parameter = known.parameters.get(name)
+        if parameter is None or parameter.kind == "image":
+            kept = _with_digests(value)
+            (arguments if parameter and holds_digest(kept) else extra)[name] = kept
+        elif value is not None and not parameter.hidden:
+            arguments[name] = value
+        elif usual.get(name) != value or not parameter.hidden:
+            extra[name] = value
+    for name in () if checked else _refused(known, arguments):
+        if name in arguments:
+            extra[name] = arguments.pop(name)
+    return SentRequest(operation, {**arguments, **({"extra": extra} if extra else {})})
+
+
+def _refused(operation: Operation, arguments: dict[str, Any]) -> list[str]:
+    """Return the names of what is out of bounds. A digest stands for a picture that was not."""
+    pictures = [name for name in arguments if operation.parameters[name].kind == "image"]
+    others = {name: value for name, value in arguments.items() if name not in pictures}
+    try:
+        build_body(operation, {**others, "extra": dict.fromkeys(pictures)})
+    except InvalidRequest as refused:
+        return [problem.parameter for problem in refused.problems]
+    return []
+
+
+def _with_digests(value: Any) -> Any:
+    """Return a value with each picture in it, as base64 text, replaced by the digest of its bytes."""
+    if isinstance(value, dict):
+        return {name: _with_digests(each) for name, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_with_digests(each) for each in cast("list[Any]", value)]
+    if isinstance(value, str) and (data := decode_base64(value)) and sniff(data):
+        return digest_of(data)
+    return value

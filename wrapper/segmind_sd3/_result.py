@@ -3,41 +3,75 @@
 from __future__ import annotations
 
 import base64
-import secrets
+import hashlib
 from dataclasses import dataclass, field
+from html import escape
 from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from ._imagefile import SUFFIXES
+from ._metadata import NoMetadata, embed
 from ._public import public
+from ._saving import save_all, target_path
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     import PIL.Image
+
+    from ._saving import Saved
+    from ._sent import SentRequest
+
+
+_SHOWN_SIZE: Final = "max-width:min(100%,512px);max-height:640px;width:auto;height:auto"
 
 
 @public
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One picture, byte for byte as it came. Media type and size in pixels are read from the bytes."""
+    """One picture, byte for byte as it came.
+
+    Attributes:
+        data: the bytes of its file. Media type and size are read from them.
+        media_type: such as `image/jpeg`.
+        width: in pixels.
+        height: in pixels.
+        request: what was sent for it; None where a picture was not drawn by a call.
+    """
 
     data: bytes = field(repr=False)
     media_type: str
     width: int
     height: int
+    request: SentRequest | None = field(default=None, repr=False, compare=False)
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        exclusive: bool = False,
+        metadata: bool = False,
+    ) -> Path:
         """Write the picture to a file, completely or not at all, and return the path.
 
-        The suffix of the picture's format is added where the name has no such suffix.
+        The suffix is that of the picture's format: it is added, or replaces another format's. Where the name
+        is taken, the picture is saved beside that file, as `panda (1).jpg`, with a warning.
+
+        Args:
+            path: the file's name.
+            overwrite: replace a file of that very name, at once.
+            exclusive: raise an error where the name is taken.
+            metadata: write what was sent into the file, for `parameters_of`: the prompt and all else. Where
+                the file can't hold it, the picture is saved without it, with a warning.
 
         Raises:
-            FileExistsError: the file exists already and `overwrite` is false.
+            FileExistsError: the name is taken, and `exclusive` is true. Nothing was written.
+            OSError: the file can't be written. The picture is in another one, `filename2` of the error.
         """
-        return save_all([self], path, overwrite=overwrite)[0]
+        saved = save_images([self], path, overwrite=overwrite, exclusive=exclusive, metadata=metadata)
+        return saved.result()[0]
 
     def to_pil(self) -> PIL.Image.Image:
         """Open the picture with Pillow (`pip install 'segmind-sd3[pil]'`)."""
@@ -50,10 +84,27 @@ class Image:
     def as_html(self) -> str:
         """Return an `<img>` tag that contains the whole picture."""
         text = base64.b64encode(self.data).decode()
-        return f'<img width="{self.width}" height="{self.height}" src="data:{self.media_type};base64,{text}">'
+        prompt = self.request.parameters.get("prompt", "") if self.request else ""
+        return (
+            f'<img width="{self.width}" height="{self.height}" style="{_SHOWN_SIZE}" '
+            f'alt="{escape(str(prompt)[:500])}" src="data:{escape(self.media_type)};base64,{text}">'
+        )
 
-    # Notebooks call this to show a value.
-    _repr_html_ = as_html
+    def to_dict(self) -> dict[str, Any]:
+        """Describe the picture as JSON can say it: not its bytes, but their digest."""
+        size = {"width": self.width, "height": self.height, "bytes": len(self.data)}
+        return {"media_type": self.media_type, **size, "sha256": hashlib.sha256(self.data).hexdigest()}
+
+    # Notebooks call these to show a value.
+
+    def _repr_html_(self) -> str:
+        return _as_html([self], [])
+
+    def _repr_png_(self) -> bytes | None:
+        return _only([self], "image/png")
+
+    def _repr_jpeg_(self) -> bytes | None:
+        return _only([self], "image/jpeg")
 
 
 @public
@@ -108,63 +159,104 @@ class Generation:
             raise ValueError(f"this call drew {len(self.images)} pictures: take them from .images")
         return self.images[0]
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
-        """Write every picture and return the paths; several are numbered (`panda-1.jpg`, `panda-2.jpg`).
+    @property
+    def request(self) -> SentRequest | None:
+        """What was sent: the arguments of the call, with the seed that was drawn, and a picture's digest."""
+        return self.images[0].request if self.images else None
 
-        Nothing is written unless every name is free or `overwrite` is true.
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        exclusive: bool = False,
+        metadata: bool = False,
+    ) -> list[Path]:
+        """Write every picture as `Image.save` does, and return the paths.
+
+        Several pictures are numbered: `panda-1.jpg`, `panda-2.jpg`; beside such files, `panda-1 (1).jpg`, ….
 
         Raises:
-            FileExistsError: a file exists already and `overwrite` is false.
+            FileExistsError: a name is taken, and `exclusive` is true. Nothing was written.
+            OSError: a file can't be written. Its picture is in another one, in `filename2` of the error.
         """
-        return save_all(self.images, path, overwrite=overwrite)
+        saved = save_images(self.images, path, overwrite=overwrite, exclusive=exclusive, metadata=metadata)
+        return saved.result()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Describe the outcome as JSON can say it: of pictures not the bytes, but their digest."""
+        return {
+            "images": [image.to_dict() for image in self.images],
+            "seed": self.seed,
+            "cost": self.cost,
+            "credits_remaining": self.credits_remaining,
+            "generation_time": self.generation_time,
+            "request_id": self.request_id,
+            "request": self.request and self.request.to_dict(),
+        }
 
     def _repr_html_(self) -> str:
-        return "".join(image.as_html() for image in self.images)
+        facts = (("seed {}", self.seed), ("cost ${}", self.cost))
+        return _as_html(self.images, [form.format(fact) for form, fact in facts if fact is not None])
+
+    def _repr_png_(self) -> bytes | None:
+        return _only(self.images, "image/png")
+
+    def _repr_jpeg_(self) -> bytes | None:
+        return _only(self.images, "image/jpeg")
 
 
-def save_all(images: Sequence[Image], path: str | os.PathLike[str], *, overwrite: bool) -> list[Path]:
-    targets = [
-        target_path(Path(path), image.media_type, number if len(images) > 1 else None)
-        for number, image in enumerate(images, start=1)
-    ]
-    taken = [target for target in targets if target.exists()]
-    if taken and not overwrite:
-        raise FileExistsError(f"{taken[0]} exists already: choose another name, or pass overwrite=True")
-    for image, target in zip(images, targets, strict=True):
-        write_whole(image.data, target, overwrite=overwrite)
-    return targets
+def _only(images: Sequence[Image], media_type: str) -> bytes | None:
+    """Return the only picture, where it is of this format: a notebook shows one picture, or else HTML."""
+    return images[0].data if [image.media_type for image in images] == [media_type] else None
 
 
-def target_path(path: Path, media_type: str, number: int | None) -> Path:
-    """Return the path with the number, if any, and a suffix of the format."""
-    suffixes = SUFFIXES[media_type]
-    suffix = path.suffix if path.suffix.lower() in suffixes else ""
-    stem = path.name.removesuffix(suffix) if suffix else path.name
-    numbered = stem if number is None else f"{stem}-{number}"
-    return path.with_name(numbered + (suffix or suffixes[0]))
+def _as_html(images: Sequence[Image], facts: Sequence[str]) -> str:
+    """Return pictures beside each other, with a line of facts below."""
+    sizes = dict.fromkeys(f"{image.width}x{image.height}" for image in images)
+    many = [f"{len(images)} pictures"] if len(images) > 1 else []
+    columns = "repeat(auto-fit,minmax(min(256px,100%),1fr))"
+    return (
+        '<figure style="margin:0;max-width:1056px">'
+        f'<div style="display:grid;grid-template-columns:{columns};gap:8px">'
+        f"{''.join(image.as_html() for image in images)}</div>"
+        f'<figcaption style="opacity:.7">{escape(" · ".join([*many, *sizes, *facts]))}</figcaption></figure>'
+    )
 
 
-def write_whole(data: bytes, target: Path, *, overwrite: bool) -> None:
-    """Write a file completely or not at all: first under another name beside it, then renamed."""
-    beside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}")
-    try:
-        with beside.open("xb") as file:
-            file.write(data)
-        if overwrite:
-            beside.replace(target)
-        else:
-            _rename_if_free(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+def save_images(
+    images: Sequence[Image],
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    exclusive: bool = False,
+    metadata: bool = False,
+) -> Saved:
+    """Save pictures, and return what there is to tell.
 
+    Raises:
+        FileExistsError: a name is taken, and `exclusive` is true.
+    """
+    notes: list[str] = []
 
-def _rename_if_free(beside: Path, target: Path) -> None:
-    """Rename, and fail where the name is taken: a link does, while a rename would replace the file."""
-    try:
-        target.hardlink_to(beside)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        with target.open("xb"):
-            pass
-        beside.replace(target)
+    def content(image: Image) -> bytes:
+        if not metadata:
+            return image.data
+        try:
+            if image.request is None:
+                raise NoMetadata("it was not drawn by a call")
+            return embed(image.data, image.request.to_dict())
+        except NoMetadata as reason:
+            notes.append(f"the picture is saved without metadata: {reason}")
+            return image.data
+
+    def names(asked: Path) -> list[Path]:
+        numbers = range(1, len(images) + 1) if len(images) > 1 else [None]
+        return [
+            target_path(asked, image.media_type, number)
+            for image, number in zip(images, numbers, strict=True)
+        ]
+
+    saved = save_all([*map(content, images)], path, names, overwrite=overwrite, exclusive=exclusive)
+    saved.notes.extend(dict.fromkeys(notes))
+    return saved

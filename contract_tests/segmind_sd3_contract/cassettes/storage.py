@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import vcr
 import yaml
-from segmind_sd3._result import write_whole
+from segmind_sd3._saving import write_whole
 from vcr.patch import PATCHER_NAMES
 from vcr.persisters.filesystem import CassetteNotFoundError
 from vcr.request import Request

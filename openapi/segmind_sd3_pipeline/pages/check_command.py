@@ -35,7 +35,7 @@ def check(files: tuple[Path, ...], root: Path, as_json: bool) -> None:  # noqa: 
     or a spec can't be read.
     """
     found: list[tuple[Path, Facts, list[LocatedDifference]]] = []
-    quirks = _quirk_names(root / "openapi")
+    quirks = quirk_names(root / "openapi")
     for file, facts in read_pages(files).items():
         found.append((file, facts, _compare(facts, root / "openapi")))
     if as_json:
@@ -57,7 +57,12 @@ def _compare(facts: Facts, folder: Path) -> list[LocatedDifference]:
         raise Refused(str(problem)) from None
 
 
-def _quirk_names(folder: Path) -> set[str]:
+def quirk_names(folder: Path) -> set[str]:
+    """Return the names of the rows of quirks.yaml.
+
+    Raises:
+        Refused: The file can't be used.
+    """
     try:
         return {row["name"] for row in read_rows(folder)}
     except ContractError as problem:

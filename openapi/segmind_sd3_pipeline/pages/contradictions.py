@@ -57,7 +57,7 @@ class Contradiction:
 
 
 def contradictions(facts: Facts, rows: Collection[str]) -> list[Contradiction]:
-    """List where a page contradicts itself. `rows` are the names of the quirks that there are."""
+    """List where a page contradicts itself. `rows` are the names of all quirks."""
     values = facts["sample"]["values"]
     return [
         Contradiction(each["name"], what, details, _row(what, facts["slug"], each["name"], rows))

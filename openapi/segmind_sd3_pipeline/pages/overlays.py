@@ -30,9 +30,9 @@ def remove_actions(text: str, actions: Iterable[str], names: Iterable[str]) -> s
 
 
 def remove_citations(text: str, actions: Iterable[str]) -> tuple[str, list[str]]:
-    """Return the text of quirks.yaml without these actions, and the names of the rows that cited no other.
+    """Return the text of quirks.yaml without these actions, and the names of the removed rows.
 
-    Such a row is removed: where its actions stood, nothing says any more how surely it is known.
+    A row that cites no other action is removed, since nothing else has its grade and evidence.
     """
     gone = set(actions)
     lines = text.splitlines(keepends=True)
@@ -40,8 +40,8 @@ def remove_citations(text: str, actions: Iterable[str]) -> tuple[str, list[str]]
     uncited = [row for row in yaml.load(text)["quirks"] if gone.issuperset(row["actions"])]
     for row in reversed(uncited):
         del lines[row.lc.line : _end(lines, row.lc.line, row.lc.col)]
-    kept = [line for line in lines if line.strip().removeprefix("- ") not in gone]
-    return "".join(kept).rstrip("\n") + "\n", [row["name"] for row in uncited]
+    remaining = [line for line in lines if line.strip().removeprefix("- ") not in gone]
+    return "".join(remaining).rstrip("\n") + "\n", [row["name"] for row in uncited]
 
 
 def _end(lines: list[str], first: int, column: int) -> int:

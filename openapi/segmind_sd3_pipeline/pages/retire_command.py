@@ -60,6 +60,6 @@ def _print_removed(change: Retirement, root: Path) -> None:
     if recordings:
         echo(f"removed: {len(recordings)} files of cassettes")
     for action in change.actions:
-        echo(f"removed: the overlay action {action}, which has no other endpoint")
+        echo(f"The overlay action {action} speaks of this endpoint alone, and goes.")
     for row in change.rows:
-        echo(f"removed: the quirk {row}, which cites no other action; its function and its probe stay")
+        echo(f"The quirk {row} cites no other action, and goes; its function and its probe stay.")

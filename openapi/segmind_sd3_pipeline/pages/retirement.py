@@ -51,7 +51,7 @@ class Retirement:
         texts: The new texts of files.
         removed: The files to remove.
         actions: The names of the overlay actions for this endpoint alone.
-        rows: The names of the quirks that cite no other action.
+        rows: The rows of quirks.yaml that cite no other action.
         mentions: The lines that still name the endpoint, for people to review.
     """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from segmind_sd3._result import write_whole
+from segmind_sd3._saving import write_whole
 
 from segmind_sd3_contract.conformance.report import as_json, junit, page
 from segmind_sd3_contract.conformance.report.as_json import read
