@@ -88,7 +88,6 @@ class Contract:
         self._promises = _by_operation(self.bundle)
         self._pages = _by_operation(documented)
         self._judges: dict[str, Any] = {}
-        self._reported = Contract(documented, observed, "reported") if profile == "observed" else None
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -123,13 +122,6 @@ class Contract:
         if operation not in self._judges:
             self._judges[operation] = Draft202012Validator(self.schema(operation))
         return self._judges[operation]
-
-    def refusal(self, operation: str, body: Any) -> str | None:
-        """Return why a body must be refused; None where it may be drawn, if only by what was reported."""
-        wrong = next(self.judge(operation).iter_errors(body), None)
-        if wrong and self._reported:
-            return self._reported.refusal(operation, body)
-        return wrong and str(wrong.message)
 
 
 @cache
@@ -269,8 +261,8 @@ class _Order:
 
 def _drawing(contract: Contract, exchange: Exchange) -> Iterator[Finding]:
     schema = contract.schema(exchange.operation)
-    if wrong := contract.refusal(exchange.operation, exchange.sent):
-        yield Finding("refusal", "documented", f"a refusal of a body where {wrong[:120]}", "200")
+    if wrong := next(contract.judge(exchange.operation).iter_errors(exchange.sent), None):
+        yield Finding("refusal", "documented", f"a refusal of a body where {str(wrong.message)[:120]}", "200")
         return
     order = _Order(schema, exchange.sent)
     # Without a word on it, the reply is the only one that the pages name: the picture itself.

@@ -29,8 +29,8 @@ SDK_WORDS: dict[str, type] = {
     "x-sdk-required": bool,
     "x-sdk-hidden": bool,
     "x-sdk-counts-images": bool,
-    "x-sdk-maximum": object,
     "x-sdk-note": str,
+    "x-sdk-maximum": int,
 }
 WHAT_IS_SENT: dict[str, tuple[str, tuple[type, ...]]] = {
     "integer": ("whole number", (int,)),
@@ -253,7 +253,7 @@ def _refuse_misshapen(where: str, spec: Document) -> None:
         raise ContractError(
             f"{where} has the type {_kind(spec)}, which is none of {', '.join(PYTHON_TYPES)}."
         )
-    for bound in ("minimum", "maximum", "multipleOf", "x-sdk-maximum"):
+    for bound in ("minimum", "maximum", "multipleOf"):
         if not isinstance(spec.get(bound, 0), (int,) if bound == "multipleOf" else (int, float)):
             raise ContractError(f"{where} has the {bound} {spec[bound]!r}, which is no such number.")
     if spec.get("enum") == []:
@@ -271,7 +271,7 @@ def _refuse_words(where: str, spec: Document) -> None:
             raise ContractError(f"{where} has {word}, which is none of {', '.join(sorted(SDK_WORDS))}.")
     for word, kind in {**SDK_WORDS, "x-affects-pricing": bool}.items():
         if word in spec and not isinstance(spec[word], kind):
-            wanted = "a text" if kind is str else "true or false"
+            wanted = {str: "a text", int: "a whole number"}.get(kind, "true or false")
             raise ContractError(f"{where} has the {word} {spec[word]!r}, which is not {wanted}.")
 
 
