@@ -294,7 +294,10 @@ def with_attribute(sample: Any = None, **facts: Any) -> dict[str, Any]:
         (with_attribute(type="int", default="1", min="10"), ["default that may be none"]),
         (with_attribute(0.7, type="float", default="1"), ["default that may be none"]),
         (with_attribute(1, type="float", default="1"), []),
-        (with_attribute(1, type="int", default="1", min="10"), ["default outside its bounds", "sample outside its bounds"]),
+        (
+            with_attribute(1, type="int", default="1", min="10"),
+            ["default outside its bounds", "sample outside its bounds"],
+        ),
         (with_attribute(type="enum:str", default="a", allowed_values=[]), ["enum without values"]),
         (with_attribute(type="enum:str", default="a", allowed_values=["b"]), ["default outside its values"]),
         (with_attribute("a", type="enum:str", allowed_values=["b"]), ["sample outside its values"]),

@@ -756,7 +756,10 @@ def test_every_key_of_a_typed_dict_is_documented_by_its_paragraph(
             {"type": "boolean", "x-documented-default": 1},
             "The page prints 1, which may stand for no default; nothing is sent unless it is given.",
         ),
-        ({"type": "integer", "default": 1, "x-sdk-maximum": 10}, "1 to 10 here; `extra` sends more. Default 1."),
+        (
+            {"type": "integer", "default": 1, "x-sdk-maximum": 10},
+            "1 to 10 here; `extra` sends more. Default 1.",
+        ),
         ({"type": "integer", "default": 1, "maximum": 4, "x-sdk-maximum": 10}, "4 or less. Default 1."),
         ({"type": "string", "x-sdk-default": "a"}, "The page names no default; `a` is sent."),
         ({"type": "string", "default": "a", "x-sdk-default": "a"}, "Default `a`."),

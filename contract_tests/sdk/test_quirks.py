@@ -221,15 +221,13 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "sd3_large_img2img",
         {"prompt": ""},
         "prompt: an empty text",
-        "it would be paid for as any other: say what to draw "
-        '(to send it all the same: extra={"prompt": ""})',
+        'it would be paid for as any other: say what to draw (to send it all the same: extra={"prompt": ""})',
     ),
     "reversed-timestep-range": (
         "sd3_medium_txt2img",
         {"conditioningsettimesteprange_start": 0.9, "conditioningsettimesteprange_stop": 0.2},
         "conditioningsettimesteprange_start: 0.9 is above the conditioningsettimesteprange_stop 0.2",
-        "allowed is at most 0.2 "
-        '(to send it all the same: extra={"conditioningsettimesteprange_start": 0.9})',
+        'allowed is at most 0.2 (to send it all the same: extra={"conditioningsettimesteprange_start": 0.9})',
     ),
 }
 
@@ -284,7 +282,9 @@ each_count = pytest.mark.parametrize(("operation", "known"), COUNTS)
 
 
 @each_count
-def test_every_endpoint_with_a_count_of_pictures_has_an_end_of_it_and_a_price(operation: str, known: Parameter):
+def test_every_endpoint_with_a_count_of_pictures_has_an_end_of_it_and_a_price(
+    operation: str, known: Parameter
+):
     assert known.sdk_maximum == 10
     assert OPERATIONS[operation].usd_per_picture
 
@@ -381,7 +381,9 @@ def test_a_timestep_range_is_refused_only_where_it_starts_above_its_stop(
 ):
     known = OPERATIONS["sd3_medium_txt2img"].parameters
     given_ = {START: start, STOP: stop}
-    meant: list[Any] = [known[name].documented_default if value is None else value for name, value in given_.items()]
+    meant: list[Any] = [
+        known[name].documented_default if value is None else value for name, value in given_.items()
+    ]
 
     refused = problems("sd3_medium_txt2img", prompt="a lighthouse", **given_)
 
@@ -392,7 +394,10 @@ def test_a_timestep_range_is_refused_only_where_it_starts_above_its_stop(
 def test_extra_sends_any_timestep_range(start: float, stop: float):
     extra = {START: start, STOP: stop}
 
-    assert OFFLINE.prepare("sd3_medium_txt2img", prompt="a lighthouse", extra=extra).body.items() >= extra.items()
+    assert (
+        OFFLINE.prepare("sd3_medium_txt2img", prompt="a lighthouse", extra=extra).body.items()
+        >= extra.items()
+    )
 
 
 # --- No invented values -----------------------------------------------------------------------------------
@@ -405,7 +410,8 @@ def test_p_sampler_is_no_known_value(operation: str):
 
 def test_ten_samplers_are_known_from_the_vendor_and_the_rest_of_the_list_is_inferred():
     vendor, inferred = (
-        actions("observed")[name]["update"] for name in ("medium-sampler-values", "medium-sampler-likely-values")
+        actions("observed")[name]["update"]
+        for name in ("medium-sampler-values", "medium-sampler-likely-values")
     )
 
     assert len(vendor["anyOf"][0]["enum"]) == 10

@@ -300,7 +300,10 @@ def without_a_rule(endpoint: Endpoint, name: str) -> Iterator[Case]:
     if name == endpoint.count and "minimum" not in endpoint.properties[name]:
         yield case("none", f"No page says what a `{name}` of 0 draws.", **{name: 0})
     if stop := stop_of(endpoint, name):
-        reversed_range = {name: endpoint.properties[name]["maximum"], stop: endpoint.properties[stop]["minimum"]}
+        reversed_range = {
+            name: endpoint.properties[name]["maximum"],
+            stop: endpoint.properties[stop]["minimum"],
+        }
         yield case("reversed", f"No page says what a `{name}` above `{stop}` draws.", **reversed_range)
 
 

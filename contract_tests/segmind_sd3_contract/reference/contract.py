@@ -94,7 +94,9 @@ def _operations(profile: Profile, document: Any, *, strict_required: bool) -> di
     bundle: Any = document
     if profile == "observed":
         bundle = as_observed(document, strict_required=strict_required)
-    return {path: _operation(bundle, document, path) for path, item in bundle["paths"].items() if "post" in item}
+    return {
+        path: _operation(bundle, document, path) for path, item in bundle["paths"].items() if "post" in item
+    }
 
 
 def key_pattern() -> re.Pattern[str]:
@@ -147,7 +149,9 @@ def _operation(bundle: Any, document: Any, path: str) -> Operation:
 
 
 def _body_schema(bundle: Any, path: str) -> dict[str, Any]:
-    schema: dict[str, Any] = bundle["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema: dict[str, Any] = bundle["paths"][path]["post"]["requestBody"]["content"]["application/json"][
+        "schema"
+    ]
     while "$ref" in schema:
         schema = _at(bundle, schema["$ref"])
     return schema
