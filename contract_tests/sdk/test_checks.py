@@ -170,9 +170,9 @@ WHOLE_NUMBERS = [
 def test_a_whole_number_of_another_type_is_sent_as_an_int(
     operation: str, known: Parameter, kind: type, data: st.DataObject, least: Least
 ):
-    low, high, step = known.minimum, known.maximum or known.sdk_maximum, known.multiple_of or 1
-    low = 1 if low is None else low
-    number = low + step * data.draw(st.integers(0, ((high or 2**31) - int(low)) // step))
+    low, high = int(known.minimum or 1), int(known.maximum or known.sdk_maximum or 2**31)
+    step = known.multiple_of or 1
+    number = low + step * data.draw(st.integers(0, (high - low) // step))
 
     with Client(MADE_UP_KEY) as client:
         sent = client.prepare(operation, **least(operation, **{known.name: kind(number)})).body[known.name]

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, TypeVar, cast, get_args
 
 from segmind_sd3_api.parameters import PICTURE_MEMBERS
 
@@ -167,13 +167,9 @@ def refuse_reversed_range(operation: Operation, parameters: Parameters) -> Itera
     names = ("conditioningsettimesteprange_start", "conditioningsettimesteprange_stop")
     if not operation.parameters.keys() >= {*names}:
         return
-    range_ = [parameters.get(name, operation.parameters[name].documented_default) for name in names]
-    if not all(
-        _is_within(operation.parameters[name], value) for name, value in zip(names, range_, strict=True)
-    ):
-        return
-    start, stop = range_
-    if start > stop:
+    first, last = (operation.parameters[name] for name in names)
+    start, stop = (parameters.get(each.name, each.documented_default) for each in (first, last))
+    if _is_within(first, start) and _is_within(last, stop) and start > stop:
         yield Problem(
             names[0],
             f"{start} is above the {names[1]} {stop}",
@@ -181,12 +177,11 @@ def refuse_reversed_range(operation: Operation, parameters: Parameters) -> Itera
         )
 
 
-def _is_within(known: Parameter, value: object) -> bool:
-    if not isinstance(value, (int, float)):
-        return False
-    return (known.minimum is None or value >= known.minimum) and (
-        known.maximum is None or value <= known.maximum
-    )
+def _is_within(known: Parameter, value: object) -> TypeGuard[float]:
+    """Return whether a value is a number within the bounds: any other has its problem already."""
+    low, high = known.minimum, known.maximum
+    is_number = isinstance(value, (int, float))
+    return is_number and (low is None or value >= low) and (high is None or value <= high)
 
 
 def _to_send(name: str, value: object) -> str:

@@ -119,7 +119,7 @@ def _with_values(row: Document, actions: Mapping[str, Action]) -> str:
 
 
 def _sent(node: object) -> object:
-    """Return the x-sdk-default or x-sdk-maximum of an update, wherever in it that stands; None without one."""
+    """Return the x-sdk-default or x-sdk-maximum of an update, at any depth; None without one."""
     if not isinstance(node, dict):
         return None
     members = cast("Document", node)
