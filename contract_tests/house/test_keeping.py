@@ -98,7 +98,7 @@ def install(folder: Path, line: int, hashed: str, suffix: str) -> subprocess.Com
     lines = [line for line in recipe.splitlines() if "constraints.txt" in line]
     settings = {"CONFIG_FILE": os.devnull, "DRY_RUN": "1", "FIND_LINKS": str(folder), "NO_INDEX": "1"}
     return subprocess.run(
-        ["sh", "-c", lines[line]],  # noqa: S607 - any shell will do
+        ["sh", "-c", lines[line]],
         cwd=folder,
         env=os.environ | {f"PIP_{name}": value for name, value in settings.items()},
         check=False,

@@ -257,7 +257,8 @@ from proofs.faults.rows import ROWS
 from proofs.faults.table import summary
 from proofs.faults.trials import run_trials
 from proofs.fixtures.ways import WAYS
-counts = summary(list(run_trials([row for row in ROWS.values() if row.fault == "teapot"], list(WAYS.values()))))
+rows = [row for row in ROWS.values() if row.fault == "teapot"]
+counts = summary(list(run_trials(rows, list(WAYS.values()))))
 print(counts["trials"] > 10, counts["trials that deviate"])
 """,
         before="False 0",

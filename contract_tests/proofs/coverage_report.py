@@ -41,7 +41,8 @@ MEASURED: Final = frozenset(
     f"sdk/test_{name}.py"
     for name in (
         *("addresses", "checks", "cli", "closing", "deadline", "deprecation", "environment"),
-        *("errors", "events", "exchange", "exported_members", "faults", "gaps", "images", "key", "lifecycle"),
+        *("errors", "events", "exchange", "exported_members", "faults", "gaps", "image_table", "images"),
+        *("key", "lifecycle"),
         *(
             "connections",
             "limits",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 PIN = re.compile(r"(openapi-python-client==)[\w.]+")
-PIN_FILES = ("pyproject.toml", "constraints.txt")
 
 
 def copy_repository(target: Path) -> None:
@@ -45,10 +45,15 @@ def main() -> int:
     with TemporaryDirectory(prefix="try-generator-") as scratch:
         folder = Path(scratch)
         copy_repository(folder)
-        for name in PIN_FILES:
-            file = folder / name
-            file.write_text(PIN.sub(rf"\g<1>{version}", file.read_text(encoding="utf-8")), encoding="utf-8")
-        if run_step(f"installing openapi-python-client {version}", ["make", "--silent", "setup"], folder):
+        file = folder / "pyproject.toml"
+        file.write_text(PIN.sub(rf"\g<1>{version}", file.read_text(encoding="utf-8")), encoding="utf-8")
+        # The second line of constraints.txt is the command that writes it.
+        command = (folder / "constraints.txt").read_text(encoding="utf-8").splitlines()[1]
+        _, *options = shlex.split(command.removeprefix("#"))
+        lock = [str(Path(sys.executable).with_name("uv")), *options, "--quiet"]
+        if run_step(f"locking openapi-python-client {version}", lock, folder) or run_step(
+            "installing it", ["make", "--silent", "setup"], folder
+        ):
             print(f"openapi-python-client {version} can't be installed with the other pins")
             return 1
         if run_step("generating, with the gate", ["make", "--silent", "generate"], folder):

@@ -1,7 +1,7 @@
 """Install the wheel with each extra into an environment of its own, and measure the sizes.
 
-`python -m proofs.wheel` installs from the package index, prints the size of each extra, and runs `test_wheel.py`
-in the environments. Without this command, the test links the packages installed here, and needs no network.
+`python -m proofs.wheel` installs from the package index, prints the size of each extra, and runs
+`test_wheel.py` in the environments. Otherwise the test links the packages installed here, without a network.
 """
 
 from __future__ import annotations

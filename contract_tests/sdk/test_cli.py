@@ -291,6 +291,26 @@ def test_advice_speaks_of_options(run: Run):
     assert "a PIL image" not in said
 
 
+def test_what_is_said_of_an_image_speaks_of_no_object_of_python(offline: Run, photo: Path):
+    tile = ("sd3-medium-tile", "--prompt", "x", "--dry-run", "--image", str(photo))
+    assert "Pillow" not in offline("sd3-medium-tile", "--help").stdout
+    photo.write_bytes(photo.read_bytes()[:50])
+    assert offline(*tile).stderr.endswith("pass the whole file; --extra sends base64 text unchecked\n")
+    photo.write_bytes(b"BM")
+    assert offline(*tile).stderr.endswith("pass one of these, since the pages name no other\n")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_large_image_is_noted_and_sent(offline: Run, photo: Path):
+    PIL.Image.new("L", (2049, 1)).save(photo)
+    said = offline("sd3-medium-tile", "--prompt", "x", "--image", str(photo), "--dry-run", "--json")
+    assert said.stderr == (
+        "Note: image is larger than 2048 x 2048 pixels: it is sent as it is, "
+        "and the service is known to scale it down\n"
+    )
+    assert json.loads(said.stdout)["body"]["image"] == base64.b64encode(photo.read_bytes()).decode()
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

@@ -18,7 +18,7 @@ from segmind_sd3._cli_run import command_name
 from segmind_sd3._imagefile import read_picture
 from segmind_sd3._quirks import refuse_ignored_size, rename_images
 from segmind_sd3._reply import decode_base64
-from segmind_sd3._text import short_repr
+from segmind_sd3._text import describe_error, short_repr
 from segmind_sd3._validation import describe_range
 from segmind_sd3._wire import Key, Reply
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
@@ -50,6 +50,14 @@ def test_a_value_that_can_not_be_shown_is_told_all_the_same():
     endless = type("list", (list,), {"__len__": lost})
 
     assert short_repr(endless()) == "a value whose own repr fails"
+
+
+def test_an_error_whose_own_text_fails_is_named_all_the_same():
+    class Silent(OSError):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert describe_error(Silent()) == "Silent"
 
 
 def test_a_path_that_the_system_can_not_look_up_is_refused(client: Client):

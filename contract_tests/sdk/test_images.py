@@ -2,19 +2,28 @@
 
 import base64
 import io
+import logging
 import os
+import subprocess
+import sys
 import time
+import warnings
+import zlib
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import aiohttp
 import anyio
+import anyio.lowlevel
+import numpy as np
 import PIL.Image
 import pytest
 import trio as trio  # noqa: PLC0414 - loaded here, so that no measured call pays for it
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from proofs.fixtures.drivers import AUTHORITIES, DRIVERS, Driver, draw
 from proofs.fixtures.sockets import (
@@ -30,15 +39,31 @@ from proofs.fixtures.sockets import (
     trusting,
     tunnelling,
 )
-from segmind_sd3 import AsyncClient, Client, ConnectionFailed, InvalidRequest, _image_input, _routing
-from segmind_sd3_contract.reference import MADE_UP_KEY
+from segmind_sd3 import (
+    AsyncClient,
+    Client,
+    ConnectionFailed,
+    Generation,
+    InvalidRequest,
+    __version__,
+    _foreign,
+    _image_fetch,
+    _routing,
+)
+from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 IMG2IMG = ("sd3_medium_tile", "sd3_medium_img2img", "sd3_large_img2img")
 
 
-def sent(driver: Driver, image: Any, operation: str = "sd3_medium_tile", **options: Any) -> bytes:
+def sent(
+    driver: Driver,
+    image: Any,
+    operation: str = "sd3_medium_tile",
+    prompt: Any = "a lighthouse",
+    **options: Any,
+) -> bytes:
     """Give the image that a call would send: whole and decoded."""
-    params = {"prompt": "a lighthouse", "image": image}
+    params = {"prompt": prompt, "image": image}
     options = {"verify": AUTHORITIES, **options}
 
     def blocking() -> Any:
@@ -71,6 +96,12 @@ class PathLike:
 
     def __fspath__(self) -> str:
         return str(self.path)
+
+
+def saved_noise(file_format: str) -> bytes:
+    file = io.BytesIO()
+    PIL.Image.effect_noise((64, 64), 99).save(file, file_format)
+    return file.getvalue()
 
 
 def lines(data: bytes) -> str:
@@ -122,19 +153,79 @@ def test_a_picture_is_sent_in_the_format_it_has(file_format: str, tmp_path: Path
     assert sent("sync", path) == path.read_bytes()
 
 
-@given(data=st.binary(max_size=99), padded=st.booleans(), width=st.integers(1, 200))
-def test_base64_is_taken_however_it_is_written(data: bytes, padded: bool, width: int):  # noqa: FBT001 - an example
-    picture = b"GIF89a" + data
-    text = base64.b64encode(picture).decode()
-    text = text if padded else text.rstrip("=")
-    folded = "\n".join(text[at : at + width] for at in range(0, len(text), width))
-    assert sent("sync", folded) == picture
+def gif(comment: bytes = b"") -> bytes:
+    """Return a GIF of one pixel, with a comment of up to 255 bytes."""
+    screen = b"GIF89a" + bytes([1, 0, 1, 0, 0, 0, 0])
+    pixels = b"\x2c" + bytes([0, 0, 0, 0, 1, 0, 1, 0, 0]) + b"\x02\x02\x44\x01\0"
+    return screen + b"\x21\xfe" + bytes([len(comment)]) * bool(comment) + comment + b"\0" + pixels + b";"
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How to write base64 text."""
+
+    url_safe: bool
+    padded: bool
+    width: int
+    line_end: str
+    around: tuple[str, str]
+    prefix: str
+    escaped: bool
+    as_bytes: bool
+
+    def write(self, data: bytes) -> str | bytes:
+        encode = base64.urlsafe_b64encode if self.url_safe else base64.b64encode
+        text = encode(data).decode()
+        text = text if self.padded else text.rstrip("=")
+        text = self.line_end.join(text[at : at + self.width] for at in range(0, len(text), self.width))
+        text = quote(text, safe="") if self.escaped else text
+        text = self.around[0] + self.prefix + text + self.around[1]
+        return text.encode() if self.as_bytes else text
+
+
+blanks = st.sampled_from(["", " ", "\n", "\r\n\t", "\f "])
+spellings = st.builds(
+    Spelling,
+    url_safe=st.booleans(),
+    padded=st.booleans(),
+    width=st.sampled_from([3 * 16, 57, 76, 10**6]),
+    line_end=st.sampled_from(["\n", "\r\n", " ", "\n\t"]),
+    around=st.tuples(blanks, blanks),
+    prefix=st.sampled_from(
+        [
+            "",
+            "data:image/gif;base64,",
+            "DATA:;BASE64,",
+            "data:image/gif; base64 ,",
+            'data:image/gif;name="a,b;c";base64,',
+            "data:;charset=utf-8;Base64,",
+        ]
+    ),
+    escaped=st.booleans(),
+    as_bytes=st.booleans(),
+)
+
+
+@given(comment=st.binary(max_size=255), spelling=spellings)
+@settings(max_examples=200)
+def test_base64_is_taken_however_it_is_written(comment: bytes, spelling: Spelling):
+    assert sent("sync", spelling.write(gif(comment))) == gif(comment)
+
+
+@given(comment=st.binary(max_size=255), cut=st.integers(2, 20), spelling=spellings)
+def test_base64_of_a_part_is_refused_however_it_is_written(comment: bytes, cut: int, spelling: Spelling):
+    assert "cut short" in refusal("sync", spelling.write(gif(comment)[:-cut]))
+
+
+@given(comment=st.binary(max_size=255))
+def test_base64_whose_plus_signs_a_form_made_blanks_is_taken(comment: bytes):
+    assert sent("sync", base64.b64encode(gif(comment)).decode().replace("+", " ")) == gif(comment)
 
 
 # -- Pillow -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
 def test_a_pil_image_is_sent_as_a_png_with_the_same_pixels(mode: str):
     image = PIL.Image.linear_gradient("L").convert(mode)
     with PIL.Image.open(io.BytesIO(sent("sync", image))) as arrived:
@@ -142,7 +233,7 @@ def test_a_pil_image_is_sent_as_a_png_with_the_same_pixels(mode: str):
         assert arrived.tobytes() == image.tobytes()
 
 
-@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV", "F"])
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV"])
 def test_a_pil_image_that_no_png_can_hold_is_sent_as_rgb(mode: str):
     image = PIL.Image.new("RGB", (16, 16), "teal").convert(mode)
     with PIL.Image.open(io.BytesIO(sent("sync", image))) as arrived:
@@ -175,17 +266,135 @@ def test_an_opened_pil_image_is_sent_as_a_png_too(tmp_path: Path):
         assert sent("sync", image).startswith(b"\x89PNG")
 
 
+def chunks_of(png: bytes) -> set[bytes]:
+    kinds: set[bytes] = set()
+    at = 8
+    while at < len(png):
+        kinds.add(png[at + 4 : at + 8])
+        at += 12 + int.from_bytes(png[at : at + 4])
+    return kinds
+
+
+def photo(**options: Any) -> bytes:
+    """Return a JPEG with its place, time and maker in EXIF, a comment, and XMP."""
+    exif = PIL.Image.Exif()
+    exif[0x010F] = "the-secret"
+    exif.get_ifd(0x8825)[29] = "the-secret"
+    file = io.BytesIO()
+    options = {"exif": exif, "comment": b"the-secret", "xmp": b"<x>the-secret</x>", **options}
+    PIL.Image.new("RGB", (4, 3), "teal").save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def test_no_metadata_of_a_pil_image_is_sent():
+    with PIL.Image.open(io.BytesIO(photo())) as image:
+        assert "the-secret" in f"{image.getexif().get_ifd(0x8825)} {image.getexif()} {image.info}"
+        assert chunks_of(sent("sync", image)) == {b"IHDR", b"IDAT", b"IEND"}
+
+
+def test_the_metadata_of_bytes_is_sent_as_it_is():
+    assert sent("sync", photo()) == photo()
+
+
+def test_a_pil_image_is_not_changed_by_its_sending():
+    with PIL.Image.open(io.BytesIO(photo())) as image:
+        before = dict(image.info), image.getexif().tobytes()
+        sent("sync", image)
+        assert (dict(image.info), image.getexif().tobytes()) == before
+
+
+def profile(colour_space: bytes) -> bytes:
+    return bytes(16) + colour_space + bytes(108)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour_space", "is_sent"),
+    [
+        ("RGB", b"RGB ", True),
+        ("RGBA", b"RGB ", True),
+        ("P", b"RGB ", True),
+        ("YCbCr", b"RGB ", True),
+        ("L", b"GRAY", True),
+        ("L", b"RGB ", False),
+        ("CMYK", b"CMYK", False),
+        ("RGB", b"", False),
+    ],
+)
+def test_a_colour_profile_is_sent_where_it_fits_the_png(mode: str, colour_space: bytes, is_sent: bool):  # noqa: FBT001 - an example
+    image = PIL.Image.new("RGB", (4, 3), "teal").convert(mode)
+    image.info["icc_profile"] = profile(colour_space)
+    assert (b"iCCP" in chunks_of(sent("sync", image))) == is_sent
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0broken", b"Exif\0\0II*\0\xff\xff\xff\xff", b""], ids=repr)
+def test_exif_data_that_can_t_be_read_turns_nothing(exif: bytes):
+    image = PIL.Image.new("L", (4, 3))
+    image.info["exif"] = exif
+    with PIL.Image.open(io.BytesIO(sent("sync", image))) as arrived:
+        assert arrived.size == (4, 3)
+
+
+@pytest.mark.parametrize(("mode", "values"), [("I", (0, 65535)), ("F", (0.0, 1.0))])
+def test_the_way_out_of_a_mode_that_does_not_say_what_is_white_leads_to_a_picture(
+    mode: str, values: tuple[float, float]
+):
+    image = PIL.Image.new(mode, (2, 1))
+    for x, value in enumerate(values):
+        image.putpixel((x, 0), value)
+    advised = refusal("sync", image).partition("first: ")[2].partition(" for values")[0]
+    scaled = eval(advised, {"image": image})  # noqa: S307 - the SDK's own words
+    with PIL.Image.open(io.BytesIO(sent("sync", scaled))) as arrived:
+        assert [arrived.getpixel((x, 0)) for x in (0, 1)] == [0, 255]
+
+
+# -- Arrays -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.ones((3, 2, 3), "float32"),
+        np.full((3, 2), 255, "int64"),
+        np.full((3, 9, 8), 255, "uint8"),
+        np.full((1, 9, 8, 3), 255, "uint8"),
+    ],
+    ids=["floats", "int64", "channels first", "one in a row"],
+)
+def test_the_way_out_of_an_array_leads_to_a_white_picture(array: Any):
+    advised = refusal("sync", array).partition("pass ")[2].partition(" for values")[0]
+    with PIL.Image.open(io.BytesIO(sent("sync", eval(advised, {"array": array})))) as arrived:  # noqa: S307 - as above
+        assert arrived.convert("L").getextrema() == (255, 255)
+
+
+@given(height=st.integers(1, 40), width=st.integers(1, 40), data=st.data())
+def test_every_pixel_of_an_array_arrives(height: int, width: int, data: st.DataObject):
+    channels = data.draw(st.sampled_from([1, 3, 4]))
+    count = height * width * channels
+    pixels = np.frombuffer(data.draw(st.binary(min_size=count, max_size=count)), "uint8")
+    array = pixels.reshape(height, width, channels)[::-1]
+    with PIL.Image.open(io.BytesIO(sent("sync", array))) as arrived:
+        assert np.array_equal(np.asarray(arrived).reshape(array.shape), array)
+
+
 # -- In which order a string is tried ---------------------------------------------------------------------
 
 
 def test_base64_of_a_picture_comes_before_a_file_of_that_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: bytes
 ):
-    name = base64.b64encode(b"GIF89a").decode()
+    name = base64.b64encode(gif()).decode()
+    assert "/" not in name
     (tmp_path / name).write_bytes(picture)
     monkeypatch.chdir(tmp_path)
-    assert sent("sync", name) == b"GIF89a"
+    assert sent("sync", name) == gif()
     assert sent("sync", Path(name)) == picture
+
+
+def test_a_path_may_begin_as_base64_of_a_picture_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "R0lGODlhAQABAAAA.gif"
+    path.write_bytes(gif())
+    monkeypatch.chdir(tmp_path)
+    assert sent("sync", path.name) == gif()
 
 
 def test_base64_of_no_picture_may_be_the_name_of_a_file(
@@ -286,6 +495,30 @@ def test_what_is_no_picture_is_refused_and_not_shown(form: str, driver: Driver, 
     told = refusal(driver, REFUSED[form](tmp_path))
     assert "the-secret" not in told
     assert len(told) < 500
+
+
+WHOLE = {file_format: saved_noise(file_format) for file_format in ("PNG", "JPEG", "GIF", "WEBP")}
+HALVES = {file_format: data[: len(data) // 2] for file_format, data in WHOLE.items()}
+
+
+@pytest.mark.parametrize("file_format", HALVES)
+@pytest.mark.parametrize("form", GIVEN)
+def test_a_part_of_a_picture_is_not_sent_however_it_is_given(form: str, file_format: str, tmp_path: Path):
+    half, path = HALVES[file_format], tmp_path / "input"
+    path.write_bytes(half)
+    with ExitStack() as stack:
+        assert "cut short" in refusal("sync", GIVEN[form](half, path, stack))
+
+
+def test_a_picture_is_not_decoded_to_be_judged():
+    # Its rows would take 3.6 GB.
+    header = b"IHDR" + (60_000).to_bytes(4) * 2 + bytes([8, 0, 0, 0, 0])
+    chunks = (header, b"IDATx", b"IEND")
+    bomb = b"\x89PNG\r\n\x1a\n" + b"".join(
+        (len(chunk) - 4).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4) for chunk in chunks
+    )
+    with pytest.warns(UserWarning, match="larger"):
+        assert sent("sync", bomb) == bomb
 
 
 def test_the_file_of_passwords_is_not_sent():
@@ -414,7 +647,7 @@ def test_a_redirect_from_one_public_address_to_another_is_followed(driver: Drive
 def test_too_many_redirects_are_too_many():
     with serving(answering(reply(302, location="/again"))) as host:
         assert "redirects" in refusal("sync", host.url, allow_private_image_urls=True)
-        assert len(host.requests) == _image_input.MAX_REDIRECTS + 1
+        assert len(host.requests) == _image_fetch.MAX_REDIRECTS + 1
 
 
 BAD_ANSWERS: dict[str, bytes] = {
@@ -423,7 +656,7 @@ BAD_ANSWERS: dict[str, bytes] = {
     "204, not 200": reply(204),
     "304, not 200": reply(304),
     "no PNG, JPEG, GIF or WebP": reply(200, b"<html>no picture</html>", content_type="image/png"),
-    "it is no PNG": reply(200, content_type="image/png"),
+    "it is empty": reply(200, content_type="image/png"),
     "no http(s) URL": reply(302, location="file:///etc/passwd"),
 }
 
@@ -442,7 +675,7 @@ def test_a_large_answer_of_another_kind_is_not_read_to_its_end():
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_an_image_has_a_largest_size(driver: Driver, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_image_input, "MAX_IMAGE_BYTES", 1024**2)
+    monkeypatch.setattr(_image_fetch, "MAX_IMAGE_BYTES", 1024**2)
     endless = dripping(reply(200, b"GIF89a", content_length="100000000"), b"x" * 1024**2, every=0)
     with serving(endless) as host:
         assert "larger than 1 MiB" in refusal(driver, host.url, allow_private_image_urls=True)
@@ -510,6 +743,40 @@ def test_extra_lets_the_vendor_fetch_it(host: Peer):
     assert host.connections == 0
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("file_format", HALVES)
+def test_an_answer_that_ends_in_the_middle_of_a_picture_is_refused(file_format: str, driver: Driver):
+    whole_by_its_length = reply(200, HALVES[file_format])
+    with serving(answering(whole_by_its_length)) as host:
+        assert "cut short" in refusal(driver, host.url, allow_private_image_urls=True)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_answer_that_breaks_off_is_a_failed_connection(driver: Driver):
+    broken_off = hanging_up(reply(200, HALVES["JPEG"], content_length=str(len(WHOLE["JPEG"]))))
+    with serving(broken_off) as host, pytest.raises(ConnectionFailed, match="could not be fetched"):
+        sent(driver, host.url, allow_private_image_urls=True)
+
+
+def looking_on(method: Any) -> Any:
+    def call(*args: Any) -> Any:
+        return method(*args)
+
+    return call
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("by", ["our own connections", "httpx"])
+def test_an_image_s_host_is_told_who_asks(
+    by: str, driver: Driver, host: Peer, picture: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    if by == "httpx":  # as where somebody records
+        for cls, name in _foreign._SENT_BY:  # pyright: ignore[reportPrivateUsage]
+            monkeypatch.setattr(cls, name, looking_on(getattr(cls, name)))
+    assert sent(driver, host.url, allow_private_image_urls=True) == picture
+    assert [request.headers["user-agent"] for request in host.requests] == [f"segmind-sd3/{__version__}"]
+
+
 # -- Proxies ----------------------------------------------------------------------------------------------
 
 
@@ -549,3 +816,184 @@ def test_no_proxy_of_the_environment_leads_to_this_machine(
     monkeypatch.setenv("HTTP_PROXY", host.url)
     assert "private address" in refusal(driver, "http://127.0.0.1:1/a.png")
     assert host.connections == 0
+
+
+# -- Files that are read with await -----------------------------------------------------------------------
+
+
+class Upload:
+    """As a file of an async library: what its `read()` gives, or raises, comes after a while."""
+
+    def __init__(self, given: object) -> None:
+        self.given = given
+
+    async def read(self) -> Any:
+        await anyio.lowlevel.checkpoint()
+        if isinstance(self.given, Exception):
+            raise self.given
+        return self.given
+
+
+ASYNC_DRIVERS = [driver for driver in DRIVERS if driver != "sync"]
+
+
+@pytest.mark.parametrize("driver", ASYNC_DRIVERS)
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_the_async_client_reads_a_file_that_is_read_with_await(
+    kind: Callable[[bytes], object], driver: Driver, picture: bytes
+):
+    assert sent(driver, Upload(kind(picture))) == picture
+
+
+@pytest.mark.parametrize("driver", ASYNC_DRIVERS)
+def test_the_async_client_reads_a_file_of_an_async_library(driver: Driver, tmp_path: Path, picture: bytes):
+    (tmp_path / "a.png").write_bytes(picture)
+
+    async def draw() -> bytes:
+        async with (
+            await anyio.open_file(tmp_path / "a.png", "rb") as file,
+            AsyncClient(MADE_UP_KEY, verify=AUTHORITIES) as client,
+        ):
+            prepared = await client.prepare("sd3_medium_tile", prompt="x", image=file)
+        return base64.b64decode(prepared.body["image"])
+
+    assert anyio.run(draw, backend=driver) == picture
+
+
+def test_the_async_client_reads_a_response_of_aiohttp(host: Peer, picture: bytes):
+    async def draw() -> bytes:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(host.url) as response,
+            AsyncClient(MADE_UP_KEY, verify=AUTHORITIES) as client,
+        ):
+            prepared = await client.prepare("sd3_medium_tile", prompt="x", image=response)
+        return base64.b64decode(prepared.body["image"])
+
+    assert anyio.run(draw) == picture
+
+
+@pytest.mark.parametrize("driver", ASYNC_DRIVERS)
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (b"", "the file is empty; rewind it first: await file.seek(0)"),
+        (b"GIF89a", "cut short"),
+        ("text", 'open(path, "rb")'),
+        (7, "gives a int, and no bytes"),
+        (OSError("the disk is gone"), "a file that can't be read (OSError: the disk is gone)"),
+    ],
+    ids=["empty", "cut", "text", "number", "broken"],
+)
+def test_a_file_that_is_read_with_await_is_judged_as_any_other(given: object, said: str, driver: Driver):
+    assert said in refusal(driver, Upload(given))
+
+
+@pytest.mark.parametrize("driver", ASYNC_DRIVERS)
+def test_a_file_that_is_read_with_await_is_not_read_where_another_parameter_is_wrong(driver: Driver):
+    class Unread:
+        async def read(self) -> bytes:
+            raise AssertionError
+
+    with pytest.raises(InvalidRequest) as raised:
+        sent(driver, Unread(), prompt=7)
+    assert [problem.parameter for problem in raised.value.problems] == ["prompt"]
+
+
+@pytest.mark.parametrize("driver", ASYNC_DRIVERS)
+def test_a_file_that_is_read_with_await_has_the_time_of_the_call(driver: Driver):
+    class Stalled:
+        async def read(self) -> bytes:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    with pytest.raises(ConnectionFailed, match=r"Nothing was sent: the deadline of 0\.1 s is over") as raised:
+        sent(driver, Stalled(), timeout=0.1)
+    assert (raised.value.billed, isinstance(raised.value, TimeoutError)) == (False, True)
+
+
+# -- What a call drew -------------------------------------------------------------------------------------
+
+
+def test_what_a_call_drew_may_be_given_to_the_next(draw: Callable[..., Generation], server: ReferenceServer):
+    drawn = draw("sd35_turbo_txt2img", prompt="a lighthouse", width=64, height=64)
+    assert draw("sd3_medium_img2img", prompt="at dusk", image=drawn).images
+    assert draw("sd3_medium_img2img", prompt="at dusk", image=drawn.image).images
+    assert [call.status for call in server.ledger] == [200] * 3
+
+
+# -- Large pictures ---------------------------------------------------------------------------------------
+
+
+def wide(file_format: str, width: int) -> bytes:
+    file = io.BytesIO()
+    PIL.Image.new("L", (width, 2)).save(file, file_format)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "GIF", "WEBP"])
+def test_a_large_picture_is_sent_as_it_is_with_a_warning(file_format: str, driver: Driver):
+    with pytest.warns(UserWarning, match="image is larger than 2048 x 2048 pixels: it is sent as it is"):
+        assert sent(driver, wide(file_format, 2049)) == wide(file_format, 2049)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "GIF", "WEBP"])
+def test_a_picture_of_2048_pixels_is_not_large(file_format: str):
+    sent("sync", wide(file_format, 2048))  # a warning would be an error
+
+
+def test_a_large_picture_behind_a_url_is_warned_of_too():
+    with (
+        serving(answering(reply(200, wide("PNG", 2049)))) as host,
+        pytest.warns(UserWarning, match="image is larger"),
+    ):
+        sent("sync", host.url, allow_private_image_urls=True)
+
+
+@pytest.mark.parametrize("image", [PIL.Image.new("L", (2, 3000)), np.zeros((3000, 2), "uint8")], ids=type)
+def test_a_large_picture_that_is_no_file_is_warned_of_too(image: object):
+    with pytest.warns(UserWarning, match="image is larger"):
+        sent("sync", image)
+
+
+def test_a_large_picture_has_a_line_in_the_log_with_its_size(caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.INFO, "segmind_sd3"), pytest.warns(UserWarning, match="larger"):
+        sent("sync", wide("JPEG", 3000))
+    assert caplog.messages == [
+        "sd3_medium_tile: image is larger than 2048 x 2048 pixels: it is sent as it is (3000 x 2)"
+    ]
+
+
+def test_the_warning_of_large_pictures_names_the_caller_s_line_and_is_given_there_once(
+    server: ReferenceServer,
+):
+    async def awaited() -> None:
+        async with AsyncClient(MADE_UP_KEY, transport=server.async_transport()) as client:
+            for width in (2049, 2050):
+                await client.sd3_medium_tile(prompt="x", image=wide("PNG", width))
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        with Client(MADE_UP_KEY, transport=server.transport()) as client:
+            for width in (2049, 2050):
+                client.sd3_medium_tile(prompt="x", image=wide("PNG", width))
+            for width in (2049, 2050):
+                prepared = client.prepare("sd3_medium_tile", prompt="x", image=wide("PNG", width))
+            client.send(prepared)
+        anyio.run(awaited)
+    assert [each.filename for each in told] == [__file__] * 3
+
+
+def test_a_bare_install_reads_the_size_of_a_picture(tmp_path: Path):
+    (tmp_path / "wide.png").write_bytes(wide("PNG", 2049))
+    program = """
+import sys
+sys.modules["PIL"] = sys.modules["numpy"] = None
+from segmind_sd3 import Client
+Client("SG_0123456789abcdef").prepare("sd3_medium_tile", prompt="x", image="wide.png")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "image is larger than 2048 x 2048 pixels" in done.stderr

@@ -1,6 +1,7 @@
 """Pictures are read from their own bytes: which format, which size, and whether the file is whole."""
 
 import io
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -71,10 +72,50 @@ def test_format_and_size_are_what_pillow_says(name: str):
     assert read_picture(data) == Picture(media_type, 37, 23)
 
 
+WITHOUT_A_TABLE = b"GIF89a" + bytes([37, 0, 23, 0, 0, 0, 0])
+PIXELS = b"\x2c" + bytes([0, 0, 0, 0, 37, 0, 23, 0, 0]) + b"\x02\x02\x44\x01\0"
+
+
 def test_a_gif_with_a_block_of_no_known_kind_is_not_whole():
-    without_a_table = b"GIF89a" + bytes([37, 0, 23, 0, 0, 0, 0])
-    assert read_picture(without_a_table + b"\x3b") == Picture("image/gif", 37, 23)
-    assert read_picture(without_a_table + b"\x2d\x3b") is None
+    assert read_picture(WITHOUT_A_TABLE + PIXELS + b"\x3b") == Picture("image/gif", 37, 23)
+    assert read_picture(WITHOUT_A_TABLE + PIXELS + b"\x2d\x3b") is None
+
+
+def png_chunk(kind: bytes, content: bytes = b"") -> bytes:
+    return len(content).to_bytes(4) + kind + content + zlib.crc32(kind + content).to_bytes(4)
+
+
+HEADER = png_chunk(b"IHDR", bytes([0, 0, 0, 37, 0, 0, 0, 23, 8, 0, 0, 0, 0]))
+ROWS = png_chunk(b"IDAT", zlib.compress(bytes(38 * 23)))
+
+
+@pytest.mark.parametrize(
+    ("whole", "without_pixels"),
+    [
+        (
+            PNG_SIGNATURE + HEADER + ROWS + png_chunk(b"IEND"),
+            PNG_SIGNATURE + HEADER + png_chunk(b"IEND"),
+        ),
+        (WITHOUT_A_TABLE + PIXELS + b"\x3b", WITHOUT_A_TABLE + b"\x3b"),
+        (saved("WEBP", RGBA), b"RIFF\x16\0\0\0" + saved("WEBP", RGBA)[8:30]),
+    ],
+    ids=["PNG", "GIF", "WebP"],
+)
+def test_a_header_without_pixels_is_no_picture(whole: bytes, without_pixels: bytes):
+    assert read_picture(whole) == Picture(sniff(whole) or "", 37, 23)
+    assert sniff(without_pixels) == sniff(whole)
+    assert read_picture(without_pixels) is None
+
+
+def test_a_webp_whose_chunk_is_longer_than_its_file_is_not_whole():
+    picture = bytearray(saved("WEBP", lossless=True))
+    picture[16:20] = (len(picture)).to_bytes(4, "little")
+    assert read_picture(bytes(picture)) is None
+
+
+@pytest.mark.parametrize("kind", [b"VP8X", b"VP8 ", b"VP8L"])
+def test_a_webp_whose_chunk_is_too_short_for_a_size_is_no_picture(kind: bytes):
+    assert read_picture(b"RIFF\x10\0\0\0WEBP" + kind + b"\x04\0\0\0\0\0\0\0") is None
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "WEBP"])

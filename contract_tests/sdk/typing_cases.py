@@ -6,13 +6,17 @@ A line is right, or it names the rule of pyright's that it breaks. A rule that i
 error as well. mypy must refuse the same lines.
 """
 
+import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any, assert_type
 
+import httpx
+import numpy as np
 import PIL.Image
 from segmind_sd3 import AsyncClient, Client, Generation, SentRequest, parameters_of
 from segmind_sd3_api.parameters import Sd35TurboTxt2ImgParams
+from starlette.datastructures import UploadFile
 
 
 def right(client: Client, picture: Path) -> None:
@@ -46,6 +50,16 @@ def every_kind_of_picture(client: Client, picture: Path) -> None:
     client.sd3_medium_tile(prompt="a lighthouse", image=BytesIO())
     client.sd3_medium_tile(prompt="a lighthouse", image=picture.open("rb"))
     client.sd3_medium_tile(prompt="a lighthouse", image=PIL.Image.new("RGB", (1, 1)))
+    client.sd3_medium_tile(prompt="a lighthouse", image=np.zeros((1, 1, 3), "uint8"))
+    client.sd3_medium_tile(prompt="a lighthouse", image=zipfile.Path("a.zip", "a.png"))
+    client.sd3_medium_tile(prompt="a lighthouse", image=httpx.get("https://example.com/a.jpg"))
+    drawn = client.sd35_turbo_txt2img(prompt="a lighthouse")
+    client.sd3_medium_tile(prompt="a lighthouse at dusk", image=drawn)
+    client.sd3_medium_tile(prompt="a lighthouse at dusk", image=drawn.image)
+
+
+async def a_picture_that_is_read_with_await(client: AsyncClient, upload: UploadFile) -> None:
+    await client.sd3_medium_tile(prompt="a lighthouse", image=upload)
 
 
 def what_is_drawn(drawn: Generation, picture: Path, client: Client) -> None:
@@ -84,6 +98,7 @@ def wrong(client: Client, picture: Path) -> None:
     client.sd35_turbo_txt2img(prompt="a lighthouse", steps=12.5)  # pyright: ignore[reportArgumentType]
     client.sd35_turbo_txt2img(prompt="a lighthouse", sampler=7)  # pyright: ignore[reportArgumentType]
     client.sd35_turbo_txt2img(prompt="a lighthouse", extra=["steps"])  # pyright: ignore[reportArgumentType]
+    client.sd3_medium_tile(prompt="a lighthouse", image=[b""])  # pyright: ignore[reportArgumentType]
     client.sd3_medium_tile(prompt="a lighthouse", image=7)  # pyright: ignore[reportArgumentType]
     client.sd3_medium_tile(prompt="a lighthouse", image=picture.open())  # pyright: ignore[reportArgumentType]
     client.sd3_large_img2img(prompt="a lighthouse", image=picture, seed=7)  # pyright: ignore[reportCallIssue]

@@ -77,7 +77,28 @@ class Operation:
 class Readable(Protocol):
     """An open file, in binary mode."""
 
-    def read(self) -> bytes: ...
+    def read(self) -> bytes | bytearray | memoryview: ...
+
+
+class AsyncReadable(Protocol):
+    """An open file that is read with `await`. `AsyncClient` takes it."""
+
+    async def read(self) -> bytes | bytearray | memoryview: ...
+
+
+class ReadableBytes(Protocol):
+    """A path that is none of the system's, such as one of a package's resources or in a ZIP archive."""
+
+    def read_bytes(self) -> bytes: ...
+
+
+class Response(Protocol):
+    """The response of a host to a request for a picture."""
+
+    status_code: int
+
+    @property
+    def content(self) -> Any: ...
 
 
 class PillowImage(Protocol):
@@ -86,9 +107,47 @@ class PillowImage(Protocol):
     def save(self, fp: IO[bytes], format: str | None = None) -> None: ...
 
 
-ImageInput: TypeAlias = str | bytes | bytearray | memoryview | os.PathLike[str] | Readable | PillowImage
-"""A path, the bytes of a picture, an open file, a picture of Pillow, or a text: `data:` URI, http(s) URL,
-base64, or a path."""
+class Pixels(Protocol):
+    """An array of pixels, such as one of numpy."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+
+class DrawnImage(Protocol):
+    """A picture that a call drew."""
+
+    @property
+    def data(self) -> bytes: ...
+
+    @property
+    def media_type(self) -> str: ...
+
+
+class Drawing(Protocol):
+    """What a call returned, where it drew one picture."""
+
+    @property
+    def image(self) -> DrawnImage: ...
+
+
+ImageInput: TypeAlias = (
+    str
+    | bytes
+    | bytearray
+    | memoryview
+    | os.PathLike[str]
+    | Readable
+    | AsyncReadable
+    | ReadableBytes
+    | Response
+    | PillowImage
+    | Pixels
+    | DrawnImage
+    | Drawing
+)
+"""A path, the bytes of a picture, an open file, a response, a picture of Pillow, an array of pixels, a picture
+that a call drew, or a text: `data:` URI, http(s) URL, base64, or a path."""
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
@@ -117,7 +176,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 kind="image",
                 doc=(
                     "The picture to start from, as base64 text: PNG, JPEG or GIF, at most 2048 x 2048 pixels. Given as a "
-                    "path, bytes, an open file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path."
+                    "path, bytes, an open file, a Pillow picture, an array of pixels, a picture that a call drew, or a "
+                    "text: `data:` URI, http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is sent byte for "
+                    "byte, its metadata included; one with a side above 2048 pixels too, with a warning. A Pillow picture "
+                    "is turned as its EXIF data says and sent as a PNG without that data: of 16 bits the upper 8, other "
+                    "colours as RGB, transparency as it is (the service is known to make it RGB); modes I and F, which do "
+                    "not say what is white, are refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height "
+                    "x width, or height x width x 3 (RGB, not OpenCV's BGR) or 4."
                 ),
                 required=True,
             ),
@@ -250,7 +315,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 kind="image",
                 doc=(
                     "The picture that guides the drawing tile by tile, as base64 text. Given as a path, bytes, an open "
-                    "file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path."
+                    "file, a Pillow picture, an array of pixels, a picture that a call drew, or a text: `data:` URI, "
+                    "http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is sent byte for byte, its metadata "
+                    "included; one with a side above 2048 pixels too, with a warning. A Pillow picture is turned as its "
+                    "EXIF data says and sent as a PNG without that data: of 16 bits the upper 8, other colours as RGB, "
+                    "transparency as it is (the service is known to make it RGB); modes I and F, which do not say what is "
+                    "white, are refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height x width, or "
+                    "height x width x 3 (RGB, not OpenCV's BGR) or 4."
                 ),
                 required=True,
             ),
@@ -386,7 +457,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 kind="image",
                 doc=(
                     "The picture to start from, as base64 text. Given as a path, bytes, an open file, a Pillow picture, "
-                    "or a text: `data:` URI, http(s) URL, base64 or path."
+                    "an array of pixels, a picture that a call drew, or a text: `data:` URI, http(s) URL, base64 or path. "
+                    "A whole PNG, JPEG, GIF or WebP is sent byte for byte, its metadata included; one with a side above "
+                    "2048 pixels too, with a warning. A Pillow picture is turned as its EXIF data says and sent as a PNG "
+                    "without that data: of 16 bits the upper 8, other colours as RGB, transparency as it is (the service "
+                    "is known to make it RGB); modes I and F, which do not say what is white, are refused. An array is of "
+                    "uint8, uint16 (the upper 8 bits) or bool, height x width, or height x width x 3 (RGB, not OpenCV's "
+                    "BGR) or 4."
                 ),
                 required=True,
             ),
@@ -749,8 +826,14 @@ class Sd3MediumImg2ImgParams(TypedDict, total=False):
     """What the picture should not show. Default `low quality,less details`."""
     image: Required[ImageInput]
     """The picture to start from, as base64 text: PNG, JPEG or GIF, at most 2048 x 2048 pixels. Given
-    as a path, bytes, an open file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or
-    path."""
+    as a path, bytes, an open file, a Pillow picture, an array of pixels, a picture that a call
+    drew, or a text: `data:` URI, http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is
+    sent byte for byte, its metadata included; one with a side above 2048 pixels too, with a
+    warning. A Pillow picture is turned as its EXIF data says and sent as a PNG without that data:
+    of 16 bits the upper 8, other colours as RGB, transparency as it is (the service is known to
+    make it RGB); modes I and F, which do not say what is white, are refused. An array is of uint8,
+    uint16 (the upper 8 bits) or bool, height x width, or height x width x 3 (RGB, not OpenCV's BGR)
+    or 4."""
     num_inference_steps: int | None
     """How many denoising steps are taken. 1 to 100. Default 20."""
     guidance_scale: float | None
@@ -834,7 +917,13 @@ class Sd3MediumTileParams(TypedDict, total=False):
     """What the picture should not show. Default `low quality,less details`."""
     image: Required[ImageInput]
     """The picture that guides the drawing tile by tile, as base64 text. Given as a path, bytes, an
-    open file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path."""
+    open file, a Pillow picture, an array of pixels, a picture that a call drew, or a text: `data:`
+    URI, http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is sent byte for byte, its
+    metadata included; one with a side above 2048 pixels too, with a warning. A Pillow picture is
+    turned as its EXIF data says and sent as a PNG without that data: of 16 bits the upper 8, other
+    colours as RGB, transparency as it is (the service is known to make it RGB); modes I and F,
+    which do not say what is white, are refused. An array is of uint8, uint16 (the upper 8 bits) or
+    bool, height x width, or height x width x 3 (RGB, not OpenCV's BGR) or 4."""
     num_inference_steps: int | None
     """How many denoising steps are taken; more give finer detail and take longer. 1 to 100. Default
     20."""
@@ -913,7 +1002,13 @@ class Sd3LargeImg2ImgParams(TypedDict, total=False):
     Known values: `image-to-image`; any other is sent as it is."""
     image: Required[ImageInput]
     """The picture to start from, as base64 text. Given as a path, bytes, an open file, a Pillow
-    picture, or a text: `data:` URI, http(s) URL, base64 or path."""
+    picture, an array of pixels, a picture that a call drew, or a text: `data:` URI, http(s) URL,
+    base64 or path. A whole PNG, JPEG, GIF or WebP is sent byte for byte, its metadata included; one
+    with a side above 2048 pixels too, with a warning. A Pillow picture is turned as its EXIF data
+    says and sent as a PNG without that data: of 16 bits the upper 8, other colours as RGB,
+    transparency as it is (the service is known to make it RGB); modes I and F, which do not say
+    what is white, are refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height x
+    width, or height x width x 3 (RGB, not OpenCV's BGR) or 4."""
     prompt: Required[str]
     """What the picture shows. The page says 1, which is no text; here it is required."""
     strength: float | None

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -179,7 +180,7 @@ class CreditsCall(Call):
 
 @dataclass(slots=True, kw_only=True)
 class DrawCall(Call):
-    """The command of an endpoint. A free file name is found before the call is paid for.
+    """The command of an endpoint. Where its picture goes is checked before the call is paid for.
 
     Attributes:
         operation: the endpoint.
@@ -193,8 +194,13 @@ class DrawCall(Call):
         with self._client() as client:
             parameters = {name: self._value(name) for name in self.parameters}
             note = self._ask_for_format(parameters)
-            with spinner("Preparing", hidden=self.options.verbose):
+            with (
+                spinner("Preparing", hidden=self.options.verbose),
+                warnings.catch_warnings(record=True) as notes,
+            ):
                 prepared = client.prepare(self.name, **parameters, extra=self.options.extra)
+            for warning in notes:
+                echo(f"Note: {warning.message}", err=True)
             if self.options.dry_run:
                 return self._print_curl(prepared)
             self.out = self._path(prepared.body)
@@ -375,7 +381,9 @@ def for_command_line(text: str) -> str:
     """Return text about Python arguments as text about options."""
     text = re.sub(r'extra=\{["\'](\w+)["\']: ([^}]*)\}', r"--extra \1=\2", text)
     text = re.sub(r'\b(\w+)="([^"]*)"', lambda found: f"{option_name(found[1])} {found[2]}", text)
-    text = re.sub(r" bytes, an open (?:binary )?file, a (?:PIL image|Pillow picture),", "", text)
+    text = re.sub(r" bytes, an open (?:binary )?file, .* a picture that (?:was drawn|a call drew),", "", text)
+    text = re.sub(r" A Pillow picture is .*|; of what Pillow opens, .*", "", text)
+    text = text.replace("; extra= sends", "; --extra sends")
     text = text.removesuffix(", or allow_private_image_urls=True to the client")
     return re.sub(r"\ba str\b", "a text", text)
 

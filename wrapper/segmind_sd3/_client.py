@@ -12,9 +12,12 @@ from segmind_sd3_api.parameters import Operation
 
 from ._connections import Deadline
 from ._endpoints import AsyncEndpoints, Endpoints
-from ._events import Event
+from ._events import Event, log
 from ._exchange import Arrival, Step, exchange
-from ._image_input import fetch, fetch_async
+from ._image_fetch import fetch, fetch_async, read_async
+from ._image_input import AsyncFile
+from ._imagefile import EncodedImage
+from ._limits import LONGEST_SIDE
 from ._options import read_key, read_secrets
 from ._prepared import Prepared
 from ._public import public
@@ -25,7 +28,8 @@ from ._retry import Retry
 from ._sent import SentRequest
 from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncNetwork, Network, drive, drive_async
-from ._validation import build_body, find_operation, image_urls
+from ._url import URL
+from ._validation import build_body, find_operation, images_of
 from ._wire import Request
 
 N = TypeVar("N", Network, AsyncNetwork)
@@ -47,6 +51,19 @@ async def _in_thread(operation: str, function: Callable[..., R], *arguments: Any
     if any(parameter.kind == "image" for parameter in find_operation(operation).parameters.values()):
         return await anyio.to_thread.run_sync(function, *arguments)
     return function(*arguments)
+
+
+def with_images_as_text(operation: str, body: dict[str, Any], *, frames: int) -> dict[str, Any]:
+    """Return a body with the text of its images. Warn of a large one, at the caller's own line, as above."""
+    images = images_of(body, EncodedImage)
+    for name, image in images.items():
+        width, height = image.picture.width, image.picture.height
+        if max(width, height) > LONGEST_SIDE:
+            fact = f"is larger than {LONGEST_SIDE} x {LONGEST_SIDE} pixels: it is sent as it is"
+            log.info("%s: %s %s (%d x %d)", operation, name, fact, width, height)
+            # The same text for every picture: Python shows it once for each line that calls.
+            warnings.warn(f"{name} {fact}, and the service is known to scale it down", stacklevel=frames + 2)
+    return body | {name: image.text for name, image in images.items()}
 
 
 class _Base(Generic[N]):
@@ -167,9 +184,8 @@ class Client(Endpoints, _Base[Network]):
             ConnectionFailed: an image URL can't be fetched.
         """
         warn_if_deprecated(find_operation(operation), frames=1)
-        return prepare(
-            self._settings.base_url, operation, self._body(operation, params, self._settings.deadline())
-        )[0]
+        body = self._body(operation, params, self._settings.deadline())
+        return prepare(self._settings.base_url, operation, with_images_as_text(operation, body, frames=1))[0]
 
     def send(self, prepared: Prepared) -> Generation:
         """Send a prepared call. To send it twice draws and pays twice.
@@ -184,13 +200,13 @@ class Client(Endpoints, _Base[Network]):
     def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
-        body = self._body(operation, params, deadline)
+        body = with_images_as_text(operation, self._body(operation, params, deadline), frames=2)
         sent = sent_request(operation, body, checked="extra" not in params)
         return self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
 
     def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
         body = build_body(find_operation(operation), params)
-        for name, url in image_urls(body):
+        for name, url in images_of(body, URL).items():
             body[name] = fetch(name, url, deadline, **self._settings.fetching())
         return body
 
@@ -278,7 +294,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         """
         warn_if_deprecated(find_operation(operation), frames=1)
         body = await self._body(operation, params, self._settings.deadline())
-        return prepare(self._settings.base_url, operation, body)[0]
+        return prepare(self._settings.base_url, operation, with_images_as_text(operation, body, frames=1))[0]
 
     async def send(self, prepared: Prepared) -> Generation:
         """Send a prepared call. To send it twice draws and pays twice.
@@ -293,14 +309,17 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
     async def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
-        body = await self._body(operation, params, deadline)
+        body = with_images_as_text(operation, await self._body(operation, params, deadline), frames=2)
         describe = partial(sent_request, checked="extra" not in params)
         sent = await _in_thread(operation, describe, operation, body)
         return await self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
 
     async def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
-        body = await _in_thread(operation, build_body, find_operation(operation), params)
-        for name, url in image_urls(body):
+        build = partial(build_body, can_await=True)
+        body = await _in_thread(operation, build, find_operation(operation), params)
+        for name, file in images_of(body, AsyncFile).items():
+            body[name] = await read_async(name, file, deadline)
+        for name, url in images_of(body, URL).items():
             body[name] = await fetch_async(name, url, deadline, **self._settings.fetching())
         return body
 

@@ -72,8 +72,15 @@ class Endpoints:
             negative_prompt: What the picture should not show. Default `low quality,less
                 details`.
             image: The picture to start from, as base64 text: PNG, JPEG or GIF, at most 2048 x
-                2048 pixels. Given as a path, bytes, an open file, a Pillow picture, or a text:
-                `data:` URI, http(s) URL, base64 or path.
+                2048 pixels. Given as a path, bytes, an open file, a Pillow picture, an array of
+                pixels, a picture that a call drew, or a text: `data:` URI, http(s) URL, base64 or
+                path. A whole PNG, JPEG, GIF or WebP is sent byte for byte, its metadata included;
+                one with a side above 2048 pixels too, with a warning. A Pillow picture is turned as
+                its EXIF data says and sent as a PNG without that data: of 16 bits the upper 8,
+                other colours as RGB, transparency as it is (the service is known to make it RGB);
+                modes I and F, which do not say what is white, are refused. An array is of uint8,
+                uint16 (the upper 8 bits) or bool, height x width, or height x width x 3 (RGB, not
+                OpenCV's BGR) or 4.
             num_inference_steps: How many denoising steps are taken. 1 to 100. Default 20.
             guidance_scale: How closely the picture follows the prompt. 1 to 20. Default 5.
             seed: Where the randomness starts; the same seed and parameters draw the same
@@ -163,8 +170,14 @@ class Endpoints:
             negative_prompt: What the picture should not show. Default `low quality,less
                 details`.
             image: The picture that guides the drawing tile by tile, as base64 text. Given as a
-                path, bytes, an open file, a Pillow picture, or a text: `data:` URI, http(s) URL,
-                base64 or path.
+                path, bytes, an open file, a Pillow picture, an array of pixels, a picture that a
+                call drew, or a text: `data:` URI, http(s) URL, base64 or path. A whole PNG, JPEG,
+                GIF or WebP is sent byte for byte, its metadata included; one with a side above 2048
+                pixels too, with a warning. A Pillow picture is turned as its EXIF data says and
+                sent as a PNG without that data: of 16 bits the upper 8, other colours as RGB,
+                transparency as it is (the service is known to make it RGB); modes I and F, which do
+                not say what is white, are refused. An array is of uint8, uint16 (the upper 8 bits)
+                or bool, height x width, or height x width x 3 (RGB, not OpenCV's BGR) or 4.
             num_inference_steps: How many denoising steps are taken; more give finer detail and
                 take longer. 1 to 100. Default 20.
             guidance_scale: How closely the picture follows the prompt. 1 to 20. Default 7.
@@ -220,7 +233,14 @@ class Endpoints:
                 `image-to-image` is sent. Known values: `image-to-image`; any other is sent as it
                 is.
             image: The picture to start from, as base64 text. Given as a path, bytes, an open
-                file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path.
+                file, a Pillow picture, an array of pixels, a picture that a call drew, or a text:
+                `data:` URI, http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is sent
+                byte for byte, its metadata included; one with a side above 2048 pixels too, with a
+                warning. A Pillow picture is turned as its EXIF data says and sent as a PNG without
+                that data: of 16 bits the upper 8, other colours as RGB, transparency as it is (the
+                service is known to make it RGB); modes I and F, which do not say what is white, are
+                refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height x width, or
+                height x width x 3 (RGB, not OpenCV's BGR) or 4.
             prompt: What the picture shows. The page says 1, which is no text; here it is
                 required.
             strength: How far the picture moves away from `image`. The page sets no limits.
@@ -437,8 +457,15 @@ class AsyncEndpoints:
             negative_prompt: What the picture should not show. Default `low quality,less
                 details`.
             image: The picture to start from, as base64 text: PNG, JPEG or GIF, at most 2048 x
-                2048 pixels. Given as a path, bytes, an open file, a Pillow picture, or a text:
-                `data:` URI, http(s) URL, base64 or path.
+                2048 pixels. Given as a path, bytes, an open file, a Pillow picture, an array of
+                pixels, a picture that a call drew, or a text: `data:` URI, http(s) URL, base64 or
+                path. A whole PNG, JPEG, GIF or WebP is sent byte for byte, its metadata included;
+                one with a side above 2048 pixels too, with a warning. A Pillow picture is turned as
+                its EXIF data says and sent as a PNG without that data: of 16 bits the upper 8,
+                other colours as RGB, transparency as it is (the service is known to make it RGB);
+                modes I and F, which do not say what is white, are refused. An array is of uint8,
+                uint16 (the upper 8 bits) or bool, height x width, or height x width x 3 (RGB, not
+                OpenCV's BGR) or 4.
             num_inference_steps: How many denoising steps are taken. 1 to 100. Default 20.
             guidance_scale: How closely the picture follows the prompt. 1 to 20. Default 5.
             seed: Where the randomness starts; the same seed and parameters draw the same
@@ -528,8 +555,14 @@ class AsyncEndpoints:
             negative_prompt: What the picture should not show. Default `low quality,less
                 details`.
             image: The picture that guides the drawing tile by tile, as base64 text. Given as a
-                path, bytes, an open file, a Pillow picture, or a text: `data:` URI, http(s) URL,
-                base64 or path.
+                path, bytes, an open file, a Pillow picture, an array of pixels, a picture that a
+                call drew, or a text: `data:` URI, http(s) URL, base64 or path. A whole PNG, JPEG,
+                GIF or WebP is sent byte for byte, its metadata included; one with a side above 2048
+                pixels too, with a warning. A Pillow picture is turned as its EXIF data says and
+                sent as a PNG without that data: of 16 bits the upper 8, other colours as RGB,
+                transparency as it is (the service is known to make it RGB); modes I and F, which do
+                not say what is white, are refused. An array is of uint8, uint16 (the upper 8 bits)
+                or bool, height x width, or height x width x 3 (RGB, not OpenCV's BGR) or 4.
             num_inference_steps: How many denoising steps are taken; more give finer detail and
                 take longer. 1 to 100. Default 20.
             guidance_scale: How closely the picture follows the prompt. 1 to 20. Default 7.
@@ -585,7 +618,14 @@ class AsyncEndpoints:
                 `image-to-image` is sent. Known values: `image-to-image`; any other is sent as it
                 is.
             image: The picture to start from, as base64 text. Given as a path, bytes, an open
-                file, a Pillow picture, or a text: `data:` URI, http(s) URL, base64 or path.
+                file, a Pillow picture, an array of pixels, a picture that a call drew, or a text:
+                `data:` URI, http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is sent
+                byte for byte, its metadata included; one with a side above 2048 pixels too, with a
+                warning. A Pillow picture is turned as its EXIF data says and sent as a PNG without
+                that data: of 16 bits the upper 8, other colours as RGB, transparency as it is (the
+                service is known to make it RGB); modes I and F, which do not say what is white, are
+                refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height x width, or
+                height x width x 3 (RGB, not OpenCV's BGR) or 4.
             prompt: What the picture shows. The page says 1, which is no text; here it is
                 required.
             strength: How far the picture moves away from `image`. The page sets no limits.

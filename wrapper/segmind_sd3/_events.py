@@ -1,7 +1,7 @@
 """What happens to a call while it is under way: events for a listener, and lines for the log.
 
-INFO has one line for each call, DEBUG one for each try and each wait. Neither holds the key: errors come here
-without it.
+INFO has one line for each call, and one for each image that is larger than the pages allow. DEBUG has one for
+each try and each wait. Neither holds the key: errors come here without it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ would decode every pixel to find out the same, and is no dependency of the SDK.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -43,6 +44,95 @@ def sniff(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     return None
+
+
+_OTHERS: Final = (
+    (0, b"BM", "BMP"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (4, b"ftypavi", "AVIF"),
+    *(
+        (4, b"ftyp" + brand, "HEIC (opened by Pillow with pillow-heif)")
+        for brand in (b"hei", b"hev", b"mif1", b"msf1")
+    ),
+    (4, b"JXL ", "JPEG XL"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (4, b"jP  ", "JPEG 2000"),
+    (0, b"\0\0\1\0", "ICO"),
+    (0, b"8BPS", "PSD"),
+    (0, b"%PDF", "PDF"),
+    (0, b"PK\3\4", "a ZIP archive"),
+    (0, b"<svg", "SVG"),
+    (0, b"<?xml", "XML, perhaps SVG"),
+    (0, b"<!doctype html", "an HTML page"),
+    (0, b"<html", "an HTML page"),
+)
+"""What else is often given for a picture: at which byte, which bytes, and its name."""
+
+_NAMES: Final[Mapping[str, str]] = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/webp": "WebP",
+    "image/gif": "GIF",
+}
+
+
+class NotAnImage(ValueError):
+    """A value can't be sent as an image. The message says what it is, `advice` what to pass instead."""
+
+    def __init__(self, given: str, advice: str) -> None:
+        super().__init__(given)
+        self.advice = advice
+
+
+def require_picture(data: bytes, subject: str) -> Picture:
+    """Return what a picture for the API is. `subject` names the bytes in an error.
+
+    Raises:
+        NotAnImage: the bytes are no whole picture in a format that the API is known to take.
+    """
+    picture = read_picture(data)
+    if picture is None and sniff(data) == "image/gif":
+        # Some programs leave out the last byte of a GIF, and every viewer does without it.
+        picture = read_picture(data + b";")
+    if picture is None:
+        raise no_picture(data, subject)
+    return picture
+
+
+def no_picture(data: bytes, subject: str) -> NotAnImage:
+    """Return the error of bytes that are no whole picture.
+
+    The pages name PNG, JPEG and GIF, and one of their samples sends WebP. Nothing is known of other formats.
+    """
+    if media_type := sniff(data):
+        given = f"{subject} is a {_NAMES[media_type]} that is cut short or damaged ({len(data)} bytes)"
+        return NotAnImage(given, "pass the whole file; extra= sends base64 text unchecked")
+    if not data:
+        return NotAnImage(f"{subject} is empty", "pass a picture")
+    words = data[:64].lstrip().lower()
+    name = next((n for at, magic, n in _OTHERS if data.startswith(magic, at) or words.startswith(magic)), "")
+    given = f"{subject} is {name and f'{name}, and '}no PNG, JPEG, GIF or WebP"
+    advice = "pass one of these, since the pages name no other; of what Pillow opens, PIL.Image.open(path)"
+    return NotAnImage(given, advice)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """An image as the API takes it, and what it is."""
+
+    text: str = field(repr=False)
+    picture: Picture
+
+    @classmethod
+    def of(cls, data: bytes, subject: str) -> EncodedImage:
+        """Encode a picture; `subject` names it in an error.
+
+        Raises:
+            NotAnImage: it is no whole picture that the API takes.
+        """
+        picture = require_picture(data, subject)
+        return cls(base64.b64encode(data).decode(), picture)
 
 
 def read_picture(data: bytes) -> Picture | None:
@@ -82,11 +172,13 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
 def _png_size(data: bytes) -> tuple[int, int] | None:
     size = (int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
     at = len(PNG_SIGNATURE)
+    has_pixels = False
     while at + 12 <= len(data):
-        after = at + 12 + int.from_bytes(data[at : at + 4])
-        if data[at + 4 : at + 8] == b"IEND":
-            return size
-        at = after
+        kind = data[at + 4 : at + 8]
+        if kind == b"IEND":
+            return size if has_pixels else None
+        has_pixels = has_pixels or kind == b"IDAT"
+        at += 12 + int.from_bytes(data[at : at + 4])
     return None
 
 
@@ -97,8 +189,10 @@ def _gif_size(data: bytes) -> tuple[int, int] | None:
         return at + (3 << (packed & 7) + 1) if packed & 0x80 else at
 
     at = after_table(data[10], 13)
+    has_pixels = False
     while data[at] != 0x3B:
         if data[at] == 0x2C:
+            has_pixels = True
             at = after_table(data[at + 9], at + 10) + 1
         elif data[at] == 0x21:
             at += 2
@@ -107,24 +201,38 @@ def _gif_size(data: bytes) -> tuple[int, int] | None:
         while data[at]:
             at += 1 + data[at]
         at += 1
-    return size
+    return size if has_pixels else None
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:
-    if len(data) < 8 + int.from_bytes(data[4:8], "little"):
-        return None
-    chunk = data[12:16]
-    if chunk == b"VP8X":
-        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-    if chunk == b"VP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if chunk == b"VP8 ":
-        return (
-            int.from_bytes(data[26:28], "little") & 0x3FFF,
-            int.from_bytes(data[28:30], "little") & 0x3FFF,
-        )
+    """Read the chunks up to the first with pixels. The size is that of the canvas, where there is one."""
+    end = 8 + int.from_bytes(data[4:8], "little")
+    size: tuple[int, int] | None = None
+    at = 12
+    while at + 8 <= end <= len(data):
+        kind, start = data[at : at + 4], at + 8
+        at = start + int.from_bytes(data[at + 4 : start], "little")
+        if at > end:
+            return None
+        if kind == b"ANMF":
+            return size
+        if kind in (b"VP8X", b"VP8 ", b"VP8L"):
+            size = size or _webp_chunk_size(kind, data[start : start + 10])
+            if kind != b"VP8X":
+                return size
+        at += at & 1
     return None
+
+
+def _webp_chunk_size(kind: bytes, chunk: bytes) -> tuple[int, int]:
+    if len(chunk) < (5 if kind == b"VP8L" else 10):
+        return 0, 0
+    if kind == b"VP8X":
+        return int.from_bytes(chunk[4:7], "little") + 1, int.from_bytes(chunk[7:10], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(chunk[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return int.from_bytes(chunk[6:8], "little") & 0x3FFF, int.from_bytes(chunk[8:10], "little") & 0x3FFF
 
 
 _SIZE_READERS: Final[Mapping[str, Callable[[bytes], tuple[int, int] | None]]] = {

@@ -36,3 +36,6 @@ MAX_IMAGE_BYTES: Final = 64 * MIB
 
 MAX_REDIRECTS: Final = 5
 """How many redirects are followed to an image. Those of the API are never followed."""
+
+LONGEST_SIDE: Final = 2048
+"""Pixels of the longest side of an input that the img2img page names: the service scales down."""

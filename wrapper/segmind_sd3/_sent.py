@@ -66,7 +66,7 @@ def parameters_of(file: str | os.PathLike[str] | bytes | Readable) -> SentReques
     if isinstance(file, (str, os.PathLike)):
         name, data = f"{file}", Path(file).read_bytes()
     else:
-        name, data = "this file", file if isinstance(file, bytes) else file.read()
+        name, data = "this file", file if isinstance(file, bytes) else bytes(file.read())
     match extract(data):
         case {"operation": str(operation), "parameters": {**parameters}}:
             pass

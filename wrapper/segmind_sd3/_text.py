@@ -30,3 +30,17 @@ def short_repr(value: object) -> str:
     except Exception:  # noqa: BLE001 - a repr may raise anything
         text = "a value whose own repr fails"
     return printable(text.replace("\n", " "), 80)
+
+
+def type_name(value: object) -> str:
+    """Return the name of a value's type, from `type` itself: a metaclass may return another, or raise."""
+    return type.__dict__["__name__"].__get__(type(value))
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an error's type and text on one line, even where its own text fails."""
+    try:
+        text = " ".join(str.__str__(str(error)).split())
+    except Exception:  # noqa: BLE001 - a text may raise anything
+        text = ""
+    return printable(f"{type_name(error)}: {text}" if text else type_name(error), 160)

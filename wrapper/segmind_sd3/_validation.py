@@ -13,15 +13,17 @@ import random
 import sys
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
 
 from . import _quirks as quirks
 from ._errors import InvalidRequest, Problem
-from ._image_input import ALLOWED, NotAnImage, encode_image
+from ._image_input import AsyncFile, encode_image
+from ._image_text import ALLOWED
+from ._imagefile import EncodedImage, NotAnImage
 from ._sent import holds_digest
-from ._text import short_repr
+from ._text import describe_error, short_repr, type_name
 from ._url import URL
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from segmind_sd3_api.parameters import Operation, Parameter
 
 Body = dict[str, Any]
+T = TypeVar("T", EncodedImage, AsyncFile, URL)
 
 _SYSTEM_RANDOM: Final = random.SystemRandom()
 
@@ -54,10 +57,11 @@ def find_operation(operation_id: str) -> Operation:
         raise InvalidRequest(f"there is no endpoint {short_repr(operation_id)}; there are {names}") from None
 
 
-def build_body(operation: Operation, parameters: Mapping[str, Any]) -> Body:
+def build_body(operation: Operation, parameters: Mapping[str, Any], *, can_await: bool = False) -> Body:
     """Return the JSON body of a call: its parameters in the page's order, then `extra`, which is not checked.
 
-    An image that was given as a URL is a `URL` in it, and still has to be fetched.
+    An image is an `EncodedImage` in it. One that was given as a URL is a `URL`, and still has to be fetched;
+    one in a file that is read with `await` is an `AsyncFile`, where the caller `can_await`.
 
     Raises:
         InvalidRequest: it names every wrong parameter, what was given and what is allowed.
@@ -75,13 +79,13 @@ def build_body(operation: Operation, parameters: Mapping[str, Any]) -> Body:
     for name, parameter in operation.parameters.items():
         try:
             if name in given:
-                body[name] = _check_value(parameter, given[name])
+                body[name] = _check_value(parameter, given[name], can_await=can_await)
             elif name not in extra:
                 body |= _default(parameter)
         except InvalidValue as invalid:
             problems[name] = Problem(name, invalid.given, invalid.advice)
         except Exception as error:  # noqa: BLE001 - an object's methods may raise anything
-            reason = f"got {short_repr(given.pop(name))}, whose own code raised {_type_name(error)}"
+            reason = f"got {short_repr(given.pop(name))}, whose own code raised {describe_error(error)}"
             problems[name] = Problem(name, reason, _describe_allowed(parameter))
 
     # A checked value is looked at as it will be sent. Any other may raise, and has its problem already.
@@ -97,9 +101,9 @@ def build_body(operation: Operation, parameters: Mapping[str, Any]) -> Body:
     return quirks.complete_body(operation, {**body, **extra})
 
 
-def image_urls(body: Body) -> list[tuple[str, URL]]:
-    """Return the name and the URL of each image that still has to be fetched."""
-    return [(name, value) for name, value in body.items() if isinstance(value, URL)]
+def images_of(body: Body, kind: type[T]) -> dict[str, T]:
+    """Return the images of one kind in a body, by name: those that are encoded, or are still to be got."""
+    return {name: value for name, value in body.items() if isinstance(value, kind)}
 
 
 class InvalidValue(Exception):
@@ -125,7 +129,7 @@ def _default(parameter: Parameter) -> Body:
             return {}
 
 
-def _check_value(parameter: Parameter, value: Any) -> object:
+def _check_value(parameter: Parameter, value: Any, *, can_await: bool) -> object:
     match parameter.kind:
         case "integer":
             return _check_bounds(parameter, _check_integer(parameter, value), value)
@@ -141,7 +145,7 @@ def _check_value(parameter: Parameter, value: Any) -> object:
             if holds_digest(value):
                 raise InvalidValue(_DIGEST, _ANEW)
             try:
-                return encode_image(value)
+                return encode_image(value, can_await=can_await)
             except NotAnImage as wrong:
                 raise InvalidValue(str(wrong), wrong.advice) from None
 
@@ -248,7 +252,7 @@ def _check_extra(extra: Any) -> Body:
         body = _json_copy(extra)
     except Exception as error:  # noqa: BLE001 - as above
         allowed = "allowed is a mapping of names to JSON values"
-        raise InvalidValue(f"got {short_repr(extra)}", f"{allowed} ({_type_name(error)})") from None
+        raise InvalidValue(f"got {short_repr(extra)}", f"{allowed} ({type_name(error)})") from None
     for name, value in body.items():
         if holds_digest(value):
             raise InvalidValue(f"{name!r} holds {_DIGEST}", _ANEW)
@@ -274,8 +278,3 @@ def _nests_deeper(value: object, levels: int) -> bool:
     if not isinstance(value, list):
         return False
     return levels == 0 or any(_nests_deeper(each, levels - 1) for each in cast("list[object]", value))
-
-
-def _type_name(error: Exception) -> str:
-    # From `type` itself: a metaclass may return another name, or raise.
-    return type.__dict__["__name__"].__get__(type(error))

@@ -5,8 +5,13 @@ from __future__ import annotations
 from segmind_sd3_pipeline.generate.parameters import NO_DEFAULT, Parameter, Random
 
 IMAGE_INPUTS = (
-    "Given as a path, bytes, an open file, a Pillow picture, or a text: "
-    "`data:` URI, http(s) URL, base64 or path."
+    "Given as a path, bytes, an open file, a Pillow picture, an array of pixels, a picture that a call drew, "
+    "or a text: `data:` URI, http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is sent byte for "
+    "byte, its metadata included; one with a side above 2048 pixels too, with a warning. "
+    "A Pillow picture is turned as its EXIF data says and sent as a PNG without that data: of 16 bits the "
+    "upper 8, other colours as RGB, transparency as it is (the service is known to make it RGB); modes I "
+    "and F, which do not say what is white, are refused. An array is of uint8, uint16 (the upper 8 bits) or "
+    "bool, height x width, or height x width x 3 (RGB, not OpenCV's BGR) or 4."
 )
 
 
@@ -30,11 +35,11 @@ def paragraph(parameter: Parameter) -> str:
     text = _joined(
         _sentence(parameter.sentence),
         _range(parameter),
-        IMAGE_INPUTS if parameter.kind == "image" else "",
         _default(parameter),
         _sentence(parameter.note),
         _known_values(parameter),
         "Affects the price." if parameter.affects_pricing else "",
+        IMAGE_INPUTS if parameter.kind == "image" else "",
     )
     return text or KINDS[parameter.kind]
 
