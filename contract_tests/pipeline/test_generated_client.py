@@ -299,4 +299,4 @@ def test_the_example_says_what_the_service_refused(tmp_path: Path, server: Refer
 
 
 def test_the_readme_leads_to_the_guide():
-    assert "(docs/generated-client.md)" in (ROOT / "README.md").read_text("utf-8")
+    assert "`docs/generated-client.md`" in (ROOT / "README.md").read_text("utf-8")

@@ -82,7 +82,7 @@ with Client(base_url=f"http://127.0.0.1:{port}", retry=Retry(attempts=1)) as cli
     except ConnectionFailed as error:
         print(type(error).__name__, error.billed)
 """
-COMMAND = 'command("sd35-turbo-txt2img", "--prompt", "a panda", "--width=64", "--height=64", "--out=panda.jpg")'
+DRAW = 'command("sd35-turbo-txt2img", "--prompt=a panda", "--width=64", "--height=64", "--out=panda.jpg")'
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def env(server: ReferenceServer) -> Iterator[dict[str, str]]:
         (SYNC, "panda.jpg\npanda (1).jpg\n"),
         (ASYNC, "panda-1.jpg\npanda-2.jpg\npanda-3.jpg\n"),
         (NOBODY_LISTENS, "ConnectionFailed False\n"),
-        (COMMAND, "panda.jpg  64x64"),
+        (DRAW, "panda.jpg  64x64"),
         ('command("credits")', "$10.0 left"),
         ('command("--help")', "Usage: segmind-sd3"),
         ('command("sd35-turbo-txt2img", "--prompt=a panda", "--dry-run")', "curl "),
