@@ -71,13 +71,14 @@ def serve(  # noqa: PLR0917  one for each option
         raise click.ClickException(f"Can't listen on {host}, port {port}: {error.strerror}.") from None
     url = url_of(listener)
     key = MADE_UP_KEY if not keys else "<one of the keys that you gave>"
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"REFERENCE server of segmind-sd3, profile {profile}: not live, draws nothing real.")
-    console.print(
-        f"It listens on {url} with {credits:g} made-up credits. {url}/reference says more. Ctrl-C ends it."
-    )
-    console.print("To try it, in another terminal:\n")
-    console.print(f"  export SEGMIND_BASE_URL={url}")
-    console.print(f"  export SEGMIND_API_KEY={key}\n")
     with suppress(KeyboardInterrupt):
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(f"REFERENCE server of segmind-sd3, profile {profile}: not live, draws nothing real.")
+        console.print(
+            f"It listens on {url} with {credits:g} made-up credits. "
+            f"{url}/reference says more. Ctrl-C ends it."
+        )
+        console.print("To try it, in another terminal:\n")
+        console.print(f"  export SEGMIND_BASE_URL={url}")
+        console.print(f"  export SEGMIND_API_KEY={key}\n")
         SocketServer(server).run(sockets=[listener])
