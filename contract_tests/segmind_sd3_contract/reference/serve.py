@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import suppress
 
 import click
@@ -40,7 +41,14 @@ from segmind_sd3_contract.terminal import Console
     help="Let every call go wrong in this way; several take turns. GET /reference lists the names.",
 )
 @click.option("--rate-limit", type=click.IntRange(min=1), metavar="N", help="Calls a minute.")
-@click.option("--key", "keys", multiple=True, metavar="KEY", help="Let in this key alone; may be repeated.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="KEY",
+    help="Let in this key, not the printed one; may be repeated.",
+)
+@click.option("--any-key", is_flag=True, help="Let in every key that looks like one.")
 def serve(  # noqa: PLR0917  one for each option
     port: int,
     host: str,
@@ -49,10 +57,20 @@ def serve(  # noqa: PLR0917  one for each option
     provocations: tuple[str, ...],
     rate_limit: int | None,
     keys: tuple[str, ...],
+    any_key: bool,  # noqa: FBT001  click's own way
 ) -> None:
-    """Serve the five endpoints from here, with drawn pictures and made-up credits. Nothing is paid for."""
+    """Serve the five endpoints from here, with drawn pictures and made-up credits. Nothing is paid for.
+
+    It lets in the key that it prints, and no other.
+    """
+    if keys and any_key:
+        raise click.UsageError("--any-key lets in every key: use it without --key.")
+    let_in = None if any_key else keys or (MADE_UP_KEY,)
     try:
-        server = ReferenceServer(profile, credits, keys=keys or None, rate_limit=rate_limit)
+        # Another seed in each process: no request id comes twice.
+        server = ReferenceServer(
+            profile, credits, keys=let_in, rate_limit=rate_limit, seed=secrets.randbits(32)
+        )
         for name in provocations:
             server.provoke(name, times=None)
     except ValueError as error:
