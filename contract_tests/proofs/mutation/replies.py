@@ -16,6 +16,8 @@ from struct import pack, unpack
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from segmind_sd3_contract.reference.exchange import Delivery
+
 from proofs.mutation.drawing import has
 from proofs.mutation.servers import Behaviour, refusal
 
@@ -308,8 +310,14 @@ def _page(content: bytes) -> Callable[[Answer], Answer]:
 
 
 def http_headers() -> Iterator[Behaviour]:
-    for name, more in (("short", -1), ("long", 1), ("zero", None)):
-        yield Behaviour(f"content-length-{name}", REPLY, _with_length(more))
+    for name, delivery in (
+        ("long", Delivery("the body", "hang up", "too long")),
+        ("short", Delivery("the body", "hang up", "too short")),
+    ):
+        yield Behaviour(f"content-length-{name}", REPLY, _delivered(delivery, lambda status: status == 200))
+        yield Behaviour(
+            f"content-length-{name}-of-errors", REPLY, _delivered(delivery, lambda status: status == 406)
+        )
     for name, headers in (
         ("cookie", {"set_cookie": "session=1; Path=/"}),
         ("cached-publicly", {"cache_control": "public, max-age=86400"}),
@@ -322,12 +330,10 @@ def http_headers() -> Iterator[Behaviour]:
         yield Behaviour(name, REPLY, lambda call, headers=headers: call.answer.with_headers(**headers))
 
 
-def _with_length(more: int | None) -> Reply:
-    def reply(call: Call) -> Answer:
-        length = 0 if more is None else len(call.answer.body) + more
-        return call.answer.with_headers(content_length=str(length))
-
-    return reply
+def _delivered(delivery: Delivery, applies: Callable[[int], bool]) -> Reply:
+    return lambda call: (
+        replace(call.answer, delivery=delivery) if applies(call.answer.status) else call.answer
+    )
 
 
 def unusual_requests() -> Iterator[Behaviour]:

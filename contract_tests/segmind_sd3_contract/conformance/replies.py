@@ -10,6 +10,7 @@ import html
 import json
 import math
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -285,15 +286,32 @@ def _texts(value: Any) -> Iterator[str]:
 # -- HTTP -------------------------------------------------------------------------------------------------
 
 
-def has_a_wrong_length(reply: Reply) -> Iterator[str]:
-    headers = reply.exchange.received
-    length = headers.get("content-length")
-    encoded = "content-encoding" in headers or "transfer-encoding" in headers
-    # A key that was redacted makes the body another one than came.
-    if length is None or encoded or reply.exchange.method == "HEAD" or reply.exchange.leaks:
-        return
-    if length != str(len(reply.exchange.body)):
-        yield f"content-length is {length}, and {len(reply.exchange.body)} bytes came"
+def is_measured(reply: Reply) -> bool:
+    """Return whether a reply says how long its body is."""
+    has_length = "content-length" in reply.exchange.received
+    return has_length and reply.status not in PASSING and reply.exchange.method != "HEAD"
+
+
+def cuts_all_of_a_status(replies: Sequence[Reply]) -> Iterator[tuple[str, str]]:
+    """Yield the replies that end before their content-length, where all of their status do.
+
+    A single one may have been cut on its way, and its case is inconclusive.
+    """
+    by_status: defaultdict[int, list[Reply]] = defaultdict(list)
+    for reply in replies:
+        by_status[reply.status].append(reply)
+    for status, alike in by_status.items():
+        if len(alike) > 1 and all(map(_is_cut, alike)):
+            for reply in alike:
+                length, came = reply.exchange.received["content-length"], len(reply.exchange.body)
+                yield (
+                    reply.exchange.call,
+                    f"content-length of the {status} is {length}, and {came} bytes came",
+                )
+
+
+def _is_cut(reply: Reply) -> bool:
+    return (reply.exchange.failure or "").startswith("RemoteProtocolError")
 
 
 def has_an_odd_date(reply: Reply) -> Iterator[str]:
@@ -355,7 +373,13 @@ RULES: Final = (
     ),
     Rule("errors", "observed", "An error says what is wrong.", is_error, each(says_nothing)),
     Rule("traceback", "assumed", "No reply holds a traceback.", is_own, each(shows_a_traceback)),
-    Rule("length", "assumed", "A content-length is that of the body.", is_own, each(has_a_wrong_length)),
+    Rule(
+        "length",
+        "assumed",
+        "A body has the bytes that content-length says.",
+        is_measured,
+        cuts_all_of_a_status,
+    ),
     Rule("date", "assumed", "The date is about now.", is_own, each(has_an_odd_date), is_open=True),
     Rule("cookie", "assumed", "No reply sets a cookie.", is_own, each(sets_a_cookie), is_open=True),
     Rule(
