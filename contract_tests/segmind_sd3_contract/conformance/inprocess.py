@@ -61,9 +61,9 @@ def first_broken(
                 if outcome.verdict == "broken" or progress.key_refused:
                     return outcome
                 progress.outcomes.append(outcome)
-                for name in outcome.calls:
-                    if sender.money.get(name):
-                        return money(case.operation, {name: sender.money[name]})
+                paid = [progress.exchanges[name] for name in outcome.calls]
+                if (bill := money(case.operation, paid)).verdict == "broken":
+                    return bill
             for outcome in about_replies(operation, exchanges_of(operation, progress), readings):
                 if outcome.verdict == "broken":
                     return outcome

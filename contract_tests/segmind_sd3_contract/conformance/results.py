@@ -56,6 +56,7 @@ class Exchange:
         seconds: from the first byte sent to the last one received.
         failure: why no whole reply came; None where one did.
         live: whether the vendor's own host answered.
+        wrong_cost: what is wrong with what it cost; None where that can't be judged.
         leaks: where the reply held the key, and in which form; it is redacted there.
     """
 
@@ -70,6 +71,7 @@ class Exchange:
     seconds: float = 0.0
     failure: str | None = None
     live: bool = False
+    wrong_cost: Sequence[str] | None = None
     leaks: Sequence[str] = ()
 
     @property

@@ -17,7 +17,7 @@ from segmind_sd3_contract.conformance.results import TIERS, Exchange, Outcome
 from segmind_sd3_contract.conformance.sending import Refused, Sender, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from segmind_sd3_contract.conformance.calls import Call
     from segmind_sd3_contract.conformance.case import Case
@@ -110,10 +110,8 @@ def run(
         tell(outcome)
     operations = dict.fromkeys(outcome.operation for outcome in progress.outcomes)
     for operation in operations:
-        for outcome in (
-            *about_money(operation, sender),
-            *about_replies(operation, exchanges_of(operation, progress), readings),
-        ):
+        exchanges = exchanges_of(operation, progress)
+        for outcome in (money(operation, exchanges), *about_replies(operation, exchanges, readings)):
             progress.outcomes.append(outcome)
             tell(outcome)
     progress.outcomes.extend(ended(case, "not run", (why,)) for case, why in plan.left_out)
@@ -204,15 +202,9 @@ def ended(
 # -- Money ------------------------------------------------------------------------------------------------
 
 
-def about_money(operation: str, sender: Sender) -> Iterator[Outcome]:
-    """Judge what all calls of an endpoint cost: a 200 what it says, and nothing else anything."""
-    yield money(
-        operation,
-        {name: reasons for name, reasons in sender.money.items() if name.startswith(f"{operation}:")},
-    )
-
-
-def money(operation: str, calls: dict[str, tuple[str, ...]]) -> Outcome:
+def money(operation: str, exchanges: Iterable[Exchange]) -> Outcome:
+    """Judge what calls of an endpoint cost: a 200 what it says, and nothing else anything."""
+    calls = {each.call: each.wrong_cost for each in exchanges if each.wrong_cost is not None}
     wrong = {name: reasons for name, reasons in calls.items() if reasons}
     verdict: Verdict = "broken" if wrong else "held" if calls else "not run"
     reasons = [f"{reason} ({name})" for name, each in wrong.items() for reason in each]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 
 import httpx
@@ -144,8 +144,6 @@ class Sender:
         self._shared = shared_account
         self._balance: float | None = None
         self._let_in = False
-        self.money: dict[str, tuple[str, ...]] = {}
-        """By call, what is wrong with what it cost."""
 
     def __enter__(self) -> Self:
         return self
@@ -173,7 +171,8 @@ class Sender:
             self._journal.forget(call.name)
             self._purse.settle(worst, 0.0)
             raise refusal
-        debit = self._debit(call, exchange, worst)
+        debit, wrong = self._debit(call, exchange, worst)
+        exchange = replace(exchange, wrong_cost=wrong)
         self._journal.end(exchange, debit)
         self._purse.settle(worst, debit)
         if stop := self._stop(call, exchange, worst, debit):
@@ -256,17 +255,20 @@ class Sender:
             text = secret.redact(text)
         return text
 
-    def _debit(self, call: Call, exchange: Exchange, worst: float) -> float:
-        """Say what a call cost: by its own word, by the fall of the balance, or at the worst."""
+    def _debit(self, call: Call, exchange: Exchange, worst: float) -> tuple[float, tuple[str, ...] | None]:
+        """Return what a call cost, and what is wrong with that; None where it can't be judged.
+
+        It costs what it says, or what the balance fell by, or its worst price.
+        """
         if call.auth in ("bearer", "penniless"):
             # Who pays for such a call, and whose balance its reply tells, is not known.
             unknown = exchange.status in (None, 200)
             self._balance = None if unknown else self._balance
-            return worst if unknown else 0.0
+            return (worst if unknown else 0.0), None
         if call.auth != "key":
             # Who pays for what was drawn with no key of ours is not known either.
             self._balance = None if exchange.status == 200 else self._balance
-            return 0.0
+            return 0.0, None
         cost = number(exchange.received.get("x-cost"))
         balance, before = balance_of(exchange), self._balance
         fall = None if balance is None or before is None or self._shared else round(before - balance, 9)
@@ -274,14 +276,13 @@ class Sender:
             self._balance = balance
         if exchange.status is None or exchange.failure or exchange.status in MAY_BE_BILLED:
             self._balance = None
-            return worst
-        self.money[exchange.call] = tuple(_wrong(exchange, cost, fall))
-        named = max(cost or 0.0, fall or 0.0)
+            return worst, None
+        wrong = tuple(_wrong(exchange, cost, fall))
+        named = max(0.0, cost or 0.0, fall or 0.0)
         drawn = exchange.method == "POST" and 200 <= exchange.status < 300
         # What is not believed counts at the worst: a target that lies must not be able to empty the account.
-        if (drawn and (cost is None or cost <= 0)) or (fall is not None and fall < -ROUNDING):
-            return max(worst, named)
-        return max(0.0, named)
+        lies = (drawn and (cost is None or cost <= 0)) or (fall is not None and fall < -ROUNDING)
+        return (max(worst, named) if lies else named), wrong
 
     def _refusal(self, call: Call, exchange: Exchange, worst: float) -> Refused | None:
         """Say whether a good call was refused for its key or its account, as far as it can be believed."""
