@@ -138,7 +138,10 @@ class Call(ABC):
         if options.local:
             if options.base_url or options.dry_run:
                 conflict = "--base-url" if options.base_url else "--dry-run"
-                raise InvalidRequest(f"--local has no address: use it without {conflict}")
+                raise InvalidRequest(
+                    f"--local has no address that curl could call: use it without {conflict}, "
+                    "or start `segmind-sd3 serve` and leave out --local"
+                )
             self.target = "local"
             return Client(PLACEHOLDER_KEY, base_url="http://localhost", transport=local_transport(), **others)
         if options.base_url == "":
