@@ -10,12 +10,13 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs.opinions.classes import ChangeClass, read_classes
 from segmind_sd3_contract.cassettes import cases
 from segmind_sd3_contract.oracle import carried
 from segmind_sd3_pipeline.changes import python_api
 from segmind_sd3_pipeline.changes.command import diff as command
-from segmind_sd3_pipeline.changes.edits import EDITS, Edit
 from segmind_sd3_pipeline.changes.outdated import broken_actions, outdated_cases, outdated_cassettes
+from segmind_sd3_pipeline.changes.effects import worst_of
 from segmind_sd3_pipeline.changes.rating import Change, merge_ratings, rate_changes
 from segmind_sd3_pipeline.changes.states import State, StateUnavailable, open_state
 from segmind_sd3_pipeline.changes.table import read_table
@@ -27,13 +28,9 @@ TURBO = "sd35_turbo_txt2img"
 DOCUMENTED: dict[str, Any] = carried("documented")
 TABLE = read_table(ROOT)
 
-each_edit = pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+CLASSES = list(read_classes())
 
-
-def edited(edit: Edit) -> dict[str, Any]:
-    bundle = deepcopy(DOCUMENTED)
-    edit.make(bundle)
-    return bundle
+each_class = pytest.mark.parametrize("each", CLASSES, ids=[each.name for each in CLASSES])
 
 
 # --- The wire contract ------------------------------------------------------------------------------------
@@ -43,23 +40,39 @@ def test_equal_bundles_have_no_changes():
     assert rate_changes(DOCUMENTED, deepcopy(DOCUMENTED)) == []
 
 
-@each_edit
-def test_an_edit_makes_one_change_with_the_expected_rating(edit: Edit):
-    (change,) = rate_changes(DOCUMENTED, edited(edit))
+@each_class
+def test_a_class_of_changes_has_the_expected_rating(each: ChangeClass):
+    changes = rate_changes(each.before, each.after)
 
-    assert (change.about, change.what, change.wire) == (edit.about, edit.what, edit.wire)
-
-
-@each_edit
-def test_the_reverse_of_an_additive_edit_is_breaking_and_of_a_harmless_edit_harmless(edit: Edit):
-    (change,) = rate_changes(edited(edit), DOCUMENTED)
-
-    if edit.wire != "breaking":
-        assert change.wire == {"additive": "breaking", "harmless": "harmless"}[edit.wire]
+    assert (worst_of(change.wire for change in changes) if changes else "same") == each.expected
 
 
-def test_the_edits_cover_every_rating():
-    assert {edit.wire for edit in EDITS.values()} == {"breaking", "additive", "harmless"}
+@each_class
+def test_a_change_that_only_adds_or_does_nothing_is_breaking_or_does_nothing_the_other_way(each: ChangeClass):
+    changes = rate_changes(each.after, each.before)
+    back = worst_of(change.wire for change in changes) if changes else "same"
+
+    match each.expected:
+        case "same" | "harmless" | "unknown":
+            assert back == each.expected
+        case "additive":
+            assert back == "breaking"
+        case _:
+            assert back != "same"
+
+
+def test_the_classes_are_many_and_named_apart():
+    assert len({each.name for each in CLASSES}) == len(CLASSES) >= 240
+
+
+def test_an_unknown_keyword_is_named_as_something_to_look_at():
+    bundle = deepcopy(DOCUMENTED)
+    bundle["components"]["schemas"]["Sd35TurboTxt2Img"]["properties"]["steps"]["sparkle"] = {"a": 1}
+
+    (change,) = rate_changes(DOCUMENTED, bundle)
+
+    assert change.wire == "unknown"
+    assert change.sentence == f'`{TURBO}`, `steps`: sparkle nothing -> {{"a": 1}}. No rule knows it: look.'
 
 
 @st.composite
