@@ -52,11 +52,11 @@ WORDS_OF_TYPE: Final = {
     "string": ("minLength", "maxLength", "pattern", "contentEncoding", "contentMediaType", "contentSchema"),
     "array": (
         *("items", "prefixItems", "minItems", "maxItems", "uniqueItems"),
-        *("contains", "minContains", "maxContains", "unevaluatedItems"),
+        *("contains", "minContains", "maxContains"),
     ),
     "object": (
-        *("properties", "patternProperties", "additionalProperties", "unevaluatedProperties"),
-        *("propertyNames", "minProperties", "maxProperties", "dependentRequired", "dependentSchemas"),
+        *("properties", "patternProperties", "additionalProperties", "propertyNames"),
+        *("minProperties", "maxProperties", "dependentRequired", "dependentSchemas"),
     ),
     "number": ("minimum", "maximum", "multiple of"),
 }
@@ -65,8 +65,7 @@ TYPE_OF_WORD: Final = {word: kind for kind, words in WORDS_OF_TYPE.items() for w
 
 NO_CONSTRAINT: Final[Mapping[str, tuple[Any, ...]]] = {
     **dict.fromkeys(("minLength", "minItems", "minProperties"), (0,)),
-    **dict.fromkeys(("items", "additionalProperties", "unevaluatedItems"), (True, {})),
-    **dict.fromkeys(("unevaluatedProperties", "propertyNames"), (True, {})),
+    **dict.fromkeys(("items", "additionalProperties", "propertyNames"), (True, {})),
     **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly"), (False,)),
     **dict.fromkeys(("properties", "patternProperties", "dependentSchemas", "dependentRequired"), ({},)),
     **dict.fromkeys(("required", "prefixItems", "allOf"), ([],)),
@@ -85,25 +84,33 @@ def as_json(value: Any) -> str:
 
 
 def normalize(schema: Any) -> Schema:
-    """Return the clauses of a schema, with one spelling for what has several in JSON Schema."""
+    """Return the clauses of a schema, with one spelling for what has several in JSON Schema.
+
+    A value of null is written as an object, because None is no value.
+    """
     if not isinstance(schema, dict):
         return {"not": {}} if schema is False else {}
-    given = {
-        word: value
+    words = {
+        CLAUSE_NAMES.get(word, word): {"null": True} if value is None else value
         for word, value in cast("Schema", schema).items()
-        if value is not None and not any(_equal(value, each) for each in NO_CONSTRAINT.get(word, ()))
+        if not any(_equal(value, each) for each in NO_CONSTRAINT.get(word, ()))
     }
-    words = {CLAUSE_NAMES.get(word, word): value for word, value in given.items()}
     if "type" in words:
         kinds = {words["type"]} if isinstance(words["type"], str) else set(cast("list[str]", words["type"]))
         kinds -= {"integer"} if "number" in kinds else set()
         words["type"] = min(kinds) if len(kinds) == 1 else sorted(kinds)
     if "const" in words:
-        constant = words.pop("const")
+        words.pop("const")
+        constant = cast("Schema", schema)["const"]
         listed = words.get("allowed values", [constant])
         words["allowed values"] = [each for each in listed if _equal(each, constant)]
     if "allowed values" in words:
         words["allowed values"] = sorted(words["allowed values"], key=as_json)
+    if "contains" in words:
+        words.setdefault("minContains", 1)
+    if "contains" not in words or (words["minContains"] == 0 and "maxContains" not in words):
+        for word in ("contains", "minContains", "maxContains"):
+            words.pop(word, None)
     is_integer = "number" not in types_of(words)
     for name, exclusive, step in (
         ("minimum", "exclusiveMinimum", 1),
@@ -210,8 +217,8 @@ def keyword_effect(word: str, before: Any, after: Any, *, is_required: bool = Fa
 # -- Schemas in schemas -----------------------------------------------------------------------------------
 
 SUBSCHEMAS: Final = frozenset({
-    *("items", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "propertyNames"),
-    *("contains", "contentSchema", "not", "if", "then", "else"),
+    *("items", "additionalProperties", "propertyNames", "contains", "contentSchema"),
+    *("not", "if", "then", "else"),
 })
 MAPS: Final = frozenset({"patternProperties", "dependentSchemas"})
 LISTS: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
@@ -229,11 +236,13 @@ class Difference:
 
 def compare_schemas(before: Any, after: Any, *, is_required: bool = False) -> Iterator[Difference]:
     """Yield each difference of two schemas. `is_required` means that a value is always given."""
+    texts = as_json(before), as_json(after)
+    if texts[0] != texts[1] and any('"unevaluated' in text for text in texts):
+        # Such a keyword depends on all others, which are therefore not compared one by one.
+        yield Difference(("unevaluated properties or items",), before, after, UNKNOWN)
+        return
     old, new = normalize(before), normalize(after)
-    found = _differences(old, new, is_required=is_required)
-    if any(word.startswith("unevaluated") for word in {**old, **new}):
-        found = _cautiously(found)  # such a keyword depends on all others
-    for each in found:
+    for each in _differences(old, new, is_required=is_required):
         kind = TYPE_OF_WORD.get(each.place[0])
         applies = kind is None or kind in types_of(old) | types_of(new)
         applies = applies or (kind == "number" and "integer" in types_of(old) | types_of(new))
@@ -259,7 +268,7 @@ def _differences(old: Schema, new: Schema, *, is_required: bool) -> Iterator[Dif
 
 
 def _is_closed(words: Schema) -> bool:
-    return "additionalProperties" in words or "unevaluatedProperties" in words
+    return "additionalProperties" in words
 
 
 def _inside(found: Iterable[Difference], *place: str) -> Iterator[Difference]:
