@@ -15,9 +15,10 @@ from segmind_sd3_contract.cassettes import cases
 from segmind_sd3_contract.oracle import carried
 from segmind_sd3_pipeline.changes import python_api
 from segmind_sd3_pipeline.changes.command import diff as command
-from segmind_sd3_pipeline.changes.outdated import broken_actions, outdated_cases, outdated_cassettes
 from segmind_sd3_pipeline.changes.effects import worst_of
+from segmind_sd3_pipeline.changes.outdated import Outdated, broken_actions, outdated_cases, outdated_cassettes
 from segmind_sd3_pipeline.changes.rating import Change, merge_ratings, rate_changes
+from segmind_sd3_pipeline.changes.report import Report, format_markdown
 from segmind_sd3_pipeline.changes.states import State, StateUnavailable, open_state
 from segmind_sd3_pipeline.changes.table import read_table
 from segmind_sd3_pipeline.changes.versions import add_to_changelog, changelog_lines, suggest_version
@@ -502,6 +503,36 @@ def test_diff_compares_with_the_working_tree_and_exits_with_1_on_a_breaking_chan
     assert "breaking  breaking  `sd35_turbo_txt2img`, `steps`: maximum 70 -> 60." in done.stdout
     assert "Version: 0.2.0" in done.stdout
     assert "0.2.0" not in (repository / "CHANGELOG.md").read_text()
+
+
+def test_diff_prints_markdown_for_a_pull_request(repository: Path):
+    done = diff(repository, "one", "two", "--markdown")
+
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0] == "### From `one` to `two`: 1 breaking"
+    assert f"| **breaking** | **breaking** | `{TURBO}`, `steps`: maximum 70 -> 60. |" in lines
+    assert "Version: **0.2.0** (the Python API has a breaking change since 0.1.0)." in lines
+
+
+def test_a_bar_in_a_value_does_not_end_a_cell_of_the_markdown():
+    report = make_up([Change(TURBO, "steps", "pattern", None, "a|b", "unknown", "harmless")])
+
+    assert 'pattern nothing -> "a\\|b". No rule knows it: look. |' in format_markdown(report)
+
+
+def test_a_change_that_no_rule_knows_may_break():
+    assert make_up([Change(TURBO, "steps", "sparkle", None, 3, "unknown", "harmless")]).may_break
+    assert not make_up([Change(TURBO, "steps", "title", None, "A", "harmless", "harmless")]).may_break
+
+
+def make_up(changes: list[Change]) -> Report:
+    nothing = Outdated((), (), ())
+    return Report("one", "two", changes, ("0.2.0", "made up"), [], [], [], nothing, nothing, cases_known=True)
+
+
+def test_two_formats_at_once_are_refused(repository: Path):
+    assert diff(repository, "one", "two", "--json", "--markdown").exit_code == 2
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--output=x", "two:openapi"])

@@ -1,4 +1,4 @@
-"""Read the classes of changes from `classes.yaml`, each as a pair of bundles with the rating that is expected."""
+"""Read the classes of changes from `classes.yaml`, each as a pair of bundles with the expected rating."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ChangeClass:
         before, after: The example: two bundles.
         expected: The rating, or `same` if both bundles mean the same.
         why: The reason for the rating.
-        others: What another program is expected to answer where it disagrees, and the reason, by its name.
+        others: For each program that is expected to disagree, the reason.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ChangeClass:
     after: Any
     expected: str
     why: str
-    others: Mapping[str, tuple[str, str]]
+    others: Mapping[str, str]
 
 
 def read_classes() -> Iterator[ChangeClass]:
@@ -62,9 +62,9 @@ def read_classes() -> Iterator[ChangeClass]:
         yield ChangeClass(name, before, _edit(row, before), row["wire"], row["why"], _answers(name, others))
 
 
-def _answers(name: str, others: Mapping[str, Any]) -> Mapping[str, tuple[str, str]]:
+def _answers(name: str, others: Mapping[str, Any]) -> Mapping[str, str]:
     return {
-        program: (group["answer"], group["why"])
+        program: group["why"]
         for program, groups in others.items()
         for group in groups
         if name in group["classes"]
@@ -98,9 +98,9 @@ def _set(place: Sequence[Any], value: Any, bundle: Any = None) -> Any:
     if not place:
         return deepcopy(value)
     *around, last = _steps(place)
-    node = copy
+    node: Any = copy
     for step in around:
-        node = node[step] if isinstance(node, list) else node.setdefault(step, {})
+        node = node[step] if isinstance(step, int) else node.setdefault(step, {})
     if value is not ABSENT:
         node[last] = deepcopy(value)
     else:

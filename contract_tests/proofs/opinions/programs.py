@@ -1,4 +1,4 @@
-"""Ask other programs whether a change is breaking: redocly, which needs Node, and oasdiff, if it is installed."""
+"""Ask other programs whether a change is breaking: redocly, which needs Node, and oasdiff, if installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 REDOCLY: Final = "@redocly/cli@2.77.0"
 LEVELS: Final = ("none", "info", "warning", "error")
-QUIET: Final = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "OASDIFF_NO_TELEMETRY": "1"}
+QUIET: Final = {
+    "REDOCLY_TELEMETRY": "off",
+    "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
+    "OASDIFF_NO_TELEMETRY": "1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,9 @@ class Program:
 
 
 def _ask_redocly(command: Sequence[str], before: Path, after: Path) -> str:
-    return json.loads(_run(*command, "diff", before, after, "--format", "json", "--fail-on", "none")).get("bump", "none")
+    return json.loads(_run(*command, "diff", before, after, "--format", "json", "--fail-on", "none")).get(
+        "bump", "none"
+    )
 
 
 def _ask_oasdiff(command: Sequence[str], before: Path, after: Path) -> str:

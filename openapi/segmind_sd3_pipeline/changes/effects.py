@@ -14,7 +14,11 @@ RATINGS: Final[tuple[Rating, ...]] = get_args(Rating)
 
 def worst_of(ratings: Iterable[Rating | None]) -> Rating:
     """Return the worst of several ratings, or harmless if there is none."""
-    return min((each for each in ratings if each), key=RATINGS.index, default="harmless")
+    given = set(ratings)
+    worst: Rating = "harmless"
+    for each in reversed(RATINGS):
+        worst = each if each in given else worst
+    return worst
 
 
 class Effect(NamedTuple):

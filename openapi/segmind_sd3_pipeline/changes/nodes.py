@@ -161,11 +161,10 @@ def _request(address: str, name: str, media_type: str, content: Bundle) -> Itera
     schema = content.get("schema")
     more = {word: value for word, value in content.items() if word != "schema"}
     key = (address, f"request {media_type}")
-    # Where other properties have a schema, a new parameter may be more than an addition.
-    if media_type != JSON or not isinstance(schema, dict) or isinstance(schema.get("additionalProperties"), dict):
+    if media_type != JSON or not _has_parameters(schema):
         yield key, Node("content", name, _clauses(more), schema)
         return
-    rest = dict(cast("Bundle", schema))
+    rest = dict(schema)
     sample = dict(rest.pop("x-documented-sample", {}))
     values = dict(sample.pop("values", {}))
     required, properties = rest.pop("required", []), rest.pop("properties", {})
@@ -174,6 +173,15 @@ def _request(address: str, name: str, media_type: str, content: Bundle) -> Itera
         yield (address, each), Node("parameter", name, _clauses(clauses), properties.get(each))
     left = sample | ({"values": values} if values else {})
     yield key, Node("content", name, _clauses({**more, "sample": left or None}), rest)
+
+
+def _has_parameters(schema: Any) -> bool:
+    """Return whether properties may be added freely, so that each is a parameter on its own."""
+    return (
+        isinstance(schema, dict)
+        and not isinstance(cast("Bundle", schema).get("additionalProperties"), dict)
+        and not {"patternProperties", "unevaluatedProperties"} & cast("Bundle", schema).keys()
+    )
 
 
 def _reply(key: Key, name: str, reply: Bundle) -> Iterator[tuple[Key, Node]]:

@@ -43,9 +43,10 @@ def _rate_field(field: str, old: Row, new: Row) -> Rating:
         return "additive" if old.get("closed") or set(after) > set(before) else "harmless"
     if field == "known_values" and not old.get("closed"):
         return "breaking"
-    if what == "counts pictures":
+    if field == "counts_images":
         return "breaking"
-    return rate_parameter(what, before or None, after or None) if field == "known_values" else rate_parameter(what, before, after)
+    # A tuple of no values is no list.
+    return rate_parameter(what, *(None if value == () else value for value in (before, after)))
 
 
 _ADDED: Final[tuple[str, Rating]] = ("added", "additive")

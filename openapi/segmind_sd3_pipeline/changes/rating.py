@@ -24,7 +24,13 @@ from segmind_sd3_pipeline.changes.effects import (
     worst_of,
 )
 from segmind_sd3_pipeline.changes.nodes import split_bundles
-from segmind_sd3_pipeline.changes.schemas import ANNOTATIONS, INCLUDES, as_json, compare_schemas, keyword_effect
+from segmind_sd3_pipeline.changes.schemas import (
+    ANNOTATIONS,
+    INCLUDES,
+    as_json,
+    compare_schemas,
+    keyword_effect,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -73,7 +79,8 @@ class Change:
             case "required":
                 return f"{place} is {'now required' if self.after else 'no longer required'}."
             case _:
-                return f"{place}: {self.what} {_format_value(self.before)} -> {_format_value(self.after)}.{unknown}"
+                values = f"{_format_value(self.before)} -> {_format_value(self.after)}"
+                return f"{place}: {self.what} {values}.{unknown}"
 
 
 REQUIRED: Final = "required"
@@ -145,7 +152,8 @@ def _key_effect(before: list[Any], after: list[Any]) -> Effect:
     def meets(given: list[Any], needed: list[Any]) -> bool:
         return all(
             any(
-                {**one, "scopes": None} == {**other, "scopes": None} and set(one["scopes"]) <= set(other["scopes"])
+                {**one, "scopes": None} == {**other, "scopes": None}
+                and set(one["scopes"]) <= set(other["scopes"])
                 for other in given
             )
             for one in needed
@@ -159,21 +167,27 @@ def _openapi_effect(before: str, after: str) -> Effect:
     return NONE if before.split(".")[:2] == after.split(".")[:2] else UNKNOWN
 
 
+def _always_differs(_before: Any, _after: Any) -> Effect:
+    return DIFFERS
+
+
 RULES: Final[Mapping[tuple[Kind, str], Callable[[Any, Any], Effect]]] = {
     ("service", "openapi"): _openapi_effect,
     ("service", "key"): _key_effect,
     ("endpoint", "key"): _key_effect,
-    ("endpoint", "address"): lambda *_: DIFFERS,
+    ("endpoint", "address"): _always_differs,
     ("endpoint", "body required"): _marks(when_set=NARROWS, when_removed=WIDENS),
     ("parameter", "required"): _marks(when_set=NARROWS, when_removed=WIDENS),
-    ("parameter", "style"): lambda *_: DIFFERS,
-    ("parameter", "explode"): lambda *_: DIFFERS,
-    ("parameter", "allowReserved"): lambda *_: DIFFERS,
+    ("parameter", "style"): _always_differs,
+    ("parameter", "explode"): _always_differs,
+    ("parameter", "allowReserved"): _always_differs,
     ("parameter", "allowEmptyValue"): _marks(when_set=WIDENS, when_removed=NARROWS),
     ("header", "required"): _marks(when_set=NARROWS, when_removed=WIDENS),
     ("status", "links"): lambda before, _: ADDS if before is None else DIFFERS,
-    ("variable", "default"): lambda *_: DIFFERS,
-    ("variable", "allowed values"): lambda *values: effect_of(*values, INCLUDES["allowed values"]),
+    ("variable", "default"): _always_differs,
+    ("variable", "allowed values"): lambda before, after: effect_of(
+        before, after, INCLUDES["allowed values"]
+    ),
 }
 """The effects of clauses that are no keywords of schemas, by two different values. None is no value."""
 
@@ -198,10 +212,10 @@ def _node_changes(key: Key, old: Mapping[Key, Node], new: Mapping[Key, Node]) ->
     before, after = old.get(key), new.get(key)
     around = key[:-1]
     if before and after:
-        for what, *values, effect in _differences(before, after):
+        for what, was, now, effect in _differences(before, after):
             rating = effect.reply if after.is_reply else effect.request
             name = what.removeprefix("x-")
-            yield Change(after.endpoint, _describe(key), name, *values, rating, "harmless")
+            yield Change(after.endpoint, _describe(key), name, was, now, rating, "harmless")
     elif not around or (around in old and around in new):  # else the node around it was added or removed
         if after:
             value = REQUIRED if after.kind == "parameter" and after.clauses["required"] else None

@@ -40,10 +40,12 @@ CLAUSE_NAMES: Final = {
 }
 """Clause names that differ from the document's. Both spellings of a default are one clause."""
 
-ANNOTATIONS: Final = frozenset({
-    *("title", "description", "summary", "$comment", "example", "examples", "externalDocs", "deprecated"),
-    *("name", "the page's type", "affects the price", "the bounds' source"),
-})
+ANNOTATIONS: Final = frozenset(
+    {
+        *("title", "description", "summary", "$comment", "example", "examples", "externalDocs", "deprecated"),
+        *("name", "the page's type", "affects the price", "the bounds' source"),
+    }
+)
 """Clauses that change nothing on the wire."""
 
 TYPES: Final = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
@@ -86,14 +88,15 @@ def as_json(value: Any) -> str:
 def normalize(schema: Any) -> Schema:
     """Return the clauses of a schema, with one spelling for what has several in JSON Schema.
 
-    A value of null is written as an object, because None is no value.
+    A default of null is written as an object, because None is no value.
     """
     if not isinstance(schema, dict):
         return {"not": {}} if schema is False else {}
     words = {
-        CLAUSE_NAMES.get(word, word): {"null": True} if value is None else value
+        CLAUSE_NAMES.get(word, word): {"value": None} if value is None else value
         for word, value in cast("Schema", schema).items()
-        if not any(_equal(value, each) for each in NO_CONSTRAINT.get(word, ()))
+        if (value is not None or word in ("const", "default"))
+        and not any(_equal(value, each) for each in NO_CONSTRAINT.get(word, ()))
     }
     if "type" in words:
         kinds = {words["type"]} if isinstance(words["type"], str) else set(cast("list[str]", words["type"]))
@@ -127,7 +130,7 @@ def _equal(one: Any, other: Any) -> bool:
     return as_json(one) == as_json(other)
 
 
-def _exact(number: float) -> Fraction:
+def _exact(number: Any) -> Fraction:
     """Return a number as it is written: 0.3 is three tenths."""
     return Fraction(str(number))
 
@@ -216,10 +219,12 @@ def keyword_effect(word: str, before: Any, after: Any, *, is_required: bool = Fa
 
 # -- Schemas in schemas -----------------------------------------------------------------------------------
 
-SUBSCHEMAS: Final = frozenset({
-    *("items", "additionalProperties", "propertyNames", "contains", "contentSchema"),
-    *("not", "if", "then", "else"),
-})
+SUBSCHEMAS: Final = frozenset(
+    {
+        *("items", "additionalProperties", "propertyNames", "contains", "contentSchema"),
+        *("not", "if", "then", "else"),
+    }
+)
 MAPS: Final = frozenset({"patternProperties", "dependentSchemas"})
 LISTS: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 
@@ -373,4 +378,4 @@ def _sort_key(schema: Any) -> tuple[str, str]:
 def _are_disjoint(schemas: list[Any]) -> bool:
     """Return whether no value can satisfy two of the schemas, judged by their types."""
     kinds = [types_of(normalize(each)) for each in schemas]
-    return sum(map(len, kinds)) == len(set().union(*kinds))
+    return sum(map(len, kinds)) == len(set[str]().union(*kinds))
