@@ -1,4 +1,4 @@
-"""Draw one picture with the generated client alone: python generated_client.py [BASE_URL]."""
+"""Draw one picture with the generated client alone."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from segmind_sd3_api.client import AuthenticatedClient
 from segmind_sd3_api.models import Sd35TurboTxt2Img
 
 client = AuthenticatedClient(
-    base_url=sys.argv[1] if len(sys.argv) > 1 else "https://api.segmind.com",
+    base_url=os.environ.get("SEGMIND_BASE_URL", "https://api.segmind.com"),
     token=os.environ["SEGMIND_API_KEY"],
     auth_header_name="x-api-key",
     prefix="",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +22,7 @@ from segmind_sd3_contract.conformance.command import conformance
 from segmind_sd3_contract.reference import Answer, ReferenceServer, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +84,9 @@ def test_a_broken_contract_ends_with_1_and_names_the_case(run: Callable[..., Res
         (("--baseline", "absent.json"), "absent.json"),
         (("--prices", "absent.json"), "absent.json"),
         (("--resume", "."), "holds no run to resume"),
+        (("--resume", ".", "--out", "other"), "leave out --out"),
+        (("--only", "*::stepz::*"), "No case has an id like '*::stepz::*'"),
+        (("--only", "*::steps::*", "--tier", "smoke"), "it is of the tier boundary"),
     ],
     ids=str,
 )
@@ -106,6 +113,52 @@ def test_a_target_that_can_not_be_reached_ends_with_2(run: Callable[..., Result]
     assert (result.exit_code, "can't be reached" in result.stderr) == (2, True)
 
 
+def test_a_refused_key_ends_with_2_at_the_first_good_call_and_breaks_nothing(run: Callable[..., Result]):
+    other = ReferenceServer("observed", 1000.0, keys=["SG_0123456789abcdef"])
+    with other.listening() as url:
+        result = run("--target", url, "--yes", "--json")
+
+    counted = json.loads(result.stdout)
+    assert (result.exit_code, counted["broken"], len(other.ledger)) == (2, [], 1)
+    assert "Exit 2: it could not run: the key was refused with 401." in result.stderr
+
+
+def test_a_key_that_is_refused_where_the_balance_is_told_to_anybody_ends_with_2_and_breaks_nothing(
+    run: Callable[..., Result],
+):
+    class Careless(ReferenceServer):
+        def answer(self, request: Request) -> Answer:
+            answer = super().answer(request)
+            return replace(answer, status=404) if request.method == "GET" else answer
+
+    other = Careless("observed", 1000.0, keys=["SG_0123456789abcdef"])
+    with other.listening() as url:
+        result = run("--target", url, "--yes", "--json", "--only", "sd35_turbo_txt2img::(call)::good")
+
+    counted = json.loads(result.stdout)
+    assert (result.exit_code, counted["verdicts"]["inconclusive"]) == (2, 1)
+    assert not [case for case in counted["broken"] if case.startswith("sd35")]
+
+
+def test_a_run_whose_key_was_refused_goes_on_with_another_key(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+):
+    other = ReferenceServer("observed", 1000.0, keys=["SG_0123456789abcdef"])
+    with other.listening() as url:
+        refused = run("--target", url, "--yes", "--out", "found", "--only", GOOD)
+        monkeypatch.setenv("SEGMIND_API_KEY", "SG_0123456789abcdef")
+        resumed = run("--resume", "found", "--yes")
+
+    assert (refused.exit_code, resumed.exit_code) == (2, 0), resumed.stderr
+
+
+def test_a_used_up_budget_ends_with_3(run: Callable[..., Result]):
+    with server().listening() as url:
+        result = run("--target", url, "--yes", "--budget", "0.005")
+
+    assert (result.exit_code, "is used up" in result.stderr) == (3, True)
+
+
 def test_an_outage_ends_with_3(run: Callable[..., Result]):
     limited = server()
     limited.provoke("status:503", times=None)
@@ -128,12 +181,16 @@ def test_a_plan_is_shown_with_its_price_and_time_and_nothing_is_sent(run: Callab
     assert "At 50 a minute they take" in result.stderr
 
 
-def test_whoever_says_no_sends_nothing(run: Callable[..., Result]):
+@pytest.mark.parametrize("answer", ["n\n", ""], ids=["no", "closed"])
+def test_whoever_does_not_say_yes_sends_nothing_and_the_run_ends_with_2(
+    answer: str, run: Callable[..., Result]
+):
     free = server()
     with free.listening() as url:
-        result = run("--target", url, input="n\n")
+        result = run("--target", url, input=answer)
 
-    assert (result.exit_code, free.ledger) == (1, ())
+    assert (result.exit_code, free.ledger) == (2, ())
+    assert "Nothing was sent" in result.stderr
 
 
 # -- Baseline, resuming -----------------------------------------------------------------------------------
@@ -150,6 +207,73 @@ def test_against_a_baseline_only_what_changed_fails(run: Callable[..., Result]):
 
     assert [first.exit_code, again.exit_code, other.exit_code] == [1, 0, 1]
     assert "sd35_turbo_txt2img::(call)::good" in other.stderr
+
+
+def test_a_run_that_goes_on_has_the_options_that_it_was_begun_with(run: Callable[..., Result]):
+    with server().listening() as url:
+        words = ("--tier", "boundary", "--only", "sd35_turbo_txt2img::(call)::*", "--strict", "--seed", "3")
+        first = run("--target", url, "--yes", "--out", "found", *words, "--json")
+        again = run("--resume", "found", "--yes", "--json")
+
+    assert again.exit_code == first.exit_code == 1, "strictly, the default of base64 is broken"
+    assert json.loads(again.stdout) == json.loads(first.stdout)
+
+
+def test_a_run_does_not_go_on_as_another_one(run: Callable[..., Result]):
+    with server().listening() as url:
+        run("--target", url, "--yes", "--out", "found", "--only", GOOD, "--header", "x-stage: blue")
+        other = run("--resume", "found", "--yes", "--header", "x-stage: blue", "--seed", "4")
+        without = run("--resume", "found", "--yes")
+        same = run("--resume", "found", "--yes", "--header", "x-stage: green")
+
+    assert (other.exit_code, "was begun with seed 0" in other.stderr) == (2, True)
+    assert (without.exit_code, "--header x-stage" in without.stderr) == (2, True)
+    assert same.exit_code == 0
+
+
+def test_a_header_or_a_proxy_whose_value_may_be_a_secret_is_in_no_journal(run: Callable[..., Result]):
+    with server().listening() as url:
+        run("--target", url, "--yes", "--out", "found", "--only", GOOD, "--header", "x-stage: bluebird")
+
+    assert all(b"bluebird" not in file.read_bytes() for file in Path("found").iterdir())
+
+
+def spoil_text(file: Path) -> None:
+    file.write_text("these are no tables")
+
+
+def spoil_pages(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    file.write_bytes(content)
+
+
+def spoil_answer(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as journal, journal:
+        journal.execute("UPDATE call SET answer = '[1' WHERE answer IS NOT NULL")
+
+
+def of_another_program(file: Path) -> None:
+    file.unlink()
+    with closing(sqlite3.connect(file)) as journal, journal:
+        journal.execute("CREATE TABLE setting (name TEXT, value TEXT)")
+        journal.execute("INSERT INTO setting VALUES ('colour', 'blue')")
+
+
+@pytest.mark.parametrize("spoil", [spoil_text, spoil_pages, spoil_answer, of_another_program])
+def test_a_journal_that_can_not_be_read_ends_with_2_in_one_sentence_and_stays_as_it_is(
+    spoil: Callable[[Path], None], run: Callable[..., Result]
+):
+    with server().listening() as url:
+        run("--target", url, "--yes", "--out", "found", "--only", GOOD)
+        spoil(journal := Path("found/journal.sqlite"))
+        before = journal.read_bytes()
+        result = run("--resume", "found", "--yes")
+
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.stderr
+    assert "is no journal of a conformance run" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+    assert journal.read_bytes() == before
 
 
 class Interrupting(ReferenceServer):
@@ -201,6 +325,49 @@ def test_ctrl_c_waits_for_the_call_on_its_way_writes_the_report_and_the_run_can_
     billed = [(entry.path, entry.digest) for entry in drawing.ledger if entry.cost]
     assert len(billed) == len(set(billed)) == 5
     assert set(report.read(tmp_path / "found" / "report.json").values()) <= {"held", "not run", "open"}
+
+
+# -- Against `serve`, as the README has it ----------------------------------------------------------------
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of `segmind-sd3 serve`, whose variables are in the environment."""
+    command = [sys.executable, "-m", "segmind_sd3", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout
+        for name in ("SEGMIND_BASE_URL", "SEGMIND_API_KEY"):
+            line = next(line for line in serving.stdout if f"export {name}=" in line)
+            monkeypatch.setenv(name, line.strip().partition("=")[2])
+        yield os.environ["SEGMIND_BASE_URL"]
+        serving.terminate()
+
+
+def test_serve_keeps_the_contract_with_the_key_that_it_prints(
+    run: Callable[..., Result], served: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("SEGMIND_API_KEY_WITHOUT_CREDITS")
+
+    result = run("--target", served, "--tier", "boundary", "--yes", "--json")
+
+    assert (result.exit_code, json.loads(result.stdout)["broken"]) == (0, []), result.stderr
+
+
+def test_the_curl_lines_of_a_run_whose_server_has_ended_work_on_that_of_serve(
+    run: Callable[..., Result], served: str
+):
+    assert served
+    run("--only", "sd3_medium_img2img::([ab][do]d*", "--out", "found")
+    page = Path("found/report.html").read_text("utf-8")
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    exchanges = list(data["exchanges"].values())
+    statuses: list[str] = []
+    for each in exchanges:
+        ran = subprocess.run(["sh", "-c", each["curl"]], capture_output=True, text=True, check=True)
+        statuses.append(re.findall(r"^HTTP/1.1 (\d+)", ran.stdout, re.MULTILINE)[-1])
+
+    assert len(exchanges) > 15
+    assert statuses == [each["came"][:3] for each in exchanges]
 
 
 # -- The way to a host of one's own -----------------------------------------------------------------------

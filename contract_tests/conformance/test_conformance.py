@@ -146,10 +146,10 @@ def test_a_server_that_answers_everything_alike_is_found_out(status: int):
 
     run = tried(Alike(), tier="smoke")
 
-    assert run.exit_code == (3 if status == 503 else 1)
+    assert run.exit_code == {401: 2, 503: 3}.get(status, 1)
 
 
-def test_a_server_that_says_it_has_no_credits_stops_the_run_and_fails():
+def test_a_server_that_says_it_has_no_credits_and_tells_a_balance_stops_the_run_and_is_broken():
     server = good()
     server.provoke("406-not-only-credits:credits", times=None, operation=TILE)
 
@@ -157,7 +157,25 @@ def test_a_server_that_says_it_has_no_credits_stops_the_run_and_fails():
 
     assert run.stopped is not None
     assert "no credits" in run.stopped
-    assert run.exit_code == 1
+    assert run.exit_code == 3
+    assert any(each.operation == TILE for each in run.outcomes if each.verdict == "broken")
+
+
+def test_an_account_without_credits_stops_the_run_and_breaks_nothing():
+    run = tried(ReferenceServer("observed", 0.0, keys=[KEY], penniless=[PENNILESS]), tier="smoke")
+
+    assert (run.exit_code, broken(run)) == (3, set())
+    assert "no credits" in (run.stopped or "")
+
+
+def test_what_is_broken_does_not_outrank_what_could_not_be_judged():
+    server = good()
+    server.provoke("garbage", operation=TURBO)
+    server.provoke("no-retry-after:iso", operation=TILE)
+
+    run = tried(server, tier="smoke")
+
+    assert (run.counts()["broken"], run.counts()["inconclusive"], run.exit_code) == (1, 1, 3)
 
 
 def test_a_server_that_always_sends_the_same_picture_is_found_out():

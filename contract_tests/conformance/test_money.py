@@ -119,6 +119,50 @@ def test_a_service_that_charges_three_times_as_much_costs_one_call_too_much_and_
     assert run.exit_code == 3
 
 
+class Lying(ReferenceServer):
+    """Says something else of money than is true, in each 200."""
+
+    said: dict[str, str | None]
+
+    def answer(self, request: Request) -> Answer:
+        answer = super().answer(request)
+        return answer.with_headers(**self.said) if "x-cost" in answer.headers else answer
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"x_cost": None},
+        {"x_cost": "0"},
+        {"x_cost": "-1"},
+        {"x_cost": "nan"},
+        {"x_cost": "inf"},
+        {"x_cost": "free"},
+        {"x_cost": "0.000001", "x_remaining_credits": "1000000"},
+    ],
+    ids=str,
+)
+def test_a_cost_that_can_not_be_believed_counts_as_the_worst_price(said: dict[str, str | None]):
+    lying = Lying("observed", 1000.0, keys=[KEY], penniless=[PENNILESS])
+    lying.said = said
+    with session(None, transport=lying.transport(), only=GOOD) as going:
+        run = going.run(Pace(), lambda _: None)
+
+    assert run.spent == pytest.approx(0.0035)
+
+
+@pytest.mark.parametrize("said", [{"x_cost": "0"}, {"x_cost": None}, {"x_cost": "-9"}], ids=str)
+def test_a_target_that_lies_about_its_prices_draws_no_more_than_the_budget_pays_for(
+    said: dict[str, str | None],
+):
+    lying = Lying("observed", 1000.0, keys=[KEY], penniless=[PENNILESS])
+    lying.said = {**said, "x_remaining_credits": "1000"}
+    with session(None, transport=lying.transport()) as going:
+        going.run(Pace(), lambda _: None)
+
+    assert 0 < spent(lying) <= BUDGET
+
+
 def test_a_run_without_a_budget_has_the_one_that_its_plan_shows():
     with session(None, budget=None) as going:
         assert going.budget == pytest.approx(going.price)
@@ -130,7 +174,7 @@ def test_the_reason_for_a_stop_is_told_where_the_budget_is_used_up():
         run = going.run(Pace(), lambda _: None)
 
     assert run.stopped is not None
-    assert "budget of 0.01 credits" in run.stopped
+    assert "budget of 0.0100 credits" in run.stopped
     assert run.exit_code == 3
     assert run.counts()["not run"] > 0
 

@@ -291,7 +291,7 @@ def test_the_summary_names_a_broken_case_its_reason_and_its_request_id():
 def test_the_summary_ends_with_money_why_it_stopped_and_the_exit_code():
     told = summary(a_run(reserved=0.25, stopped="the budget is used up", exit_code=3))
     assert told.splitlines()[-3:] == [
-        "Exchanges: 1, live: 0. Spent: 0.5000 (and up to 0.2500 more) of 2 credits.",
+        "Exchanges: 1, live: 0. Spent: 0.5000 (and up to 0.2500 more) of 2.0000 credits.",
         "Stopped before its end: the budget is used up",
         "Exit 3: it is incomplete.",
     ]
@@ -441,6 +441,26 @@ def test_a_failure_can_be_read_without_scripts(folder: Path):
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("spent", "budget", "told"),
+    [
+        (0.12477, 0.12477, "0.12477 of 0.12477"),
+        (0.1 + 0.2, 0.3, "0.3000 of 0.3000"),
+        (0.1247704, 0.12477, "0.12477 of 0.12477"),
+        (0.0035, 2, "0.0035 of 2.0000"),
+        (0.5, 0.25, "0.5000 of 0.2500"),
+    ],
+)
+def test_what_was_spent_reads_as_an_overrun_only_where_it_is_one(spent: float, budget: float, told: str):
+    assert f"Spent: {told} credits" in summary(a_run(spent=spent, budget=budget))
+
+
+def test_an_incomplete_run_says_what_is_broken_all_the_same():
+    told = summary(a_run(an_outcome("broken"), an_outcome("inconclusive"), exit_code=3))
+
+    assert "Exit 3: it is incomplete, and 1 of what was tried is broken." in told
+
+
 def test_the_page_says_what_was_tried_when_and_with_what(folder: Path):
     text = Text(page(a_run(stopped="the budget is used up"), folder)).text
     for part in (
@@ -451,7 +471,7 @@ def test_the_page_says_what_was_tried_when_and_with_what(folder: Path):
         "full, 7",
         "sha256:0123",
         "httpx 0.28.1",
-        "0.5000 of 2 credits",
+        "0.5000 of 2.0000 credits",
         "the budget is used up",
     ):
         assert part in text

@@ -85,7 +85,7 @@ def test_one_conformance_case_enters_the_seven_functions_in_the_order_of_the_pag
         )
 
     assert result.exit_code == 0, result.output
-    assert len(way) == 7
+    assert len(way) == 8
     assert those_of(way, entered) == way
 
 

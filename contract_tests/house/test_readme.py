@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,10 @@ from segmind_sd3_pipeline.generate.readme import error_table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = list(PROJECT["optional-dependencies"])
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
 COMMANDS = [
     line.split("#")[0].strip()
@@ -98,8 +102,31 @@ def test_each_command_of_a_checkout_accepts_its_options(words: list[str], tmp_pa
     python("-m", "segmind_sd3", *words, "--help")
 
 
+def test_each_block_of_code_begins_with_the_extra_that_it_needs():
+    extras = "|".join(["none", *EXTRAS])
+    needs = [code.splitlines()[0] for kind, code in BLOCKS if kind and not code.startswith("pip install .")]
+    assert needs
+    assert [line for line in needs if not re.fullmatch(f"# extra: ({extras})|# in a clone", line)] == []
+
+
+def test_the_readme_lists_the_extras_that_there_are():
+    table = README.partition("| extra |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` ", table, re.MULTILINE) == EXTRAS
+
+
+def test_the_readme_and_the_classifiers_name_the_same_versions_of_python():
+    (sentence,) = re.findall(r"pass on Linux with Python (.*)\. Windows", README)
+    classified = [each.split(" :: ")[-1] for each in PROJECT["classifiers"] if ":: Python ::" in each]
+    assert re.findall(r"[\d.]+", sentence) == classified
+
+
+def test_each_link_works_on_a_page_outside_of_the_repository():
+    targets = re.findall(r"\]\(([^)]*)\)|^\[.*\]: *(\S+)", README, re.MULTILINE)
+    assert [link for pair in targets for link in pair if link and not link.startswith("https://")] == []
+
+
 def test_every_make_target_in_the_readme_exists():
-    makefile = (Path(__file__).parents[2] / "Makefile").read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     named = {target for _, code in BLOCKS for target in re.findall(r"^make ([a-z-]+)", code, re.MULTILINE)}
     assert named

@@ -10,13 +10,15 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs.opinions.classes import ChangeClass, read_classes
 from segmind_sd3_contract.cassettes import cases
 from segmind_sd3_contract.oracle import carried
 from segmind_sd3_pipeline.changes import python_api
 from segmind_sd3_pipeline.changes.command import diff as command
-from segmind_sd3_pipeline.changes.edits import EDITS, Edit
-from segmind_sd3_pipeline.changes.outdated import broken_actions, outdated_cases, outdated_cassettes
+from segmind_sd3_pipeline.changes.effects import worst_of
+from segmind_sd3_pipeline.changes.outdated import Outdated, broken_actions, outdated_cases, outdated_cassettes
 from segmind_sd3_pipeline.changes.rating import Change, merge_ratings, rate_changes
+from segmind_sd3_pipeline.changes.report import Report, format_markdown
 from segmind_sd3_pipeline.changes.states import State, StateUnavailable, open_state
 from segmind_sd3_pipeline.changes.table import read_table
 from segmind_sd3_pipeline.changes.versions import add_to_changelog, changelog_lines, suggest_version
@@ -27,13 +29,9 @@ TURBO = "sd35_turbo_txt2img"
 DOCUMENTED: dict[str, Any] = carried("documented")
 TABLE = read_table(ROOT)
 
-each_edit = pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+CLASSES = list(read_classes())
 
-
-def edited(edit: Edit) -> dict[str, Any]:
-    bundle = deepcopy(DOCUMENTED)
-    edit.make(bundle)
-    return bundle
+each_class = pytest.mark.parametrize("each", CLASSES, ids=[each.name for each in CLASSES])
 
 
 # --- The wire contract ------------------------------------------------------------------------------------
@@ -43,23 +41,39 @@ def test_equal_bundles_have_no_changes():
     assert rate_changes(DOCUMENTED, deepcopy(DOCUMENTED)) == []
 
 
-@each_edit
-def test_an_edit_makes_one_change_with_the_expected_rating(edit: Edit):
-    (change,) = rate_changes(DOCUMENTED, edited(edit))
+@each_class
+def test_a_class_of_changes_has_the_expected_rating(each: ChangeClass):
+    changes = rate_changes(each.before, each.after)
 
-    assert (change.about, change.what, change.wire) == (edit.about, edit.what, edit.wire)
-
-
-@each_edit
-def test_the_reverse_of_an_additive_edit_is_breaking_and_of_a_harmless_edit_harmless(edit: Edit):
-    (change,) = rate_changes(edited(edit), DOCUMENTED)
-
-    if edit.wire != "breaking":
-        assert change.wire == {"additive": "breaking", "harmless": "harmless"}[edit.wire]
+    assert (worst_of(change.wire for change in changes) if changes else "same") == each.expected
 
 
-def test_the_edits_cover_every_rating():
-    assert {edit.wire for edit in EDITS.values()} == {"breaking", "additive", "harmless"}
+@each_class
+def test_a_change_that_only_adds_or_does_nothing_is_breaking_or_does_nothing_the_other_way(each: ChangeClass):
+    changes = rate_changes(each.after, each.before)
+    back = worst_of(change.wire for change in changes) if changes else "same"
+
+    match each.expected:
+        case "same" | "harmless" | "unknown":
+            assert back == each.expected
+        case "additive":
+            assert back == "breaking"
+        case _:
+            assert back != "same"
+
+
+def test_the_classes_are_many_and_named_apart():
+    assert len({each.name for each in CLASSES}) == len(CLASSES) >= 240
+
+
+def test_an_unknown_keyword_is_named_as_something_to_look_at():
+    bundle = deepcopy(DOCUMENTED)
+    bundle["components"]["schemas"]["Sd35TurboTxt2Img"]["properties"]["steps"]["sparkle"] = {"a": 1}
+
+    (change,) = rate_changes(DOCUMENTED, bundle)
+
+    assert change.wire == "unknown"
+    assert change.sentence == f'`{TURBO}`, `steps`: sparkle nothing -> {{"a": 1}}. No rule knows it: look.'
 
 
 @st.composite
@@ -489,6 +503,36 @@ def test_diff_compares_with_the_working_tree_and_exits_with_1_on_a_breaking_chan
     assert "breaking  breaking  `sd35_turbo_txt2img`, `steps`: maximum 70 -> 60." in done.stdout
     assert "Version: 0.2.0" in done.stdout
     assert "0.2.0" not in (repository / "CHANGELOG.md").read_text()
+
+
+def test_diff_prints_markdown_for_a_pull_request(repository: Path):
+    done = diff(repository, "one", "two", "--markdown")
+
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0] == "### From `one` to `two`: 1 breaking"
+    assert f"| **breaking** | **breaking** | `{TURBO}`, `steps`: maximum 70 -> 60. |" in lines
+    assert "Version: **0.2.0** (the Python API has a breaking change since 0.1.0)." in lines
+
+
+def test_a_bar_in_a_value_does_not_end_a_cell_of_the_markdown():
+    report = make_up([Change(TURBO, "steps", "pattern", None, "a|b", "unknown", "harmless")])
+
+    assert 'pattern nothing -> "a\\|b". No rule knows it: look. |' in format_markdown(report)
+
+
+def test_a_change_that_no_rule_knows_may_break():
+    assert make_up([Change(TURBO, "steps", "sparkle", None, 3, "unknown", "harmless")]).may_break
+    assert not make_up([Change(TURBO, "steps", "title", None, "A", "harmless", "harmless")]).may_break
+
+
+def make_up(changes: list[Change]) -> Report:
+    nothing = Outdated((), (), ())
+    return Report("one", "two", changes, ("0.2.0", "made up"), [], [], [], nothing, nothing, cases_known=True)
+
+
+def test_two_formats_at_once_are_refused(repository: Path):
+    assert diff(repository, "one", "two", "--json", "--markdown").exit_code == 2
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--output=x", "two:openapi"])

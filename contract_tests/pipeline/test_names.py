@@ -417,10 +417,10 @@ ODD = [
     *("type", "id", "format", "list", "print", "match", "case", "x_", "a__b", "imgWidth", "URL"),
     *("api_key", "operation", "parameters", "name", "values", "args", "kwargs", "params", "client", "body"),
     *("datetime", "true", "field", "os", "endpoint", "toy", "response", "http_status", "a" * names.LONGEST),
-    *("help", "json", "as_json", "out", "timeout", "verbose", "traceback", "send", "credits"),
+    *("no_hires", "help", "json", "as_json", "out", "timeout", "verbose", "traceback", "send", "credits"),
 ]
 SWITCHES = ["retry", "fast", "slow", "not_slow"]
-OUT_OF_REACH = ["class", "self", "mask-url", "no_fast", "int"]
+OUT_OF_REACH = ["class", "self", "mask-url", "no_fast", "hires", "int"]
 ODD_TEXTS = [
     *("a\nb", "a\tb", "  a  ", "a  b" * 50, "é😀", "a\u200db", "a\xa0b", "\uffff", "\ue000"),
     *('"', "'", '"""', "\\", "\\N{x}", "{x}", "{{ x }}", "%s", "#", "`", ""),
@@ -443,7 +443,7 @@ async def draw(name, given):
 for name, operation in [(name, OPERATIONS[name]) for name in sys.argv[1:]]:
     known = [each for each in operation.parameters.values() if not each.closed]
     given = {each.name: values[each.kind] for each in known if not each.hidden}
-    extra = {each.name: "by extra" for each in known if each.hidden}
+    extra = {each.name: values[each.kind] for each in known if each.hidden}
     with Client(MADE_UP_KEY, transport=server.transport()) as client:
         getattr(client, name)(**given, extra=extra)
     asyncio.run(draw(name, {**given, "extra": extra}))
@@ -481,11 +481,15 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 for number, text in enumerate(ODD_TEXTS)
             },
             "closed": {**TEXT, "enum": ODD_TEXTS},
+            "hires": SWITCH,
         },
         required=("list", "print", "type", "a__b", "int"),
     )
     policies = (hidden(*OUT_OF_REACH[:-1]), hidden("int", **{"x-sdk-default": "whole"}))
-    checkout(root, spec, toy("case", model="Case"))
+    spec["info"]["x-source"]["page"] += '"""\\N{x}'
+    bare = toy("case", model="Case")
+    bare["paths"]["/v1/case"]["post"]["tags"] = []
+    checkout(root, spec, bare)
     # The reference server, which answers the calls, wants the contract's own specs beside them.
     for file in OPENAPI.glob("*.yaml"):
         shutil.copy(file, root / "openapi")

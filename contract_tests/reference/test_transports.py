@@ -32,6 +32,7 @@ from segmind_sd3_contract.reference.serve import serve
 CONTRACT = {each.operation_id: each for each in ReferenceServer().operations.values()}
 TURBO = CONTRACT["sd35_turbo_txt2img"]
 GOOD = example_request(TURBO)
+OTHER_KEY = "SG_feedfacefeedface"
 SCRIPT: list[tuple[Request, str | None]] = [
     *((example_request(each, seed=7), None) for each in CONTRACT.values()),
     (example_request(TURBO, batch_size=3, base64=True), None),
@@ -293,6 +294,35 @@ def test_serve_says_what_it_is_and_how_to_try_it_answers_and_ends_quietly():
         assert process.wait(10) == 0
         assert process.stderr
         assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "let_in"),
+    [
+        ([], {MADE_UP_KEY}),
+        (["--key", OTHER_KEY], {OTHER_KEY}),
+        (["--any-key"], {MADE_UP_KEY, OTHER_KEY}),
+    ],
+    ids=["printed", "given", "any"],
+)
+def test_serve_lets_in_the_key_that_it_prints_alone(options: list[str], let_in: set[str]):
+    program = "from segmind_sd3_contract.reference.serve import serve; serve()"
+    command = [sys.executable, "-c", program, "--port", "0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        url = next(found[0] for line in process.stdout if (found := re.findall(r"BASE_URL=(\S+)", line)))
+        statuses = {
+            key: httpx.get(url + CREDITS_PATH, headers={"x-api-key": key}, trust_env=False).status_code
+            for key in (MADE_UP_KEY, OTHER_KEY)
+        }
+        process.terminate()
+
+    assert {key for key, status in statuses.items() if status == 200} == let_in
+
+
+def test_serve_takes_one_rule_about_keys():
+    result = CliRunner().invoke(serve, ["--any-key", "--key", OTHER_KEY])
+    assert (result.exit_code, "use it without --key" in result.output) == (2, True)
 
 
 def test_serve_on_a_busy_port_says_so_in_one_sentence():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -172,5 +173,5 @@ def _share_nothing_with_the_parent() -> None:
         pool.start_anew()
 
 
-if hasattr(os, "register_at_fork"):
+if sys.platform != "win32":  # Windows has no fork
     os.register_at_fork(after_in_child=_share_nothing_with_the_parent)

@@ -19,6 +19,7 @@ import os
 import select
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ _tls_in_use: Final = threading.RLock()
 """Held during each call of OpenSSL, and by whoever forks: a child would inherit the locks of a call that
 another thread is in, and wait for them for ever."""
 
-if hasattr(os, "register_at_fork"):
+if sys.platform != "win32":  # Windows has no fork
     os.register_at_fork(
         before=_tls_in_use.acquire, after_in_parent=_tls_in_use.release, after_in_child=_tls_in_use.release
     )
@@ -371,7 +372,7 @@ def _http() -> h11.Connection:
 def poll(sock: socket.socket, wait: Wait, seconds: float) -> bool:
     """Wait for a socket, at most so many seconds, and return whether what was waited for came."""
     read, write = wait.kind in ("read", "either"), wait.kind in ("write", "either")
-    if not hasattr(select, "poll"):  # Windows, where `select` takes any number of a socket
+    if sys.platform == "win32":  # has no poll; its select takes any number of a socket
         return any(select.select([sock][:read], [sock][:write], [sock], seconds))
     waiting = select.poll()
     waiting.register(sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))

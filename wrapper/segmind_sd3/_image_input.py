@@ -124,6 +124,8 @@ def _read_file(path: Path) -> EncodedImage:
     try:
         path = expand(path)
         subject = f"the file {quoted(path)}"
+        with suppress(FileNotFoundError, NotADirectoryError, ValueError):
+            path.stat()  # raises what is_file() hides from Python 3.14 on, such as a name that is too long
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "is no regular file"
             given = f"{subject} {what if path.exists() else 'does not exist'}"

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from proofs.mutation.drawing import provoked_behaviours, wrong_pictures
+from proofs.mutation.replies import OTHER_WORDS, reply_behaviours
 from proofs.mutation.servers import Behaviour, cost, refusal
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 ACCOUNT, ADDRESS, BODY, CALL = "(account)", "(address)", "(body)", "(call)"
 
 CREDITS_WORDS: Final = "Not enough credits"
-OTHER_WORDS: Final = "Something else is wrong"
 
 PRICE: Final = Decimal("0.01")
 """The amount billed, in USD, for a call that costs nothing."""
@@ -39,6 +39,7 @@ def behaviours() -> Iterator[Behaviour]:
     yield from provoked_behaviours()
     yield from wrong_pictures()
     yield from money()
+    yield from reply_behaviours()
 
 
 # -- Wrong statuses---------------------------------------------------------------------------------------

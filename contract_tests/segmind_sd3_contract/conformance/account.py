@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from segmind_sd3_contract.conformance.calls import JSON, NO_SUCH_MODEL
 from segmind_sd3_contract.conformance.case import Case
 from segmind_sd3_contract.conformance.credits import ROUNDING, balance_in, number
-from segmind_sd3_contract.conformance.judging import all_drawn, all_refused, answered, understood
+from segmind_sd3_contract.conformance.judging import (
+    all_drawn,
+    all_refused,
+    answered,
+    fails_no_server,
+    understood,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +27,10 @@ if TYPE_CHECKING:
 GROUP: Final = "(account)"
 ADDRESS: Final = "(address)"
 BODY: Final = "(body)"
+
+LARGE_HEADER: Final = 16_384
+LARGE_BODY: Final = 1_048_576
+"""Bytes that many servers take no more of; a usual limit of a gateway."""
 
 
 def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
@@ -116,6 +126,40 @@ def about_the_account(endpoint: Endpoint) -> Iterator[Case]:
         layer="assumed",
         tier="full",
         is_open=True,
+    )
+
+
+def unusual(endpoint: Endpoint) -> Iterator[Case]:
+    """Return requests that people's tools send, and of which no page speaks. None of them can be drawn."""
+    good = endpoint.call()
+    for group, place, claim, call in (
+        *(
+            (ADDRESS, f"method:{method}", method, replace(good, method=method, body=None, content_type=None))
+            for method in ("HEAD", "OPTIONS")
+        ),
+        (BODY, "content-type:xml", "XML", replace(good, body=None, raw="<a/>", content_type="text/xml")),
+    ):
+        yield _unusual(endpoint, group, place, f"No page says how {claim} is answered.", call)
+
+
+def about_limits(endpoint: Endpoint) -> Iterator[Case]:
+    """Return a request with a large header, and one with a large body that is no JSON."""
+    good = endpoint.call()
+    header = replace(good, body=None, raw="", headers=(("x-filler", "a" * LARGE_HEADER),))
+    body = replace(good, body=None, raw=" " * LARGE_BODY + "[")
+    for group, place, what, call in (
+        (ADDRESS, "large-header", f"a header of {LARGE_HEADER} bytes", header),
+        (BODY, "large", f"a body of {LARGE_BODY} bytes that is no JSON", body),
+    ):
+        yield _unusual(
+            endpoint, group, place, f"No page says how {what} is answered.", call, may_hang_up=True
+        )
+
+
+def _unusual(endpoint: Endpoint, group: str, place: str, claim: str, call: Call, **more: Any) -> Case:
+    calls = (call,)
+    return Case(
+        endpoint.operation, group, place, claim, calls, fails_no_server, "assumed", is_open=True, **more
     )
 
 

@@ -27,6 +27,7 @@ class Call:
         path, method, auth, content_type: as they go out; a content type of None is left out.
         body: the JSON of the request; ignored where `raw` is given.
         raw: the text of the request, where it is no JSON.
+        headers: others that go out, by their names in lower case.
         attempt: counts the calls that say the same and are meant to be sent again.
     """
 
@@ -37,14 +38,13 @@ class Call:
     auth: Auth = "key"
     content_type: str | None = JSON
     raw: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
     attempt: int = 1
 
     @cached_property
     def name(self) -> str:
-        text = json.dumps(
-            [self.path, self.method, self.auth, self.content_type, self.raw, self.body, self.attempt],
-            sort_keys=True,
-        )
+        says: list[Any] = [self.path, self.method, self.auth, self.content_type, self.raw, self.body]
+        text = json.dumps([*says, *self.headers, self.attempt], sort_keys=True)
         return f"{self.operation}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     @cached_property

@@ -27,6 +27,7 @@ class Case:
         is_open: whether the contract leaves the answer open, as long as it is a sound one.
         deviation: the row of the quirk table that knows of another answer.
         about_the_balance: whether nobody else may use the account meanwhile.
+        may_hang_up: whether a target that closes the connection has answered too.
     """
 
     operation: str
@@ -40,6 +41,7 @@ class Case:
     is_open: bool = False
     deviation: str | None = None
     about_the_balance: bool = False
+    may_hang_up: bool = False
 
     @property
     def id(self) -> str:

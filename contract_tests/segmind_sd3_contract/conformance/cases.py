@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from allpairspy import AllPairs  # pyright: ignore[reportMissingTypeStubs] - it has none
 
-from segmind_sd3_contract.conformance.account import about_the_account, about_the_balance
+from segmind_sd3_contract.conformance.account import (
+    about_limits,
+    about_the_account,
+    about_the_balance,
+    unusual,
+)
 from segmind_sd3_contract.conformance.bodies import endpoints, is_picture, known_values, picture, sides
 from segmind_sd3_contract.conformance.calls import Call
 from segmind_sd3_contract.conformance.case import Case
@@ -41,9 +46,12 @@ DEVIATIONS: Final[Mapping[tuple[str, str], str]] = {
 @lru_cache(maxsize=2)
 def cases(readings: Readings, seed: int = 0) -> tuple[Case, ...]:
     """Return the cases of all endpoints, the balance first. `seed` is the number of the run."""
+    all_endpoints = endpoints(readings.pages, seed)
     return (
         *balance(readings),
-        *(case for endpoint in endpoints(readings.pages, seed) for case in about(endpoint, readings)),
+        *(case for endpoint in all_endpoints for case in about(endpoint, readings)),
+        # One server stands before all endpoints: its limits are asked for once.
+        *about_limits(all_endpoints[0]),
     )
 
 
@@ -61,6 +69,7 @@ def about(endpoint: Endpoint, readings: Readings) -> list[Case]:
         for part in (
             good(endpoint),
             about_the_account(endpoint),
+            unusual(endpoint),
             *(about_a_parameter(endpoint, name, readings) for name in endpoint.properties),
             relations(endpoint),
             pairs(endpoint),

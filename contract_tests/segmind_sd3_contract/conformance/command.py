@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
+import sqlite3
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
 from segmind_sd3_contract.conformance import report
+from segmind_sd3_contract.conformance.credits import usd
 from segmind_sd3_contract.conformance.prices import Prices
 from segmind_sd3_contract.conformance.recording import keep
 from segmind_sd3_contract.conformance.results import TIERS, Outcome, Run, Tier
 from segmind_sd3_contract.conformance.sending import Pace
-from segmind_sd3_contract.conformance.session import CouldNotRun, Session, Settings
+from segmind_sd3_contract.conformance.session import CouldNotRun, Session, Settings, begun_with
 from segmind_sd3_contract.conformance.target import Target, header, is_local, keys, origin
 from segmind_sd3_contract.reference import MADE_UP_KEY, PROFILES, Profile, ReferenceServer
 from segmind_sd3_contract.terminal import Console, Failed
@@ -103,7 +108,7 @@ class CouldNotTry(Failed):
     "--resume",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     metavar="FOLDER",
-    help="Go on with an interrupted run.",
+    help="Go on with an interrupted run and its options; give --header and --proxy again.",
 )
 @click.option(
     "--record",
@@ -129,103 +134,166 @@ class CouldNotTry(Failed):
     "--allow-http", is_flag=True, help="Plain http to a host that is not loopback: the key goes in the clear."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON, for scripts.")
-def conformance(  # noqa: PLR0917 - one for each option
-    target: str,
-    profile: Profile,
-    tier: Tier | None,
-    seed: int,
-    only: str,
-    strict: bool,  # noqa: FBT001 - click's own way
-    baseline: Path | None,
-    budget: float | None,
-    price_list: Path | None,
-    rate: float | None,
-    shared_account: bool,  # noqa: FBT001 - as above
-    yes: bool,  # noqa: FBT001 - as above
-    dry_run: bool,  # noqa: FBT001 - as above
-    out: Path | None,
-    resume: Path | None,
-    record: Path | None,
-    ca: Path | None,
-    extra_headers: tuple[str, ...],
-    proxy: str | None,
-    allow_http: bool,  # noqa: FBT001 - as above
-    as_json: bool,  # noqa: FBT001 - as above
-) -> None:
+def conformance(**given: Any) -> None:
     """Try the whole contract on a running API, and tell what it keeps.
 
-    Exit code: 0 nothing is broken, 1 something is (with --baseline: changed), 2 it could not run, 3 it is
-    incomplete. The key is read from SEGMIND_API_KEY; SEGMIND_API_KEY_WITHOUT_CREDITS may hold a second one,
-    of an account without credits.
+    Exit code: 0 all that was asked for was tried and nothing is broken; 1 something is broken (with
+    --baseline: changed); 2 it could not run: the key was refused, no case was chosen, nobody said yes; 3 it
+    is incomplete, whatever is broken. The key is read from SEGMIND_API_KEY; SEGMIND_API_KEY_WITHOUT_CREDITS
+    may hold a second one, of an account without credits.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    is_reference = target == "reference"
     try:
-        earlier = report.read(baseline) if baseline else None
-        prices = Prices.read(price_list)
-        reached = (
-            Target(target, MADE_UP_KEY, MADE_UP_PENNILESS)
-            if is_reference
-            else Target(
-                origin(target, allow_http=allow_http), *keys(), dict(map(header, extra_headers)), proxy, ca
-            )
-        )
-    except (ValueError, OSError) as wrong:
+        options = _resumed(given) if given["resume"] else Options(**given)
+        found, folder = _found(options)
+    except (CouldNotRun, OSError, ValueError, sqlite3.Error) as wrong:
         raise CouldNotTry(str(wrong)) from None
-    settings = Settings(
-        target=reached.url,
-        profile=profile,
-        tier=tier or ("full" if is_reference else "smoke"),
-        seed=seed,
-        strict=strict,
-        only=only,
-        shared_account=shared_account,
-    )
-    pace = Pace(rate or (None if is_reference or is_local(reached.url) else FREE_PLAN))
-    folder = resume or out or Path("out") / f"conformance-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    try:
-        with ExitStack() as stack:
-            if is_reference:
-                server = ReferenceServer(
-                    profile, REFERENCE_CREDITS, keys=[MADE_UP_KEY], penniless=[MADE_UP_PENNILESS]
-                )
-                reached = Target(stack.enter_context(server.listening()), MADE_UP_KEY, MADE_UP_PENNILESS)
-            session = stack.enter_context(
-                Session(
-                    reached,
-                    settings,
-                    prices,
-                    folder=None if dry_run else folder,
-                    resumed=bool(resume),
-                    budget=budget,
-                )
-            )
-            _show_plan(session, pace, console)
-            if dry_run:
-                return
-            if not (yes or is_reference) and session.price:
-                click.confirm(f"Send these calls to {reached.url}?", abort=True, err=True)
-            with _watched(session, console) as tell, _interruptible(session):
-                found = session.run(pace, tell, earlier)
-    except (CouldNotRun, OSError, ValueError) as wrong:
-        raise CouldNotTry(str(wrong)) from None
-
+    if found is None:
+        return
+    console = _console()
     written = report.write(found, folder)
-    if record:
+    if options.record:
         for exchange in found.exchanges.values():
-            target_name = "live" if exchange.live else "reference" if found.reference else settings.target
+            target_name = "live" if exchange.live else "reference" if found.reference else found.target
             keep(
                 exchange,
                 case=exchange.call,
                 target=target_name,
-                folder=record,
-                profile=profile if is_reference else None,
+                folder=options.record,
+                profile=options.profile if options.is_reference else None,
             )
     report.summary(found, console)
     console.print("The report: " + ", ".join(map(str, written)))
-    if as_json:
+    if options.as_json:
         click.echo(json.dumps(_counted(found)))
     click.get_current_context().exit(found.exit_code)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command was given. A run that is resumed has those that it was begun with."""
+
+    target: str
+    profile: Profile
+    tier: Tier | None
+    seed: int
+    only: str
+    strict: bool
+    baseline: Path | None
+    budget: float | None
+    price_list: Path | None
+    rate: float | None
+    shared_account: bool
+    yes: bool
+    dry_run: bool
+    out: Path | None
+    resume: Path | None
+    record: Path | None
+    ca: Path | None
+    extra_headers: tuple[str, ...]
+    proxy: str | None
+    allow_http: bool
+    as_json: bool
+
+    @property
+    def is_reference(self) -> bool:
+        return self.target == "reference"
+
+    def kept(self) -> dict[str, Any]:
+        """Return what a journal keeps beside the settings of the run."""
+        values = {name: getattr(self, name) for name in (*KEPT, *KEPT_PATHS)}
+        return {
+            name: str(each.absolute()) if isinstance(each, Path) else each for name, each in values.items()
+        }
+
+
+KEPT: Final = ("budget", "rate", "allow_http")
+KEPT_PATHS: Final = ("price_list", "ca", "baseline", "record")
+SETTINGS: Final = ("target", "profile", "tier", "seed", "only", "strict", "shared_account")
+
+
+def _resumed(given: dict[str, Any]) -> Options:
+    """Return the options of a run that goes on: what is not given now is as it was begun."""
+    if given["out"]:
+        raise CouldNotTry("--resume writes into its own folder: leave out --out.")
+    begun, source = begun_with(given["resume"]), click.get_current_context().get_parameter_source
+    for name in (*SETTINGS, *KEPT, *KEPT_PATHS):
+        if source(name) is ParameterSource.DEFAULT and begun.get(name) is not None:
+            given[name] = Path(begun[name]) if name in KEPT_PATHS else begun[name]
+    return Options(**given)
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _found(options: Options) -> tuple[Run | None, Path]:
+    """Show the plan, ask, and try it; return what was found, and the folder for it. A dry run finds None."""
+    console = _console()
+    earlier = report.read(options.baseline) if options.baseline else None
+    prices = Prices.read(options.price_list)
+    reached = (
+        Target("reference", MADE_UP_KEY, MADE_UP_PENNILESS)
+        if options.is_reference
+        else Target(
+            origin(options.target, allow_http=options.allow_http),
+            *keys(),
+            dict(map(header, options.extra_headers)),
+            options.proxy,
+            options.ca,
+        )
+    )
+    settings = Settings(
+        target=reached.url,
+        profile=options.profile,
+        tier=options.tier or ("full" if options.is_reference else "smoke"),
+        seed=options.seed,
+        strict=options.strict,
+        only=options.only,
+        shared_account=options.shared_account,
+        way=(*(f"--header {name}" for name in reached.headers), *(["--proxy"] if reached.proxy else [])),
+    )
+    pace = Pace(options.rate or (None if options.is_reference or is_local(reached.url) else FREE_PLAN))
+    folder = (
+        options.resume or options.out or Path("out") / f"conformance-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+    )
+    with ExitStack() as stack:
+        if options.is_reference:
+            server = ReferenceServer(
+                options.profile,
+                REFERENCE_CREDITS,
+                keys=[MADE_UP_KEY],
+                penniless=[MADE_UP_PENNILESS],
+                # Another in each process: a run that is resumed must not see the request ids of before again.
+                seed=secrets.randbits(32),
+            )
+            reached = replace(reached, url=stack.enter_context(server.listening()))
+        session = stack.enter_context(
+            Session(
+                reached,
+                settings,
+                prices,
+                folder=None if options.dry_run else folder,
+                resumed=bool(options.resume),
+                budget=options.budget,
+                others=options.kept(),
+            )
+        )
+        _show_plan(session, pace, console)
+        if options.dry_run:
+            return None, folder
+        if not (options.yes or options.is_reference) and session.price:
+            _ask(f"Send these calls to {reached.url}?")
+        with _watched(session, console) as tell, _interruptible(session):
+            return session.run(pace, tell, earlier), folder
+
+
+def _ask(question: str) -> None:
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:  # nobody is there to answer
+        agreed = False
+    if not agreed:
+        raise CouldNotTry("Nothing was sent, since nobody said yes. --yes sends without asking.")
 
 
 def _counted(found: Run) -> dict[str, Any]:
@@ -254,8 +322,8 @@ def _show_plan(session: Session, pace: Pace, console: Console) -> None:
     minutes = len(plan.calls()) / pace.a_minute if pace.a_minute else 0
     console.print(
         f"{len(plan.cases)} cases by {len(plan.calls())} calls, {len(paid)} of which may still be paid for: "
-        f"at the worst {session.price:.4f} credits (USD), an ESTIMATE from listed averages; "
-        f"hard stop at {session.budget:.4f}."
+        f"at the worst {usd(session.price)} credits (USD), an ESTIMATE from listed averages; "
+        f"hard stop at {usd(session.budget)}."
         + (f" At {pace.a_minute:g} a minute they take {minutes:.0f} minutes." if minutes else "")
     )
     if plan.left_out:

@@ -1,9 +1,10 @@
-"""What a reply says of money."""
+"""What a reply says of money, and how sums are written."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ def number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def usd(amount: float) -> str:
+    """Write a sum with four decimals, or up to six where it has them."""
+    return re.sub(r"0{1,2}$", "", f"{amount:.6f}")
 
 
 def balance_of(exchange: Exchange) -> float | None:

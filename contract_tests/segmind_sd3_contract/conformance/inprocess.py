@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from segmind_sd3_contract.conformance.journal import Journal
 from segmind_sd3_contract.conformance.prices import Prices
-from segmind_sd3_contract.conformance.running import Plan, Progress, money, planned, tried
+from segmind_sd3_contract.conformance.replies import about_replies
+from segmind_sd3_contract.conformance.running import Plan, Progress, exchanges_of, money, planned, tried
 from segmind_sd3_contract.conformance.sending import Sender
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def first_broken(
     """Run the whole suite against what a transport answers, until a case is broken.
 
     `likely` is an endpoint and a group: its cases come first, then those of the endpoint. None means that no
-    case is broken.
+    case is broken. A refused key is found too.
     """
     with Journal() as journal:
         sender = Sender(NOBODY_PAYS, KEY, journal, transport, penniless=PENNILESS)
@@ -53,12 +55,16 @@ def first_broken(
             )
             plan = Plan(tuple(order), plan.left_out, plan.worst)
         progress = Progress()
-        for case in plan.cases:
-            outcome = tried(case, plan, sender, readings, strict=strict, progress=progress)
-            if outcome.verdict == "broken":
-                return outcome
-            progress.outcomes.append(outcome)
-            for name in outcome.calls:
-                if sender.money.get(name):
-                    return money(case.operation, {name: sender.money[name]})
+        for operation, group in groupby(plan.cases, lambda case: case.operation):
+            for case in group:
+                outcome = tried(case, plan, sender, readings, strict=strict, progress=progress)
+                if outcome.verdict == "broken" or progress.key_refused:
+                    return outcome
+                progress.outcomes.append(outcome)
+                paid = [progress.exchanges[name] for name in outcome.calls]
+                if (bill := money(case.operation, paid)).verdict == "broken":
+                    return bill
+            for outcome in about_replies(operation, exchanges_of(operation, progress), readings):
+                if outcome.verdict == "broken":
+                    return outcome
         return None

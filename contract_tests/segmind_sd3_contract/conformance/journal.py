@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from segmind_sd3_contract.conformance.results import Exchange
 
@@ -27,6 +28,14 @@ CREATE TABLE IF NOT EXISTS call (
 """
 
 
+EACH_HAS: Final = frozenset({"target", "spec", "started"})
+"""Settings without which no run begins."""
+
+
+class UnreadableJournal(Exception):
+    """The file is none of a run, or it is damaged; the text says which, and what to do."""
+
+
 class Journal:
     """The calls of one run, in a file; in memory alone where `file` is None."""
 
@@ -35,6 +44,28 @@ class Journal:
         self._file.execute("PRAGMA journal_mode = WAL")
         self._file.execute("PRAGMA synchronous = FULL")
         self._file.executescript(_TABLES)
+
+    @classmethod
+    def of_an_earlier_run(cls, file: Path) -> Self:
+        """Open the journal of a run that is to go on, and read all of it once.
+
+        Raises UnreadableJournal before anything is written to a file that is none.
+        """
+        try:
+            with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)) as kept:
+                names = {name for (name,) in kept.execute("SELECT name FROM setting")}
+                whole = kept.execute("PRAGMA quick_check").fetchone() == ("ok",)
+            if not whole or not names >= EACH_HAS:
+                raise UnreadableJournal(f"{file} is no journal of a conformance run, or not a whole one.")
+            journal = cls(file)
+            journal.settings()
+            for _ in journal.answers():
+                pass
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise UnreadableJournal(
+                f"{file} is no journal of a conformance run, or it is damaged: {error}."
+            ) from None
+        return journal
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +101,10 @@ class Journal:
             "UPDATE call SET debit = ?, answer = ?, body = ? WHERE name = ?",
             (debit, json.dumps(answer), exchange.body, exchange.call),
         )
+
+    def forget(self, name: str) -> None:
+        """Take back a call that was refused for its key or its account, and so was not paid for."""
+        self._file.execute("DELETE FROM call WHERE name = ?", (name,))
 
     def has(self, name: str) -> bool:
         """Return whether a call was sent, or was about to be."""

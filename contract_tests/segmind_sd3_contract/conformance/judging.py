@@ -118,6 +118,13 @@ def understood(replies: Sequence[Reply]) -> Iterator[str]:
         yield from reply.findings()
 
 
+def fails_no_server(replies: Sequence[Reply]) -> Iterator[str]:
+    """Check that an unusual request is answered in whatever way, but not by a failure."""
+    for reply in replies:
+        if reply.status == 500:
+            yield f"the service failed with 500: {reply.text()!r}"
+
+
 def answered(*statuses: int, about: str = "") -> Callable[[Sequence[Reply]], Iterator[str]]:
     """Check that the answer has one of some statuses, and that its text speaks of a subject."""
 
@@ -181,7 +188,7 @@ def _look_alike(one: bytes, other: bytes) -> bool:
 def judged(case: Case, exchanges: Sequence[Exchange], readings: Readings, *, strict: bool) -> Judgement:
     """Judge a case by all that was sent for it."""
     if passing := tuple(_passing(exchanges)):
-        return Judgement("inconclusive", passing)
+        return Judgement("open" if case.may_hang_up else "inconclusive", passing)
 
     def wrong(contract: Contract) -> tuple[str, ...]:
         replies = [Reply(contract, each, case.operation, readings.exact) for each in exchanges]

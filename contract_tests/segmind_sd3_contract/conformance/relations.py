@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from segmind_sd3_contract.conformance.reply import Reply
     from segmind_sd3_contract.conformance.results import Layer
 
+HIGH_BIT: Final = 1 << 30
+"""The highest bit that any whole number of 32 bits has, with or without a sign."""
+
 QUALITIES: Final = ("image_quality",)
 QUALITY_TOLERANCE: Final = 3
 """Steps of quality that rounding may take; where pictures need not be exact, any encoder is right."""
@@ -65,14 +68,20 @@ def about_seeds(endpoint: Endpoint) -> Iterator[Case]:
         same_picture,
         layer="documented",
     )
-    # One bit apart, at either end: a seed that is shortened on its way would still tell one of the two.
-    for place, other in (("another", endpoint.seed ^ 1), ("far", endpoint.seed ^ 1 << 20)):
+    # Two seeds that differ in one bit, the lowest or a high one: a seed that is shortened on its way, rounded
+    # or capped would tell one of them as little as the other.
+    high = endpoint.seed ^ HIGH_BIT
+    for place, one, other in (
+        ("another", endpoint.seed, endpoint.seed ^ 1),
+        ("far", endpoint.seed, high),
+        ("near-far", high, high ^ 1),
+    ):
         yield _case(
             endpoint,
             "seed",
             place,
-            "Another seed draws another picture.",
-            (base, endpoint.call(seed=other)),
+            f"Another seed draws another picture: {one} and {other}.",
+            (endpoint.call(seed=one), endpoint.call(seed=other)),
             another_picture,
         )
     yield _case(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Verdict = Literal["held", "broken", "known deviation", "open", "inconclusive", "not run"]
 """What a case ended as.
@@ -34,6 +34,9 @@ Probed = Literal["as documented", "as observed", "neither", "not probed"]
 FORMAT: Final = "segmind-sd3 conformance 1"
 """Name and version of the JSON report."""
 
+IN_THIS_PROCESS: Final = "reference"
+"""The target of a run against the reference server that the command starts itself."""
+
 KEY_SHOWN_AS: Final = "$SEGMIND_API_KEY"
 SECOND_KEY_SHOWN_AS: Final = "$SEGMIND_API_KEY_WITHOUT_CREDITS"
 
@@ -53,6 +56,8 @@ class Exchange:
         seconds: from the first byte sent to the last one received.
         failure: why no whole reply came; None where one did.
         live: whether the vendor's own host answered.
+        wrong_cost: what is wrong with what it cost; None where that can't be judged.
+        leaks: where the reply held the key, and in which form; it is redacted there.
     """
 
     call: str
@@ -66,6 +71,8 @@ class Exchange:
     seconds: float = 0.0
     failure: str | None = None
     live: bool = False
+    wrong_cost: Sequence[str] | None = None
+    leaks: Sequence[str] = ()
 
     @property
     def request_id(self) -> str | None:
@@ -133,7 +140,7 @@ class Run:
         budget: the cap, or None.
         stopped: why the run ended before its plan; None where it did not.
         changed: by case id, the verdict of an earlier run that is another now; None where none was given.
-        exit_code: 0 nothing broken, 1 broken, 2 could not run, 3 incomplete.
+        exit_code: 0 nothing broken, 1 broken, 2 the key was refused or nothing was tried, 3 incomplete.
     """
 
     target: str

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 from segmind_sd3_contract.conformance.cases import cases
 from segmind_sd3_contract.conformance.judging import judged
 from segmind_sd3_contract.conformance.prices import pictures
+from segmind_sd3_contract.conformance.replies import about_replies
 from segmind_sd3_contract.conformance.results import TIERS, Exchange, Outcome
-from segmind_sd3_contract.conformance.sending import Sender, Stopped
+from segmind_sd3_contract.conformance.sending import Refused, Sender, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from segmind_sd3_contract.conformance.calls import Call
     from segmind_sd3_contract.conformance.case import Case
@@ -89,6 +90,7 @@ class Progress:
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     exchanges: dict[str, Exchange] = field(default_factory=dict[str, Exchange])
     stopped: str | None = None
+    key_refused: bool = False
     gone: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -106,9 +108,12 @@ def run(
         outcome = tried(case, plan, sender, readings, strict=strict, progress=progress)
         progress.outcomes.append(outcome)
         tell(outcome)
-    for outcome in about_money(progress, sender):
-        progress.outcomes.append(outcome)
-        tell(outcome)
+    operations = dict.fromkeys(outcome.operation for outcome in progress.outcomes)
+    for operation in operations:
+        exchanges = exchanges_of(operation, progress)
+        for outcome in (money(operation, exchanges), *about_replies(operation, exchanges, readings)):
+            progress.outcomes.append(outcome)
+            tell(outcome)
     progress.outcomes.extend(ended(case, "not run", (why,)) for case, why in plan.left_out)
     return progress
 
@@ -121,18 +126,12 @@ def tried(
         return _left_out(case, progress)
     sent: list[Exchange] = []
     for call in case.calls:
-        exchange = progress.exchanges.get(call.name)
+        try:
+            exchange = progress.exchanges.get(call.name) or _answer(call, plan, sender, progress)
+        except Refused as refusal:
+            return ended(case, "inconclusive", (str(refusal),), calls=(call.name,))
         if exchange is None:
-            try:
-                exchange = sender.answer(call, plan.worst[call.name])
-            except Stopped as stop:
-                progress.stopped = str(stop)
-                exchange = sender.kept(call)
-                if exchange is None:
-                    return _left_out(case, progress)
-            progress.exchanges[call.name] = exchange
-            if exchange.status in (404, 410) and call.may_draw:
-                progress.gone[case.operation] = f"the endpoint is gone: a good address gave {exchange.status}"
+            return _left_out(case, progress)
         sent.append(exchange)
         if progress.stopped or case.operation in progress.gone:
             break
@@ -146,6 +145,32 @@ def tried(
     return ended(
         case, judgement.verdict, judgement.reasons, judgement.deviation, tuple(each.call for each in sent)
     )
+
+
+def _answer(call: Call, plan: Plan, sender: Sender, progress: Progress) -> Exchange | None:
+    """Return what came of a call, and note what ends the run; None where it was not sent.
+
+    Raises Refused where the key or the account was refused, which says nothing of the contract.
+    """
+    try:
+        exchange = sender.answer(call, plan.worst[call.name])
+    except Stopped as stop:
+        progress.stopped, progress.key_refused = str(stop), stop.of_the_key
+        if isinstance(stop, Refused):
+            progress.exchanges[call.name] = stop.exchange
+            raise
+        exchange = sender.kept(call)
+        if exchange is None:
+            return None
+    progress.exchanges[call.name] = exchange
+    if exchange.status in (404, 410) and call.may_draw:
+        progress.gone[call.operation] = f"the endpoint is gone: a good address gave {exchange.status}"
+    return exchange
+
+
+def exchanges_of(operation: str, progress: Progress) -> list[Exchange]:
+    """Return all that was sent to an endpoint so far."""
+    return [each for name, each in progress.exchanges.items() if name.startswith(f"{operation}:")]
 
 
 def _left_out(case: Case, progress: Progress) -> Outcome:
@@ -177,17 +202,9 @@ def ended(
 # -- Money ------------------------------------------------------------------------------------------------
 
 
-def about_money(progress: Progress, sender: Sender) -> Iterator[Outcome]:
-    """Judge for each endpoint what all its calls cost: a 200 what it says, and nothing else anything."""
-    operations = dict.fromkeys(outcome.operation for outcome in progress.outcomes)
-    for operation in operations:
-        judged_calls = {
-            name: reasons for name, reasons in sender.money.items() if name.startswith(f"{operation}:")
-        }
-        yield money(operation, judged_calls)
-
-
-def money(operation: str, calls: dict[str, tuple[str, ...]]) -> Outcome:
+def money(operation: str, exchanges: Iterable[Exchange]) -> Outcome:
+    """Judge what calls of an endpoint cost: a 200 what it says, and nothing else anything."""
+    calls = {each.call: each.wrong_cost for each in exchanges if each.wrong_cost is not None}
     wrong = {name: reasons for name, reasons in calls.items() if reasons}
     verdict: Verdict = "broken" if wrong else "held" if calls else "not run"
     reasons = [f"{reason} ({name})" for name, each in wrong.items() for reason in each]
@@ -205,9 +222,11 @@ def money(operation: str, calls: dict[str, tuple[str, ...]]) -> Outcome:
     )
 
 
-def exit_code(outcomes: Sequence[Outcome], stopped: str | None) -> int:
-    """Return the exit code: 0 nothing broken, 1 broken, 3 incomplete."""
+def exit_code(outcomes: Sequence[Outcome], progress: Progress) -> int:
+    """Return the exit code: 2 the key was refused, or no case was decided; 3 incomplete; 1 broken; else 0."""
     verdicts = {outcome.verdict for outcome in outcomes}
-    if "broken" in verdicts:
-        return 1
-    return 3 if stopped or "inconclusive" in verdicts else 0
+    if progress.key_refused or verdicts == {"not run"}:
+        return 2
+    if progress.stopped or "inconclusive" in verdicts:
+        return 3
+    return 1 if "broken" in verdicts else 0

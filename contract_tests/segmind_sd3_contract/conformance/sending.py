@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 
-from segmind_sd3_contract.conformance.credits import ROUNDING, balance_of, number
+from segmind_sd3_contract.conformance.credits import ROUNDING, balance_of, number, usd
+from segmind_sd3_contract.conformance.leaks import Secret
 from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, SECOND_KEY_SHOWN_AS, Exchange
 from segmind_sd3_contract.oracle import speaks_of_credits
 
@@ -44,7 +45,19 @@ NOBODYS: Final[Mapping[Auth, str]] = {"unknown": "SG_0000000000000000", "malform
 
 
 class Stopped(Exception):
-    """No further call may be sent; the text says why."""
+    """No further call may be sent; the text says why. `of_the_key`: the key was refused."""
+
+    def __init__(self, why: str, *, of_the_key: bool = False) -> None:
+        super().__init__(why)
+        self.of_the_key = of_the_key
+
+
+class Refused(Stopped):
+    """The key or the account was refused; `exchange` is the reply, which says nothing of the contract."""
+
+    def __init__(self, why: str, exchange: Exchange, *, of_the_key: bool) -> None:
+        super().__init__(why, of_the_key=of_the_key)
+        self.exchange = exchange
 
 
 class Purse(httpx.BaseTransport):
@@ -68,8 +81,8 @@ class Purse(httpx.BaseTransport):
         """Raise Stopped where the budget does not cover what a call costs at the worst."""
         if self.spent + worst > self.budget + ROUNDING / 2:
             raise Stopped(
-                f"the budget of {self.budget:g} credits is used up: {self.spent:.4f} are spent or may be, "
-                f"and the next call may cost {worst:.4f}"
+                f"the budget of {usd(self.budget)} credits is used up: {usd(self.spent)} are spent or may "
+                f"be, and the next call may cost {usd(worst)}"
             )
 
     def settle(self, worst: float, debit: float) -> None:
@@ -113,8 +126,10 @@ class Sender:
         shared_account: bool = False,
     ) -> None:
         self._keys: dict[str, str] = {"key": key, **NOBODYS}
+        self._secrets = [Secret(key, KEY_SHOWN_AS)]
         if penniless:
             self._keys["penniless"] = penniless
+            self._secrets.append(Secret(penniless, SECOND_KEY_SHOWN_AS))
         self._journal = journal
         self._purse = Purse(transport, budget, journal.spent() + journal.reserved())
         self._client = httpx.Client(
@@ -128,8 +143,7 @@ class Sender:
         self._live = live
         self._shared = shared_account
         self._balance: float | None = None
-        self.money: dict[str, tuple[str, ...]] = {}
-        """By call, what is wrong with what it cost."""
+        self._let_in = False
 
     def __enter__(self) -> Self:
         return self
@@ -152,11 +166,17 @@ class Sender:
         self._purse.check(worst)
         self._journal.begin(call.name, worst)
         exchange = self._sent(call, request)
-        debit = self._debit(call, exchange, worst)
+        if refusal := self._refusal(call, exchange, worst):
+            # It was not paid for: a run that is resumed with another key, or with credits, sends it again.
+            self._journal.forget(call.name)
+            self._purse.settle(worst, 0.0)
+            raise refusal
+        debit, wrong = self._debit(call, exchange, worst)
+        exchange = replace(exchange, wrong_cost=wrong)
         self._journal.end(exchange, debit)
         self._purse.settle(worst, debit)
         if stop := self._stop(call, exchange, worst, debit):
-            raise Stopped(stop)
+            raise Stopped(stop, of_the_key=exchange.status == 401)
         return exchange
 
     def kept(self, call: Call) -> Exchange | None:
@@ -168,7 +188,9 @@ class Sender:
         return Exchange(call.name, call.method, call.path, {}, call.body, None, {}, b"", failure=why)
 
     def _request(self, call: Call, worst: float) -> httpx.Request:
-        headers = {"content-type": call.content_type} if call.content_type else {}
+        headers = dict(call.headers)
+        if call.content_type:
+            headers["content-type"] = call.content_type
         if call.auth == "bearer":
             headers["authorization"] = f"Bearer {self._keys['key']}"
         elif call.auth != "none":
@@ -196,74 +218,102 @@ class Sender:
                         break
         except httpx.HTTPError as error:
             failure = f"{type(error).__name__}: {error}"
-        headers = () if response is None else response.headers.items()
+        headers = {} if response is None else {n.lower(): value for n, value in response.headers.items()}
+        text = body.decode("latin-1")
         return Exchange(
             call=call.name,
             method=call.method,
             path=call.path,
-            headers=self._shown(request.headers),
+            headers=self._shown(request.headers, call),
             sent=call.body if call.raw is None else call.raw,
             status=None if response is None else response.status_code,
-            received={name.lower(): self._blotted(value) for name, value in headers},
-            body=self._blotted(body.decode("latin-1")).encode("latin-1"),
+            received={name: self._redacted(value) for name, value in headers.items()},
+            body=self._redacted(text).encode("latin-1"),
             seconds=round(time.perf_counter() - began, 4),
-            failure=failure and self._blotted(failure),
+            failure=failure and self._redacted(failure),
             live=self._live,
+            leaks=tuple(self._leaks(headers, text)),
         )
 
-    def _shown(self, headers: httpx.Headers) -> dict[str, str]:
+    def _leaks(self, headers: Mapping[str, str], body: str) -> Iterator[str]:
+        for where, text in (("the body", body), *((f"the header {name}", headers[name]) for name in headers)):
+            for secret in self._secrets:
+                for form in secret.forms_in(text):
+                    yield f"{where} holds the key, {form}"
+
+    def _shown(self, headers: httpx.Headers, call: Call) -> dict[str, str]:
         """Return a request's headers without any key, and without what differs from run to run."""
         shown: dict[str, str] = {}
         for name, value in headers.items():
-            if name in ("content-type", "x-api-key", "authorization"):
-                shown[name] = self._blotted(value)
+            if name in ("content-type", "x-api-key", "authorization", *dict(call.headers)):
+                shown[name] = self._redacted(value)
         return shown
 
-    def _blotted(self, text: str) -> str:
+    def _redacted(self, text: str) -> str:
         """Redact the keys of people, which a service may repeat in its answer."""
-        for auth, shown in (("key", KEY_SHOWN_AS), ("penniless", SECOND_KEY_SHOWN_AS)):
-            if auth in self._keys:
-                text = text.replace(self._keys[auth], shown)
+        for secret in self._secrets:
+            text = secret.redact(text)
         return text
 
-    def _debit(self, call: Call, exchange: Exchange, worst: float) -> float:
-        """Say what a call cost: by its own word, by the fall of the balance, or at the worst."""
+    def _debit(self, call: Call, exchange: Exchange, worst: float) -> tuple[float, tuple[str, ...] | None]:
+        """Return what a call cost, and what is wrong with that; None where it can't be judged.
+
+        It costs what it says, or what the balance fell by, or its worst price.
+        """
         if call.auth in ("bearer", "penniless"):
             # Who pays for such a call, and whose balance its reply tells, is not known.
             unknown = exchange.status in (None, 200)
             self._balance = None if unknown else self._balance
-            return worst if unknown else 0.0
+            return (worst if unknown else 0.0), None
         if call.auth != "key":
             # Who pays for what was drawn with no key of ours is not known either.
             self._balance = None if exchange.status == 200 else self._balance
-            return 0.0
+            return 0.0, None
         cost = number(exchange.received.get("x-cost"))
         balance, before = balance_of(exchange), self._balance
-        fall = None if balance is None or before is None else round(before - balance, 9)
+        fall = None if balance is None or before is None or self._shared else round(before - balance, 9)
         if balance is not None:
             self._balance = balance
         if exchange.status is None or exchange.failure or exchange.status in MAY_BE_BILLED:
             self._balance = None
-            return worst
-        fall = None if self._shared else fall
-        self.money[exchange.call] = tuple(_wrong(exchange, cost, fall))
-        if cost is None and fall is None:
-            return worst if exchange.status == 200 else 0.0
-        return max(0.0, cost or 0.0, fall or 0.0)
+            return worst, None
+        wrong = tuple(_wrong(exchange, cost, fall))
+        named = max(0.0, cost or 0.0, fall or 0.0)
+        drawn = exchange.method == "POST" and 200 <= exchange.status < 300
+        # What is not believed counts at the worst: a target that lies must not be able to empty the account.
+        lies = (drawn and (cost is None or cost <= 0)) or (fall is not None and fall < -ROUNDING)
+        return (max(worst, named) if lies else named), wrong
+
+    def _refusal(self, call: Call, exchange: Exchange, worst: float) -> Refused | None:
+        """Say whether a good call was refused for its key or its account, as far as it can be believed."""
+        if call.auth != "key":
+            return None
+        self._let_in = self._let_in or exchange.status == 200
+        if not call.may_draw or exchange.failure:
+            return None
+        if exchange.status == 401 and not self._let_in:
+            return Refused("the key was refused with 401", exchange, of_the_key=True)
+        if _lacks_credits(exchange) and (self._balance is None or self._balance < worst):
+            return Refused(f"the account has no credits: {exchange.status}", exchange, of_the_key=False)
+        return None
 
     def _stop(self, call: Call, exchange: Exchange, worst: float, debit: float) -> str | None:
         if debit > worst + ROUNDING:
-            return f"{call.name} cost {debit:.4f} credits, more than its worst price of {worst:.4f}"
+            return f"{call.name} cost {usd(debit)} credits, more than its worst price of {usd(worst)}"
         if call.auth != "key" or not call.may_draw:
             return None
         if exchange.status == 401:
-            return "the key was refused with 401"
-        text = exchange.body[:2000].decode("utf-8", "replace")
-        if exchange.status in (402, 406) and speaks_of_credits(text):
-            return f"the account has no credits: {exchange.status}"
+            return f"the key was refused with 401 by {call.path}, and let in elsewhere"
+        if _lacks_credits(exchange):
+            return f"the target says that the account has no credits: {exchange.status}"
         if exchange.status is None and exchange.failure and exchange.failure.startswith("Connect"):
             return f"the target can't be reached: {exchange.failure}"
         return None
+
+
+def _lacks_credits(exchange: Exchange) -> bool:
+    text = exchange.body[:2000].decode("utf-8", "replace")
+    return exchange.status in (402, 406) and speaks_of_credits(text)
 
 
 def _wrong(exchange: Exchange, cost: float | None, fall: float | None) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import httpx
 
 from segmind_sd3_contract import oracle
-from segmind_sd3_contract.conformance.journal import Journal
+from segmind_sd3_contract.conformance.journal import Journal, UnreadableJournal
 from segmind_sd3_contract.conformance.judging import packaged
 from segmind_sd3_contract.conformance.probes import ledger
 from segmind_sd3_contract.conformance.results import Exchange, Outcome, Run, Tier, Verdict
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from segmind_sd3_contract.conformance.prices import Prices
+    from segmind_sd3_contract.conformance.running import Plan
     from segmind_sd3_contract.conformance.target import Target
 
 DISTRIBUTIONS: Final = ("segmind-sd3", "httpx", "pillow", "jsonschema", "allpairspy")
@@ -41,7 +42,10 @@ class CouldNotRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run is begun with, and must be the same when it is resumed."""
+    """What a run is begun with, and goes on with when it is resumed.
+
+    `way` names the headers and the proxy that it needs. Their values may be secrets, and are not kept.
+    """
 
     target: str
     profile: Literal["documented", "observed"]
@@ -50,13 +54,26 @@ class Settings:
     strict: bool
     only: str
     shared_account: bool
+    way: Sequence[str] = ()
+
+
+def begun_with(folder: Path) -> Mapping[str, Any]:
+    """Return the options of the run that a folder holds.
+
+    Raises CouldNotRun where it holds none, or one that can't be read.
+    """
+    with _kept_journal(folder) as journal:
+        return journal.settings()
 
 
 class Session:
     """One run. `folder` is where its journal is; None keeps it in memory, for a plan that is only shown.
 
+    `others` are options that the journal keeps and that may be others when the run is resumed.
+
     Raises:
-        CouldNotRun: there is a journal where a new run was to begin, or none, or another run's, to resume.
+        CouldNotRun: there is a journal where a new run was to begin, or none, or another run's, to resume; or
+            no case is to be tried.
     """
 
     def __init__(
@@ -68,12 +85,12 @@ class Session:
         folder: Path | None = None,
         resumed: bool = False,
         budget: float | None = None,
+        others: Mapping[str, Any] | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         documented, observed = oracle.carried("documented"), oracle.carried("observed")
         self.settings: Final = settings
         self.spec: Final = digest(documented, observed)
-        self.journal: Final = _journal(folder, {**asdict(settings), "spec": self.spec}, resumed=resumed)
         vendors = {httpx.URL(server["url"]).host for server in documented["servers"]}
         self._live = httpx.URL(target.url).host in vendors
         self._target = target
@@ -90,6 +107,10 @@ class Session:
             only=lambda name: fnmatchcase(name, settings.only),
             seed=settings.seed,
         )
+        if not any(fnmatchcase(case.id, settings.only) for case in self.plan.cases):
+            raise CouldNotRun(_matches_nothing(self.plan, settings))
+        must_be = {**asdict(settings), "way": list(settings.way), "spec": self.spec}
+        self.journal: Final = _journal(folder, must_be, others or {}, resumed=resumed)
         self.price: Final = sum(
             self.plan.worst[name] for name in self.plan.calls() if not self.journal.has(name)
         )
@@ -131,9 +152,9 @@ class Session:
             run(self.plan, sender, readings, strict=settings.strict, tell=tell, progress=self.progress)
         outcomes, exchanges = tuple(self.progress.outcomes), self.progress.exchanges
         changed = None if earlier is None else compared(earlier, outcomes)
-        code = exit_code(outcomes, self.progress.stopped)
-        if changed is not None:
-            code = 1 if changed else 0 if code == 1 else code
+        code = exit_code(outcomes, self.progress)
+        if changed is not None and code in (0, 1):
+            code = 1 if changed else 0
         return Run(
             target=settings.target,
             reference=is_reference,
@@ -167,6 +188,10 @@ class Session:
         if exchange is None or exchange.status is None:
             why = exchange.failure if exchange else self.progress.stopped
             raise CouldNotRun(f"{self._target.url} can't be reached: {why}")
+        if exchange.status == 401:
+            # A run that is resumed with another key asks again.
+            self.journal.forget(call.name)
+            self.progress.stopped, self.progress.key_refused = "the key was refused with 401", True
         return exchange
 
 
@@ -190,22 +215,43 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _journal(folder: Path | None, begun_with: Mapping[str, Any], *, resumed: bool) -> Journal:
-    file = folder and folder / JOURNAL
-    if file and file.exists() and not resumed:
+def _matches_nothing(plan: Plan, settings: Settings) -> str:
+    others = sorted({why for case, why in plan.left_out if fnmatchcase(case.id, settings.only)})
+    if others:
+        return f"No case of the tier {settings.tier} is like {settings.only!r}: {'; '.join(others)}."
+    return (
+        f"No case has an id like {settings.only!r}. An id is ENDPOINT::PARAMETER::PLACE, such as "
+        "'sd35_turbo_txt2img::steps::max+1', and * stands for anything."
+    )
+
+
+def _kept_journal(folder: Path) -> Journal:
+    file = folder / JOURNAL
+    if not file.is_file():
+        raise CouldNotRun(f"{folder} holds no run to resume: there is no {JOURNAL}.")
+    try:
+        return Journal.of_an_earlier_run(file)
+    except UnreadableJournal as error:
+        raise CouldNotRun(f"{error} Begin another run: --out names its folder.") from None
+
+
+def _journal(
+    folder: Path | None, must_be: Mapping[str, Any], others: Mapping[str, Any], *, resumed: bool
+) -> Journal:
+    if folder and resumed:
+        journal = _kept_journal(folder)
+        kept = journal.settings()
+        if other := [name for name, value in must_be.items() if kept.get(name) != value]:
+            journal.close()
+            told = ", ".join(f"{name} {kept.get(name)!r}" for name in other)
+            raise CouldNotRun(f"The run in {folder} was begun with {told}: say the same, or begin another.")
+        return journal
+    if folder and (folder / JOURNAL).exists():
         raise CouldNotRun(
             f"{folder} holds a run already: --resume {folder} goes on with it, --out names another."
         )
-    if resumed and not (file and file.exists()):
-        raise CouldNotRun(f"{folder} holds no run to resume: there is no {JOURNAL}.")
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
-    journal = Journal(file)
-    kept = journal.settings()
-    if not kept:
-        journal.keep({**begun_with, "started": now()})
-    elif other := [name for name, value in begun_with.items() if kept.get(name) != value]:
-        journal.close()
-        told = ", ".join(f"{name} {kept.get(name)!r}" for name in other)
-        raise CouldNotRun(f"The run in {folder} was begun with {told}: say the same, or begin another.")
+    journal = Journal(folder and folder / JOURNAL)
+    journal.keep({**others, **must_be, "started": now()})
     return journal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import suppress
 
 import click
@@ -45,7 +46,14 @@ from segmind_sd3_contract.terminal import Console
     help="Refuse a call without what its page requires, though such calls were reported to be drawn.",
 )
 @click.option("--rate-limit", type=click.IntRange(min=1), metavar="N", help="Calls a minute.")
-@click.option("--key", "keys", multiple=True, metavar="KEY", help="Let in this key alone; may be repeated.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="KEY",
+    help="Let in this key, not the printed one; may be repeated.",
+)
+@click.option("--any-key", is_flag=True, help="Let in every key that looks like one.")
 def serve(  # noqa: PLR0917  one for each option
     port: int,
     host: str,
@@ -55,11 +63,24 @@ def serve(  # noqa: PLR0917  one for each option
     strict_required: bool,  # noqa: FBT001  click's own way
     rate_limit: int | None,
     keys: tuple[str, ...],
+    any_key: bool,  # noqa: FBT001  click's own way
 ) -> None:
-    """Serve the five endpoints from here, with drawn pictures and made-up credits. Nothing is paid for."""
+    """Serve the five endpoints from here, with drawn pictures and made-up credits. Nothing is paid for.
+
+    It lets in the key that it prints, and no other.
+    """
+    if keys and any_key:
+        raise click.UsageError("--any-key lets in every key: use it without --key.")
+    let_in = None if any_key else keys or (MADE_UP_KEY,)
     try:
+        # Another seed in each process: no request id comes twice.
         server = ReferenceServer(
-            profile, credits, keys=keys or None, rate_limit=rate_limit, strict_required=strict_required
+            profile,
+            credits,
+            keys=let_in,
+            rate_limit=rate_limit,
+            strict_required=strict_required,
+            seed=secrets.randbits(32),
         )
         for name in provocations:
             server.provoke(name, times=None)
@@ -71,13 +92,14 @@ def serve(  # noqa: PLR0917  one for each option
         raise click.ClickException(f"Can't listen on {host}, port {port}: {error.strerror}.") from None
     url = url_of(listener)
     key = MADE_UP_KEY if not keys else "<one of the keys that you gave>"
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"REFERENCE server of segmind-sd3, profile {profile}: not live, draws nothing real.")
-    console.print(
-        f"It listens on {url} with {credits:g} made-up credits. {url}/reference says more. Ctrl-C ends it."
-    )
-    console.print("To try it, in another terminal:\n")
-    console.print(f"  export SEGMIND_BASE_URL={url}")
-    console.print(f"  export SEGMIND_API_KEY={key}\n")
     with suppress(KeyboardInterrupt):
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(f"REFERENCE server of segmind-sd3, profile {profile}: not live, draws nothing real.")
+        console.print(
+            f"It listens on {url} with {credits:g} made-up credits. "
+            f"{url}/reference says more. Ctrl-C ends it."
+        )
+        console.print("To try it, in another terminal:\n")
+        console.print(f"  export SEGMIND_BASE_URL={url}")
+        console.print(f"  export SEGMIND_API_KEY={key}\n")
         SocketServer(server).run(sockets=[listener])

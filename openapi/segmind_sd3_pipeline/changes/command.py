@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import click
 from segmind_sd3_contract.terminal import Console, Failed
 
-from segmind_sd3_pipeline.changes.report import Report, find_changes, make_report, print_report
+from segmind_sd3_pipeline.changes.report import (
+    Report,
+    find_changes,
+    format_markdown,
+    make_report,
+    print_report,
+)
 from segmind_sd3_pipeline.changes.states import CHANGELOG, StateUnavailable, open_state
 from segmind_sd3_pipeline.changes.versions import add_to_changelog
 from segmind_sd3_pipeline.checkout import in_checkout
@@ -32,8 +38,11 @@ class Refused(Failed):
 @click.argument("after", metavar="[REV2]", required=False)
 @in_checkout
 @click.option("--write", is_flag=True, help="Add the draft to CHANGELOG.md. Not with REV2.")
-@click.option("--fail-on", type=click.Choice(["breaking"]), help="Exit with 1 if a change has this rating.")
+@click.option(
+    "--fail-on", type=click.Choice(["breaking"]), help="Exit with 1 if a change is breaking or unknown."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request. Not with --json.")
 def diff(  # noqa: PLR0917 - one for each option
     before: str,
     after: str | None,
@@ -41,15 +50,18 @@ def diff(  # noqa: PLR0917 - one for each option
     write: bool,  # noqa: FBT001 - click's own way
     fail_on: str | None,
     as_json: bool,  # noqa: FBT001 - as above
+    markdown: bool,  # noqa: FBT001 - as above
 ) -> None:
     """Rate what changed between two git revisions, for the wire contract and for the Python API.
 
     REV2 is by default the working tree as last generated: run make generate first. The report includes a
-    version, a draft for the changelog, and what became stale. Exit code: 0 compared, 1 a change has the
-    rating of --fail-on, 2 a revision can't be read.
+    version, a draft for the changelog, and what became stale. A change that no rule knows is rated unknown:
+    look at it. Exit code: 0 compared, 1 a change fails by --fail-on, 2 a revision can't be read.
     """
     if write and after:
         raise click.UsageError("--write edits the working tree. Leave out REV2 or --write.")
+    if as_json and markdown:
+        raise click.UsageError("--json and --markdown are two formats. Leave out one of them.")
     try:
         with ExitStack() as stack:
             old, new = (stack.enter_context(open_state(each, root)) for each in (before, after))
@@ -60,9 +72,11 @@ def diff(  # noqa: PLR0917 - one for each option
         raise Refused(str(missing)) from None
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
+    elif markdown:
+        click.echo(format_markdown(found), nl=False)
     else:
         print_report(found, make_console())
-    sys.exit(1 if fail_on and found.is_breaking else 0)
+    sys.exit(1 if fail_on and found.may_break else 0)
 
 
 def write_changelog(found: Report, project: State) -> None:

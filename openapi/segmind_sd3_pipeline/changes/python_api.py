@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import griffe
 
-from segmind_sd3_pipeline.changes.rating import REQUIRED, Change, rating_of
+from segmind_sd3_pipeline.changes.rating import REQUIRED, Change, rate_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from segmind_sd3_pipeline.changes.rating import Rating
+    from segmind_sd3_pipeline.changes.effects import Rating
     from segmind_sd3_pipeline.changes.states import Api
     from segmind_sd3_pipeline.changes.table import Row, Table
 
@@ -43,7 +43,10 @@ def _rate_field(field: str, old: Row, new: Row) -> Rating:
         return "additive" if old.get("closed") or set(after) > set(before) else "harmless"
     if field == "known_values" and not old.get("closed"):
         return "breaking"
-    return rating_of("parameter", what, before, after)
+    if field == "counts_images":
+        return "breaking"
+    # A tuple of no values is no list.
+    return rate_parameter(what, *(None if value == () else value for value in (before, after)))
 
 
 _ADDED: Final[tuple[str, Rating]] = ("added", "additive")

@@ -1,32 +1,42 @@
 """Rate each change between two bundles for programs that speak the wire contract.
 
 A change is breaking if a request that was allowed no longer is, or means something else, or if a promise
-about replies is withdrawn. It is additive if more is allowed or promised. It is harmless if nothing on the
-wire changes. An unknown clause is breaking. No change is left out.
+about replies is withdrawn or wider. It is additive if more is allowed or promised. It is harmless if nothing
+on the wire changes. It is unknown if no rule knows the clause. Spellings that mean the same are no change.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.changes.nodes import split_bundle
+from segmind_sd3_pipeline.changes.effects import (
+    ADDS,
+    DIFFERS,
+    NARROWS,
+    NONE,
+    RATINGS,
+    UNKNOWN,
+    WIDENS,
+    Effect,
+    effect_of,
+    worst_of,
+)
+from segmind_sd3_pipeline.changes.nodes import split_bundles
+from segmind_sd3_pipeline.changes.schemas import (
+    ANNOTATIONS,
+    INCLUDES,
+    as_json,
+    compare_schemas,
+    keyword_effect,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from segmind_sd3_pipeline.changes.effects import Rating
     from segmind_sd3_pipeline.changes.nodes import Bundle, Key, Kind, Node
-
-Rating = Literal["breaking", "additive", "harmless"]
-RATINGS: Final[tuple[Rating, ...]] = get_args(Rating)
-"""The ratings, worst first."""
-
-
-def worst_of(ratings: Iterable[Rating | None]) -> Rating:
-    """Return the worst of several ratings, or harmless if there is none."""
-    given = set(ratings)
-    return "breaking" if "breaking" in given else "additive" if "additive" in given else "harmless"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,7 @@ class Change:
     def sentence(self) -> str:
         """Return the change as a sentence for the report and the changelog."""
         place = ", ".join(f"`{part}`" for part in (self.endpoint, self.about) if part) or "The service"
+        unknown = " No rule knows it: look." if self.wire == "unknown" else ""
         match self.what:
             case "added":
                 return f"{place} is new{', and required' if self.after is REQUIRED else ''}."
@@ -68,7 +79,8 @@ class Change:
             case "required":
                 return f"{place} is {'now required' if self.after else 'no longer required'}."
             case _:
-                return f"{place}: {self.what} {_format_value(self.before)} -> {_format_value(self.after)}."
+                values = f"{_format_value(self.before)} -> {_format_value(self.after)}"
+                return f"{place}: {self.what} {values}.{unknown}"
 
 
 REQUIRED: Final = "required"
@@ -92,7 +104,8 @@ def _format_value(value: object) -> str:
 
 def rate_changes(before: Bundle, after: Bundle) -> list[Change]:
     """List every change from one bundle to another. `python_api` adds the ratings for the Python API."""
-    old, new = split_bundle(before), _at_old_addresses(split_bundle(before), split_bundle(after))
+    old, new = split_bundles(before, after)
+    new = _at_old_addresses(old, new)
     return [change for key in {**old, **new} for change in _node_changes(key, old, new)]
 
 
@@ -120,57 +133,117 @@ def _at_old_addresses(old: Mapping[Key, Node], new: Mapping[Key, Node]) -> dict[
     return {(addresses.get(key[0], key[0]), *key[1:]) if key else key: node for key, node in new.items()}
 
 
-HARMLESS: Final = {
-    *("description", "summary", "examples", "example", "tags", "operationId", "deprecated"),
-    *("openapi", "info", "name", "the page's type", "affects the price", "sample"),
+HARMLESS: Final = ANNOTATIONS | {
+    *("tags", "operationId", "sample", "body description", "path description", "path summary"),
+    *("key description", "key bearerFormat", "key deprecated"),
+    *("info title", "info summary", "info description", "info version"),
+    *("info termsOfService", "info contact", "info license"),
 }
-"""Clauses that change nothing on the wire. Extensions without a rule are harmless too."""
+"""Clauses that change nothing on the wire."""
 
-ALLOWS_MORE: Final[Mapping[tuple[Kind, str], Callable[[Any, Any], bool]]] = {
-    ("parameter", "minimum"): lambda old, new: new is None or (old is not None and new <= old),
-    ("parameter", "maximum"): lambda old, new: new is None or (old is not None and new >= old),
-    ("parameter", "multiple of"): lambda old, new: new is None or (old is not None and old % new == 0),
-    ("parameter", "allowed values"): lambda old, new: not new or (bool(old) and set(old) <= set(new)),
-    ("parameter", "type"): lambda old, new: new is None or (old, new) == ("integer", "number"),
-    ("parameter", "required"): lambda _, new: not new,
-    # A call without the parameter means something else if the default changes or disappears.
-    ("parameter", "default"): lambda old, _: old is None,
-    ("endpoint", "body required"): lambda _, new: not new,
-    ("header", "required"): lambda _, new: bool(new),
+
+def _marks(*, when_set: Effect, when_removed: Effect) -> Callable[[Any, Any], Effect]:
+    return lambda _, after: when_set if after else when_removed
+
+
+def _key_effect(before: list[Any], after: list[Any]) -> Effect:
+    """Return the effect of changed alternatives of keys. Who met one before must meet one now."""
+
+    def meets(given: list[Any], needed: list[Any]) -> bool:
+        return all(
+            any(
+                {**one, "scopes": None} == {**other, "scopes": None}
+                and set(one["scopes"]) <= set(other["scopes"])
+                for other in given
+            )
+            for one in needed
+        )
+
+    is_met = all(any(meets(given, needed) for needed in after) for given in before)
+    return WIDENS if is_met else NARROWS
+
+
+def _openapi_effect(before: str, after: str) -> Effect:
+    return NONE if before.split(".")[:2] == after.split(".")[:2] else UNKNOWN
+
+
+def _always_differs(_before: Any, _after: Any) -> Effect:
+    return DIFFERS
+
+
+RULES: Final[Mapping[tuple[Kind, str], Callable[[Any, Any], Effect]]] = {
+    ("service", "openapi"): _openapi_effect,
+    ("service", "key"): _key_effect,
+    ("endpoint", "key"): _key_effect,
+    ("endpoint", "address"): _always_differs,
+    ("endpoint", "body required"): _marks(when_set=NARROWS, when_removed=WIDENS),
+    ("parameter", "required"): _marks(when_set=NARROWS, when_removed=WIDENS),
+    ("parameter", "style"): _always_differs,
+    ("parameter", "explode"): _always_differs,
+    ("parameter", "allowReserved"): _always_differs,
+    ("parameter", "allowEmptyValue"): _marks(when_set=WIDENS, when_removed=NARROWS),
+    ("header", "required"): _marks(when_set=NARROWS, when_removed=WIDENS),
+    ("status", "links"): lambda before, _: ADDS if before is None else DIFFERS,
+    ("variable", "default"): _always_differs,
+    ("variable", "allowed values"): lambda before, after: effect_of(
+        before, after, INCLUDES["allowed values"]
+    ),
 }
-"""For two different values: whether everything allowed or promised before still is."""
+"""The effects of clauses that are no keywords of schemas, by two different values. None is no value."""
 
 
-def rating_of(kind: Kind, clause: str, before: Any, after: Any) -> Rating:
-    """Rate a clause for the wire contract by its two different values."""
-    if rule := ALLOWS_MORE.get((kind, clause)):
-        return "additive" if rule(before, after) else "breaking"
-    return "harmless" if clause in HARMLESS or clause.startswith("x-") else "breaking"
+def _clause_effect(kind: Kind, clause: str, before: Any, after: Any) -> Effect:
+    if rule := RULES.get((kind, clause)):
+        return rule(before, after)
+    return NONE if clause in HARMLESS or clause.startswith("x-page ") else UNKNOWN
+
+
+def rate_parameter(clause: str, before: Any, after: Any) -> Rating:
+    """Rate a clause of a parameter by its two different values. None is no value."""
+    effect = (
+        _clause_effect("parameter", clause, before, after)
+        if clause == "required"
+        else keyword_effect(clause, before, after)
+    )
+    return effect.request
 
 
 def _node_changes(key: Key, old: Mapping[Key, Node], new: Mapping[Key, Node]) -> Iterator[Change]:
     before, after = old.get(key), new.get(key)
+    around = key[:-1]
     if before and after:
-        for clause in {**before.clauses, **after.clauses}:
-            values = before.clauses.get(clause), after.clauses.get(clause)
-            if _differ(*values):
-                rating = rating_of(after.kind, clause, *values)
-                name = clause.removeprefix("x-")
-                yield Change(after.endpoint, _describe(key), name, *values, rating, "harmless")
-    elif key[:-1] in old and key[:-1] in new:  # else the node around it was added or removed
+        for what, was, now, effect in _differences(before, after):
+            rating = effect.reply if after.is_reply else effect.request
+            name = what.removeprefix("x-")
+            yield Change(after.endpoint, _describe(key), name, was, now, rating, "harmless")
+    elif not around or (around in old and around in new):  # else the node around it was added or removed
         if after:
-            is_required = after.kind == "parameter" and after.clauses["required"]
-            rating = "breaking" if is_required else "additive"
-            value = REQUIRED if is_required else None
-            yield Change(after.endpoint, _describe(key), "added", None, value, rating, "harmless")
+            value = REQUIRED if after.kind == "parameter" and after.clauses["required"] else None
+            yield Change(
+                after.endpoint, _describe(key), "added", None, value, _rate_added(key, after), "harmless"
+            )
         elif before:
             yield Change(before.endpoint, _describe(key), "removed", None, None, "breaking", "harmless")
 
 
+def _differences(before: Node, after: Node) -> Iterator[tuple[str, Any, Any, Effect]]:
+    for clause in {**before.clauses, **after.clauses}:
+        values = before.clauses.get(clause), after.clauses.get(clause)
+        if as_json(values[0]) != as_json(values[1]):
+            yield clause, *values, _clause_effect(after.kind, clause, *values)
+    is_required = bool(before.clauses.get("required") and after.clauses.get("required"))
+    # A parameter's keyword stands alone. That of a media type or a header says that it is about the schema.
+    place = () if after.kind == "parameter" else ("schema",)
+    for each in compare_schemas(before.schema, after.schema, is_required=is_required):
+        yield " ".join((*place, *each.place)), each.before, each.after, each.effect
+
+
+def _rate_added(key: Key, node: Node) -> Rating:
+    """Rate a new node. OpenAPI expects that a document lists every success, and not every error."""
+    is_success = node.kind == "status" and key[-1].removeprefix("status ")[0] in "123"
+    is_required = node.kind == "parameter" and node.clauses["required"]
+    return "breaking" if is_success or is_required else "additive"
+
+
 def _describe(key: Key) -> str:
     return ", ".join(key[1:])
-
-
-def _differ(before: Any, after: Any) -> bool:
-    """Return whether two values differ as JSON, in which true is not 1."""
-    return json.dumps(before, sort_keys=True) != json.dumps(after, sort_keys=True)

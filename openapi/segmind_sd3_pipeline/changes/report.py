@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_pipeline.changes import python_api, rating
+from segmind_sd3_pipeline.changes.effects import RATINGS
 from segmind_sd3_pipeline.changes.outdated import (
     BrokenAction,
     CaseLister,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from segmind_sd3_pipeline.changes.effects import Rating
     from segmind_sd3_pipeline.changes.rating import Change
     from segmind_sd3_pipeline.changes.states import State
 
@@ -56,8 +58,9 @@ class Report:
     cases_known: bool
 
     @property
-    def is_breaking(self) -> bool:
-        return any(each.worst == "breaking" for each in self.changes)
+    def may_break(self) -> bool:
+        """Whether a change is breaking, or unknown and so to be looked at."""
+        return any(each.worst in ("breaking", "unknown") for each in self.changes)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -130,9 +133,54 @@ def print_report(found: Report, console: Console) -> None:
         console.print("  make record records them again.")
 
 
+def format_markdown(found: Report) -> str:
+    """Return a report as Markdown that fits a pull request."""
+    ratings = [each.worst for each in found.changes]
+    counts = [f"{ratings.count(each)} {each}" for each in RATINGS if each in ratings]
+    lines = [
+        f"### From {_code(found.before)} to {_code(found.after)}: {', '.join(counts) or 'no change'}",
+        "",
+    ]
+    if found.changes:
+        lines += ["| wire | Python | change |", "| --- | --- | --- |"]
+        lines += [
+            f"| {_bold(each.wire)} | {_bold(each.python)} | {_cell(each.sentence)} |"
+            for each in found.changes
+        ]
+        lines.append("")
+    version, why = found.version
+    lines.append(f"Version: **{version}** ({why}).")
+    for heading, items in (
+        ("For the changelog", [line.removeprefix("- ") for line in found.entry]),
+        ("Write by hand", found.to_write),
+        ("Overlay actions that no longer hold", [each.why for each in found.broken]),
+    ):
+        if items:
+            lines += ["", f"{heading}:", "", *(f"- {item}" for item in items)]
+    cases, cassettes = _outdated("changed", found.cases), _outdated("stale", found.cassettes)
+    lines += ["", f"Cases: {cases}. Cassettes: {cassettes}."]
+    return "\n".join(lines) + "\n"
+
+
+def _bold(rated: Rating | None) -> str:
+    return f"**{rated}**" if rated in ("breaking", "unknown") else rated or "-"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _code(text: str) -> str:
+    return f"`{text.replace('`', '')}`"
+
+
 def _print_outdated(kind: str, stale: str, found: Outdated, console: Console) -> None:
+    console.print(f"{kind}: {_outdated(stale, found)}.")
+
+
+def _outdated(stale: str, found: Outdated) -> str:
     groups = {stale: found.stale, "new": found.new, "gone": found.gone}
-    console.print(f"{kind}: " + (_count_ids(groups.items()) or "no change") + ".")
+    return _count_ids(groups.items()) or "no change"
 
 
 def _count_ids(groups: Iterable[tuple[str, tuple[str, ...]]]) -> str:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from segmind_sd3_pipeline.changes.rating import RATINGS, worst_of
+from segmind_sd3_pipeline.changes.effects import worst_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from segmind_sd3_pipeline.changes.rating import Change, Rating
+    from segmind_sd3_pipeline.changes.effects import Rating
+    from segmind_sd3_pipeline.changes.rating import Change
 
 HEADING: Final = re.compile(r"^## (\d+)\.(\d+)\.(\d+)(.*)$", re.MULTILINE)
 WHY: Final[dict[Rating, str]] = {
@@ -47,7 +48,7 @@ def suggest_version(version: str, changes: Sequence[Change], changelog: str) -> 
 
 def _next_version(version: tuple[int, ...], worst: Rating) -> tuple[int, ...]:
     major, minor, patch = version
-    step = RATINGS.index(worst) + (major == 0)
+    step = list(WHY).index(worst) + (major == 0)
     return [(major + 1, 0, 0), (major, minor + 1, 0), (major, minor, patch + 1)][min(step, 2)]
 
 

@@ -7,7 +7,7 @@ has everything that `Run` has, under the names of the attributes, and:
     live_exchanges, counts      as `Run` counts them
     exchanges.NAME.request_id   the reply's `x-request-id`, or null
     exchanges.NAME.sent         the JSON or text that was sent; in place of a base64 picture of more than 2 KB
-                                stands {"sha256", "bytes", "media_type"}
+                                stands {"sha256", "bytes", "media_type"}; a text is cut as below
     exchanges.NAME.body         {"sha256", "bytes", "media_type", "form", "value"}: digest and size of the
                                 whole; the media type that a picture begins as, else null; form is json, text,
                                 picture, bytes or null; value is the JSON (large pictures as in `sent`), the
@@ -46,11 +46,11 @@ def written(run: Run) -> bytes:
 
 
 def _exchange(exchange: Exchange) -> dict[str, Any]:
-    content = contents.read(exchange.body)
+    content, sent = contents.read(exchange.body), contents.unpacked(exchange.sent)[0]
     return {
         **{each.name: getattr(exchange, each.name) for each in fields(exchange)},
         "request_id": exchange.request_id,
-        "sent": contents.unpacked(exchange.sent)[0],
+        "sent": sent[: contents.LONGEST_TEXT] if isinstance(sent, str) else sent,
         "body": {**contents.described(exchange.body), "form": content.form, "value": content.value},
     }
 

@@ -9,7 +9,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS
+from segmind_sd3_contract.conformance.results import IN_THIS_PROCESS, KEY_SHOWN_AS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 LONGEST_LINE: Final = 160
 """Characters of JSON that still stand on the command's own line."""
+
+LONGEST_ARGUMENT: Final = 100_000
+"""Characters that a shell still passes as one argument. A longer text of ours is padded with spaces."""
 
 _CLOSING: Final = "BODY"
 
@@ -28,14 +31,23 @@ def command(exchange: Exchange, target: str) -> str:
 
 
 def _parts(exchange: Exchange, target: str) -> Iterator[str]:
-    address = target.rstrip("/") + exchange.path
-    yield f"curl -sS -D - -o reply -X {shlex.quote(exchange.method)} {shlex.quote(address)}"
+    if target == IN_THIS_PROCESS:
+        # It ended with the run, and has no address: `segmind-sd3 serve` prints that of one like it.
+        yield f'curl -sS -D - -o reply {_method(exchange)} "$SEGMIND_BASE_URL"{shlex.quote(exchange.path)}'
+    else:
+        address = target.rstrip("/") + exchange.path
+        yield f"curl -sS -D - -o reply {_method(exchange)} {shlex.quote(address)}"
     for name, value in exchange.headers.items():
         yield f"-H {_quoted(f'{name}: {value}')}"
     if exchange.sent is not None:
         if "content-type" not in exchange.headers:
             yield "-H 'content-type:'"  # else curl names one by itself
         yield _data(exchange.sent)
+
+
+def _method(exchange: Exchange) -> str:
+    # curl would wait for the body that -X HEAD announces.
+    return "-I" if exchange.method == "HEAD" else f"-X {shlex.quote(exchange.method)}"
 
 
 def _quoted(text: str) -> str:
@@ -48,6 +60,9 @@ def _quoted(text: str) -> str:
 
 def _data(sent: Any) -> str:
     line = sent if isinstance(sent, str) else json.dumps(sent)
+    if isinstance(sent, str) and len(sent) > LONGEST_ARGUMENT:
+        padded = sent.lstrip(" ")
+        return f"--data-binary @- <<{_CLOSING}\n$(printf '%{len(sent)}s' {shlex.quote(padded)})\n{_CLOSING}"
     if isinstance(sent, str) or len(line) <= LONGEST_LINE:
         return f"--data-raw {shlex.quote(line)}"
     # One member a line: a picture is one long line, and all others can be read. Too long for an argument, it

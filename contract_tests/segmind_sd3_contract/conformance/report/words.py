@@ -6,6 +6,8 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from segmind_sd3_contract.conformance.credits import ROUNDING, usd
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -35,14 +37,22 @@ def ending(run: Run) -> str:
         case 1:
             return "something is broken" if run.changed is None else "a verdict changed"
         case 2:
-            return "it could not run"
+            return f"it could not run: {run.stopped or 'no case was tried'}"
         case _:
-            return "it is incomplete"
+            broken = run.counts()["broken"]
+            return "it is incomplete" + (f", and {broken} of what was tried is broken" if broken else "")
 
 
 def money(run: Run) -> str:
-    spent = f"{run.spent:.4f}" + (f" (and up to {run.reserved:.4f} more)" if run.reserved else "")
-    return f"{spent} of {run.budget:g} credits" if run.budget is not None else f"{spent} credits, no budget"
+    if run.budget is None:
+        return f"{_spent(run, run.spent)} credits, no budget"
+    # A sum of many prices may be above its budget by a rounding alone.
+    spent = min(run.spent, run.budget) if run.spent <= run.budget + ROUNDING else run.spent
+    return f"{_spent(run, spent)} of {usd(run.budget)} credits"
+
+
+def _spent(run: Run, spent: float) -> str:
+    return usd(spent) + (f" (and up to {usd(run.reserved)} more)" if run.reserved else "")
 
 
 def exchanges_of(outcome: Outcome, run: Run) -> list[Exchange]:
