@@ -187,6 +187,7 @@ def fields_without_policy(schema: Any, name: str, known: Any) -> dict[str, Any]:
         "x-sdk-required": {"required": required},
         "x-sdk-hidden": {"hidden": False},
         "x-sdk-counts-images": {"counts_images": False},
+        "x-sdk-maximum": {"sdk_maximum": None},
         "x-sdk-note": {"doc": known.doc.replace(f" {spec.get('x-sdk-note')}", "")},
     }
     return {key: value for word in spec if word in fields for key, value in fields[word].items()}

@@ -260,6 +260,27 @@ def test_a_ratio_or_a_size_alone_is_taken(params: dict[str, Any], client: Client
     assert prepared.body.items() >= params.items()
 
 
+@pytest.mark.parametrize(
+    ("operation", "name", "action"),
+    [
+        *(pytest.param(each, "prompt", "sdk-prompt", id=f"blank-prompt::{each}") for each in OPERATIONS),
+        pytest.param(
+            "sd3_medium_txt2img",
+            "conditioningsettimesteprange_start",
+            "sdk-timestep-range",
+            id="reversed-timestep-range",
+        ),
+    ],
+)
+def test_what_is_refused_beside_the_page_is_documented(operation: str, name: str, action: str):
+    assert actions("sdk")[action]["update"]["x-sdk-note"] in OPERATIONS[operation].parameters[name].doc
+
+
+@pytest.mark.parametrize("operation", ["sd3_medium_img2img", "sd3_medium_tile"])
+def test_how_many_pictures_are_sent_without_extra_is_documented(operation: str):
+    assert "1 to 10 here; `extra` sends more." in OPERATIONS[operation].parameters["samples"].doc
+
+
 OFFLINE = Client(MADE_UP_KEY)
 
 

@@ -150,7 +150,8 @@ def added_types(node: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def defaults(node: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for word in ("default", "x-documented-default"):
-        if word in node:
+        # A printed 1 may stand for none: any other value would make a claim of it.
+        if word in node and (word, node[word]) != ("x-documented-default", 1):
             yield f"{word}-changed", {word: _other_value(node, node[word])}
 
 
