@@ -288,7 +288,7 @@ def violations(trial: Trial, end: End, call: Call, billed: list[bool]) -> Iterat
     if end.code not in (0, 128 + trial.number):
         yield f"ended with code {end.code}"
     if "Traceback" in end.stderr:
-        yield "showed a traceback"
+        yield f"showed a traceback: {end.stderr!r}"
     report = report_of(trial, end)
     if report is None:
         yield f"did not say whether it was billed: {end.stdout!r} {end.stderr!r}"

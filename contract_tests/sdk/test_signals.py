@@ -61,11 +61,47 @@ def test_before_a_call_a_signal_raises_once(signals: Signals):
     assert (signals.number, signals.exit_code, signals.word) == (signal.SIGTERM, 143, "Terminated.")
 
 
-def test_what_a_signal_raised_where_nobody_could_catch_it_is_raised_before_the_call(signals: Signals):
-    with pytest.raises(Interrupted):
-        send()
+class Destroyed:
+    """Raises in its destructor, where all that is raised is lost."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+
+    def __del__(self) -> None:
+        self._act()
+
+
+def test_what_a_signal_raises_in_a_destructor_is_raised_before_the_call(
+    signals: Signals, capsys: pytest.CaptureFixture[str]
+):
+    Destroyed(send)
+    assert signals.number
     with pytest.raises(Interrupted):
         signals.carry_out(lambda: pytest.fail("the call was sent"), lambda: None)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_second_signal_raises_where_the_first_was_lost(signals: Signals):
+    Destroyed(send)
+    assert signals.number
+    with pytest.raises(Interrupted):
+        send()
+
+
+def test_what_else_is_raised_in_a_destructor_is_reported_as_ever(monkeypatch: pytest.MonkeyPatch):
+    reported: list[object] = []
+
+    def report(lost: "sys.UnraisableHookArgs") -> None:
+        reported.append(lost.exc_type)
+
+    monkeypatch.setattr(sys, "unraisablehook", report)
+    signals = Signals()
+    signals.watch()
+    try:
+        Destroyed(lambda: 1 // 0)
+    finally:
+        signals.unwatch()
+    assert reported == [ZeroDivisionError]
 
 
 def test_a_call_returns_or_raises_as_it_does_without_signals(signals: Signals):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ class Signals:
         self._may_raise = True
         self._reported_at: float | None = None
         self._before: dict[int, Callable[[int, FrameType | None], object] | int] = {}
+        self._report_lost = sys.unraisablehook
 
     @property
     def word(self) -> str:
@@ -72,9 +74,11 @@ class Signals:
             if before is not None and before is not signal.SIG_IGN:
                 self._before[number] = before
                 signal.signal(number, self._handle)
+        sys.unraisablehook = self._lose
 
     def unwatch(self) -> None:
         """Leave the signals to those who handled them before."""
+        sys.unraisablehook = self._report_lost
         while self._before:
             signal.signal(*self._before.popitem())
 
@@ -92,6 +96,13 @@ class Signals:
         if self._reported_at is not None and time.monotonic() - self._reported_at > PATIENCE:
             os._exit(128 + number)  # nobody reads what is printed, and all else is done
 
+    def _lose(self, lost: sys.UnraisableHookArgs) -> None:
+        """Report what is raised in destructors, but for `Interrupted`, which is raised again later."""
+        if lost.exc_type is Interrupted:
+            self._may_raise = True
+        else:
+            self._report_lost(lost)
+
     def carry_out(self, work: Callable[[], T], end: Callable[[], object]) -> T:
         """Do work that no signal interrupts. A moment after the first signal, `end` is called to end it.
 
@@ -99,7 +110,7 @@ class Signals:
             Interrupted: it does not end, and a second signal came.
         """
         self._may_raise = False
-        if self._count:  # the exception got lost: a destructor raises none
+        if self._count:  # what it raised was lost
             raise Interrupted
         results: list[T] = []
         errors: list[BaseException] = []
