@@ -152,7 +152,8 @@ def test_what_was_observed_beside_the_page_is_known_and_the_page_is_named():
 def test_the_reference_server_goes_by_the_profile_that_it_was_recorded_in():
     assert judged(FEW_STEPS).told == "broken: refusal"
     assert judged(replace(FEW_STEPS, profile="observed")).told == "known deviation: as observed"
-    assert judged(replace(NO_SAMPLER, profile="observed")).told == "broken: refusal"
+    assert judged(NO_SAMPLER).told == "broken: refusal"
+    assert judged(replace(NO_SAMPLER, profile="observed")).told == "known deviation: as reported"
 
 
 # --- Stale ------------------------------------------------------------------------------------------------

@@ -51,6 +51,10 @@ PROOFS: Final = {
         "12,000 interrupts at any moment of a call: each is raised soon, and no slot or socket is lost",
         (module("proofs.interrupts"),),
     ),
+    "signals": Proof(
+        "200 commands ended by signals at random moments: no billed picture is lost, all say if they paid",
+        (module("proofs.signals"),),
+    ),
     "early-answers": Proof(
         "answers that come before a large body was read, 25 tries each: the caller gets them",
         (module("proofs.early_answers"),),

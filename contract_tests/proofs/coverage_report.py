@@ -53,6 +53,7 @@ MEASURED: Final = frozenset(
             "quirk_replies",
             "retry",
             "saving",
+            "signals",
         ),
         *("the_key_in_the_clear", "transport"),
     )

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -13,15 +14,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 import pytest
 from click.testing import CliRunner, Result
+from proofs.fixtures.sockets import refusing
 from segmind_sd3 import Client, __version__
 from segmind_sd3._cli import commands
-from segmind_sd3._cli_run import command_name, for_command_line, log_to_stderr
+from segmind_sd3._cli_options import as_utf8
+from segmind_sd3._cli_output import fit, for_command_line, log_to_stderr
+from segmind_sd3._cli_run import command_name
 from segmind_sd3_api.parameters import OPERATIONS, Parameter
 from segmind_sd3_contract.reference import Answer, ReferenceServer, Request
 
@@ -151,19 +156,61 @@ def test_a_parameter_that_the_table_gains_is_an_option_and_is_sent(
     )
 
 
+@pytest.mark.parametrize(
+    ("parameter", "options"),
+    [
+        (Parameter("timeout", "integer", "Theirs.", required=True), ["--timeout", "60"]),
+        (Parameter("json", "integer", "Theirs."), ["--json"]),
+        (Parameter("as_json", "integer", "Theirs."), []),
+        (Parameter("help", "integer", "Theirs."), []),
+        (Parameter("retry", "boolean", "Theirs."), ["--no-retry"]),  # it would be --retry/--no-retry
+    ],
+)
 def test_a_parameter_named_like_another_option_goes_by_extra(
-    run: Run, server: ReferenceServer, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    server: ReferenceServer,
+    monkeypatch: pytest.MonkeyPatch,
+    parameter: Parameter,
+    options: list[str],
 ):
     table: Any = OPERATIONS["sd35_turbo_txt2img"].parameters
-    monkeypatch.setitem(table, "timeout", Parameter("timeout", "integer", "Theirs.", required=True))
-    assert run(*TURBO, "--timeout", "60", "--extra", "timeout=7").exit_code == 0
-    assert server.ledger[-1].body["timeout"] == 7
+    monkeypatch.setitem(table, parameter.name, parameter)
+    assert "Theirs." not in run(TURBO[0], "--help").stdout
+    assert run(*TURBO, *options, "--extra", f"{parameter.name}=7").exit_code == 0
+    assert server.ledger[-1].body[parameter.name] == 7
 
 
+def test_an_endpoint_without_parameters_has_a_help_page(offline: Run, monkeypatch: pytest.MonkeyPatch):
+    endpoints: Any = OPERATIONS
+    bare = replace(OPERATIONS["sd35_turbo_txt2img"], parameters={})
+    monkeypatch.setitem(endpoints, "sd35_turbo_txt2img", bare)
+    assert "Parameters:" not in offline(TURBO[0], "--help").stdout
+
+
+WHOLE = re.compile("https://| --local$| eval |^  --[a-z-]+ [A-Z ]+$")
+"""What stands in one line of help, however narrow the terminal: an address, a command to copy, an option."""
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
 @pytest.mark.parametrize("command", ["", "credits", *map(command_name, OPERATIONS.values())])
-def test_every_help_page_fits_80_columns(offline: Run, command: str):
-    lines = offline(*command.split(), "--help", terminal_width=80).stdout.splitlines()
-    assert [line for line in lines if len(line) > 80 and "https://" not in line] == []
+def test_every_help_page_fits_the_terminal(offline: Run, command: str, columns: int):
+    lines = offline(*command.split(), "--help", env={"COLUMNS": f"{columns}"}).stdout.splitlines()
+    assert [line for line in lines if len(line) > columns and not WHOLE.search(line)] == []
+
+
+def test_the_help_has_a_sentence_on_every_other_command_and_loads_none_of_them(tmp_path: Path):
+    program = (
+        "import sys; from segmind_sd3._cli import commands; commands(['--help'], standalone_mode=False);"
+        "print(*(name for name in sys.modules if name.startswith(('segmind_sd3_', 'httpx'))))"
+    )
+    env = os.environ | {"COLUMNS": "100"}
+    said = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=env, stdout=-1, text=True, check=True
+    )
+    assert "  serve        Serve the five endpoints from here, with drawn pictures and" in said.stdout
+    assert "  docs         Keep the contract in agreement with the vendor's docs pages.\n" in said.stdout
+    loaded = said.stdout.splitlines()[-1].split()
+    assert {name.partition(".")[0] for name in loaded} == {"segmind_sd3_api"}
 
 
 def test_the_key_is_no_option(offline: Run):
@@ -182,6 +229,11 @@ def test_completion_offers_the_known_values(offline: Run):
     known = OPERATIONS["sd3_medium_txt2img"].parameters["scheduler"].known_values
     offered = [line.removeprefix("plain,") for line in offline(env=asked).stdout.splitlines()]
     assert offered == [value for value in known if value.startswith("DPM++")]
+
+
+def test_completion_says_what_each_command_does(offline: Run):
+    asked = {"_SEGMIND_SD3_COMPLETE": "zsh_complete", "COMP_WORDS": "segmind-sd3 ser", "COMP_CWORD": "1"}
+    assert "Serve the five endpoints from here" in offline(env=asked).stdout
 
 
 def test_the_version_is_printed(offline: Run):
@@ -236,6 +288,50 @@ def test_an_image_is_taken_in_every_form(offline: Run, photo: Path, picture: byt
     words = ("sd3-large-img2img", "--prompt", "x", "--image", given, "--dry-run", "--json")
     printed = json.loads(offline(*words, input=picture).stdout)
     assert printed["body"]["image"] == text
+
+
+PROMPT = "ein Panda 🐼 bei Nacht"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (PROMPT, PROMPT),
+        (f"{PROMPT}\n", PROMPT),
+        (f"{PROMPT}\r\n", PROMPT),
+        (f"\ufeff{PROMPT}\n", PROMPT),
+        (" two\nlines \n", " two\nlines "),
+    ],
+    ids=["bare", "line", "line of Windows", "byte order mark", "lines"],
+)
+@pytest.mark.parametrize("words", [("--prompt", "-"), ("--prompt-file", "prompt.txt")], ids=" ".join)
+def test_a_prompt_is_taken_from_standard_input_and_from_a_file(
+    offline: Run, folder: Path, words: tuple[str, str], given: str, sent: str
+):
+    (folder / "prompt.txt").write_bytes(given.encode())
+    said = offline(TURBO[0], *words, "--dry-run", "--json", input=given.encode())
+    assert json.loads(said.stdout)["body"]["prompt"] == sent
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--prompt-file", "no.txt"], "--prompt-file no.txt can't be read: No such file or directory"),
+        (
+            ["--prompt-file", "latin.txt"],
+            "--prompt-file latin.txt is no UTF-8 text: byte 1 is none of it",
+        ),
+        (["--prompt", "-"], "--prompt - is no UTF-8 text: byte 0 is none of it"),
+        (["--prompt-file", "latin.txt", "--prompt", "x"], "--prompt and --prompt-file exclude each other"),
+        (["--prompt", "-", "--image", "-"], "--prompt and --image can't both be standard input"),
+    ],
+    ids=" ".join,
+)
+def test_a_prompt_that_can_not_be_read_is_refused(offline: Run, folder: Path, words: list[str], reason: str):
+    (folder / "latin.txt").write_bytes("für".encode("latin-1"))
+    said = offline("sd3-large-img2img", *words, "--dry-run", input=b"\xff")
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert reason in said.stderr
 
 
 def test_an_image_url_is_fetched_but_not_from_a_private_address(offline: Run, url: str):
@@ -515,6 +611,60 @@ def test_json_is_one_object_about_the_picture(run: Run, server: ReferenceServer,
     }
 
 
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of temporary files: empty."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path / "temporary"
+
+
+def test_a_picture_for_standard_output_is_all_that_is_there(
+    run: Run, url: str, folder: Path, temporary: Path
+):
+    assert run(*TURBO, "--seed", "5", "--out", "same.jpg").exit_code == 0
+    said = run(*TURBO, "--seed", "5", "--out", "-")
+    assert (said.exit_code, said.stdout_bytes) == (0, (folder / "same.jpg").read_bytes())
+    assert re.fullmatch(
+        rf"-  64x64  seed 5  cost \$\S+  \$\S+ left\nDrawn by {url}, not by the live service.\n", said.stderr
+    )
+    assert files_in(folder) + files_in(temporary) == ["same.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ([], "files", ["-"]),
+        (["--steps", "4"], "error", "InvalidRequest"),
+        (["--stepz", "4"], "error", "UsageError"),
+        (
+            ["--batch-size", "2"],
+            "message",
+            "--out - takes one picture, and several are asked for: name a file",
+        ),
+    ],
+    ids=["drawn", "refused", "misspelt", "several"],
+)
+@pytest.mark.parametrize("out", [["--out", "-"], ["--out=-"]], ids=" ".join)
+def test_beside_a_picture_on_standard_output_json_is_on_stderr(  # noqa: PLR0917 - fixtures and a table
+    run: Run, temporary: Path, out: list[str], words: list[str], name: str, value: object
+):
+    said = run(*TURBO, *out, *words, "--json")
+    assert json.loads(said.stderr)[name] == value
+    assert said.stdout_bytes.startswith(b"\xff\xd8\xff") or said.exit_code == 2
+    assert files_in(temporary) == []
+
+
+def test_what_came_instead_of_a_picture_for_standard_output_is_a_file(
+    run: Run, server: ReferenceServer, temporary: Path
+):
+    server.provoke("truncated-picture")
+    said = run(*TURBO, "--out", "-")
+    (kept,) = temporary.glob("*/*.reply")
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert f"Billed: what came is saved in {kept}." in said.stderr
+
+
 def test_local_draws_without_key_or_target_and_says_that_it_is_not_live(offline: Run, folder: Path):
     said = offline(*TURBO, "--local", "--out", "panda.jpg", env={"SEGMIND_BASE_URL": "http://localhost:1"})
     assert said.exit_code == 0
@@ -596,6 +746,77 @@ def test_json_is_one_object_about_the_error(run: Run, server: ReferenceServer, c
         "problems": [],
         "saved": (case.kept or [None])[0],
     }
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.provocation)
+def test_an_error_speaks_of_the_bill_once_and_not_of_python(run: Run, server: ReferenceServer, case: Case):
+    server.provoke(case.provocation)
+    said = run(*TURBO, "--out", "panda.jpg").stderr
+    assert len(re.findall("billed", said, re.IGNORECASE)) == 1
+    assert ".body" not in said
+
+
+@pytest.mark.parametrize("words", [TURBO, ("credits",)], ids=["draw", "credits"])
+def test_a_refused_key_and_a_refused_connection_name_the_server_and_what_to_do(
+    offline: Run, words: tuple[str, ...]
+):
+    env = {"SEGMIND_API_KEY": KEY}
+    with Unauthorized().listening() as url:
+        said = offline(*words, "--base-url", url, env=env).stderr
+    assert "Check the key that was given, or SEGMIND_API_KEY." in said
+    assert f" The key was sent to {url}: --base-url or SEGMIND_BASE_URL names another server.\n" in said
+    with refusing() as url:
+        said = offline(*words, "--base-url", url, "--no-retry", env=env).stderr
+    assert f" Check that {url} can be reached, or name another server with --base-url or SEGMIND_" in said
+
+
+def test_an_image_that_can_not_be_fetched_speaks_of_no_other_server(offline: Run):
+    words = ("sd3-large-img2img", "--prompt", "x", "--image", "http://192.0.1.1/a.png")
+    with refusing() as proxy:
+        said = offline(*words, env={"SEGMIND_API_KEY": KEY, "HTTP_PROXY": proxy, "NO_PROXY": ""})
+    assert said.exit_code == 1
+    assert "Connection refused" in said.stderr
+    assert "--base-url" not in said.stderr
+
+
+RED = "\x1b[31mError:"
+
+
+@pytest.mark.parametrize(
+    ("words", "no_color", "red"),
+    [
+        ([], None, True),
+        ([], "", True),
+        ([], "1", False),
+        (["--no-color"], None, False),
+        (["--color"], "1", True),
+    ],
+    ids=["terminal", "empty NO_COLOR", "NO_COLOR", "--no-color", "--color"],
+)
+def test_an_error_is_red_on_a_terminal_unless_colours_are_unwanted(
+    offline: Run, words: list[str], no_color: str | None, *, red: bool
+):
+    said = offline(*TURBO, *words, env={"NO_COLOR": no_color}, color=True)
+    assert (RED in said.stderr) is red
+
+
+def test_a_file_has_colours_if_they_are_asked_for(offline: Run):
+    assert RED not in offline(*TURBO).stderr
+    assert RED in offline(*TURBO, "--color").stderr
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_lines_break_between_words(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    text = "one two three four five\n  six seven eight nine\nhttps://example.com/long/path"
+    assert fit(text, StringIO()) == text
+    assert fit(text, Terminal()).splitlines() == [
+        *("one two three four", "five", "  six seven eight", "  nine", "https://example.com/long/path")
+    ]
 
 
 def test_json_names_every_problem(run: Run):
@@ -680,24 +901,6 @@ def test_what_can_not_be_written_where_it_should_is_written_elsewhere(
     assert str(rescued) in said.stdout + said.stderr
     assert rescued.name == ("panda.jpg.reply" if provocation else "panda.jpg")
     assert rescued.read_bytes().startswith(b"\xff\xd8\xff")
-
-
-def test_a_picture_whose_saving_is_interrupted_is_written_elsewhere(
-    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    fsync = os.fsync
-
-    def interrupt(_descriptor: int) -> None:
-        monkeypatch.setattr(os, "fsync", fsync)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupt)
-    said = run(*TURBO, "--out", "panda.jpg")
-    (rescued,) = (tmp_path / "temporary").glob("*/panda.jpg")
-    assert (said.exit_code, size_of(rescued), files_in(folder)) == (1, (64, 64), [])
-    assert f"the picture is saved in {rescued}" in said.stderr
 
 
 def test_a_name_too_long_for_the_file_system_costs_no_picture(
@@ -935,6 +1138,7 @@ def test_a_line_of_the_log_is_one_printable_line_without_the_key(offline: Run, w
 OTHERS = """
 [segmind_sd3.commands]
 good = others:good
+spoken = others:spoken
 broken = no_such_module:command
 lacking = others:lacking
 none = json:dumps
@@ -957,6 +1161,9 @@ def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         "@click.command()\n"
         "@click.option('--name')\n"
         "def good(name): click.echo('hello ' + name)\n"
+        "@click.command()\n"
+        "def spoken():\n"
+        '    """Say one\n\n    sentence. And another."""\n'
     )
     monkeypatch.syspath_prepend(about.parent)  # pyright: ignore[reportUnknownMemberType]
 
@@ -967,6 +1174,19 @@ def test_commands_of_packages_are_offered_and_those_of_a_checkout_only_where_the
 
     assert {"good", "broken", "none", "serve", "docs", "diff", "unready"} <= offered
     assert "absent" not in offered
+
+
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("spoken", "Say one sentence."),
+        ("good", "See segmind-sd3 good --help."),
+        ("broken", "See segmind-sd3 broken --help."),
+    ],
+)
+def test_a_command_s_first_sentence_stands_in_the_help(run: Run, command: str, sentence: str):
+    assert re.search(rf"^  {command} +{sentence}$", run("--help").stdout, re.MULTILINE)
 
 
 @pytest.mark.usefixtures("others")
@@ -1010,12 +1230,19 @@ def test_a_command_that_cannot_be_loaded_says_why_in_one_line(run: Run, command:
 # -- Real processes ---------------------------------------------------------------------------------------
 
 
-def process(*words: str, cwd: Path, target: str = "", stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+def process(
+    *words: str,
+    cwd: Path,
+    target: str = "",
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+    start: str = "",
+) -> subprocess.Popen[str]:
     env = os.environ | {"SEGMIND_API_KEY": KEY, "SEGMIND_BASE_URL": target, "TERM": "xterm", "COLUMNS": "80"}
     # Whoever runs the suite in the background has SIGINT ignored, and a child inherits that.
-    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    start += "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     words = (sys.executable, "-c", f"{start}; from segmind_sd3.__main__ import main; main()", *words)
-    return subprocess.Popen(words, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    return subprocess.Popen(words, cwd=cwd, env=env, stdout=stdout, stderr=stderr, encoding="utf-8")
 
 
 @pytest.fixture
@@ -1070,7 +1297,7 @@ def test_a_terminal_sees_the_seconds_pass_while_it_draws(
     with process(*TURBO, target=url, cwd=tmp_path, stderr=theirs) as drawing:
         connection = asked()
         seen = b""
-        while b"Drawing with sd35-turbo-txt2img" not in seen or b"0:00:0" not in seen:
+        while b"Drawing" not in seen or b"0:00:0" not in seen:
             seen += os.read(ours, 4096)
         connection.close()
         drawing.communicate(timeout=20)
@@ -1086,6 +1313,78 @@ def test_a_picture_is_kept_when_nobody_reads_the_output(url: str, tmp_path: Path
         drawing.stdout.close()
         assert drawing.stderr.read().endswith("Billed: what came is saved in panda.jpg.\n")
     assert size_of(tmp_path / "panda.jpg") == (64, 64)
+
+
+def test_a_picture_for_standard_output_that_nobody_reads_is_a_file(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with process(*TURBO, "--out", "-", target=url, cwd=tmp_path) as drawing:
+        assert drawing.stdout
+        assert drawing.stderr
+        drawing.stdout.close()
+        said = drawing.stderr.read()
+    (kept,) = tmp_path.glob("*/*.jpg")
+    assert (drawing.returncode, said.splitlines()[-1]) == (1, f"Billed: what came is saved in {kept}.")
+    assert size_of(kept) == (64, 64)
+
+
+@pytest.mark.parametrize("stdout", ["a terminal", "closed"])
+def test_a_picture_is_written_to_no_terminal_and_to_nothing_closed(
+    url: str, server: ReferenceServer, tmp_path: Path, stdout: str
+):
+    ours, theirs = os.openpty()
+    start = "import sys; sys.stdout = None;" if stdout == "closed" else ""
+    with process(*TURBO, "--out", "-", target=url, cwd=tmp_path, stdout=theirs, start=start) as drawing:
+        assert drawing.stderr
+        said = drawing.stderr.read()
+    os.close(ours)
+    os.close(theirs)
+    assert drawing.returncode == 2
+    assert f"--out - writes to standard output, which is {stdout}: send it into a file, or name one" in said
+    assert server.ledger == ()
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+    ids=lambda locale: " ".join(f"{name}={value}" for name, value in locale.items()),
+)
+def test_a_prompt_is_sent_and_shown_in_every_locale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: dict[str, str]
+):
+    for name, value in locale.items():
+        monkeypatch.setenv(name, value)
+    words = (TURBO[0], "--prompt", PROMPT, "--extra", f"more={PROMPT}", "--dry-run")
+    with process(*words, cwd=tmp_path, target="https://api.segmind.com") as drawing:
+        stdout, stderr = drawing.communicate(timeout=20)
+    body = json.loads(shlex.split(stdout.partition("--data-raw ")[2])[0])
+    assert (drawing.returncode, stderr, body["prompt"], body["more"]) == (0, "", PROMPT, PROMPT)
+
+
+def test_a_call_is_shown_in_characters_that_the_terminal_has():
+    said = CliRunner(charset="latin-1").invoke(commands, [TURBO[0], "--prompt", PROMPT, "--dry-run"])
+    assert r'"prompt":"ein Panda \ud83d\udc3c bei Nacht"' in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("a panda", "a panda"),
+        ("für", "für"),
+        (PROMPT.encode().decode("ascii", "surrogateescape"), PROMPT),
+        ("f\udcfcr", "f\udcfcr"),
+    ],
+    ids=["ASCII", "read by the locale", "UTF-8 in LC_ALL=C", "none of both"],
+)
+def test_an_argument_that_the_locale_did_not_read_is_utf_8(given: str, meant: str):
+    assert as_utf8(given) == meant
 
 
 def test_a_picture_is_kept_when_nobody_reads_the_log(url: str, tmp_path: Path):

@@ -1,5 +1,6 @@
 """`close` while calls are under way: each of them ends soon, and says what is known of its bill."""
 
+import socket
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,11 @@ import pytest
 from proofs.fixtures.sockets import Connection, Peer, answering, certified, reply, serving, trusting
 from segmind_sd3 import AsyncClient, Client, SegmindError
 from segmind_sd3 import Waiting as WaitingEvent
+from segmind_sd3._connections import Deadline, new_connection
+from segmind_sd3._http import READ, Steps
+from segmind_sd3._http import Connection as OurConnection
+from segmind_sd3._routing import ClientClosed, Route
+from segmind_sd3._transport import _run  # pyright: ignore[reportPrivateUsage] - its order of checks is the claim
 from segmind_sd3_contract.reference import MADE_UP_KEY
 
 LOOPS = ("asyncio", "trio")
@@ -161,3 +167,51 @@ def test_aclose_wakes_a_call_that_waits_to_be_tried_again_and_nothing_more_is_se
     with serving(answering(WAITED_FOR)) as peer:
         anyio.run(run, peer, backend=loop)
         assert (len(ended), len(peer.requests)) == (1, 1)
+
+
+# -- What has come already --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair() -> Generator[tuple[OurConnection, socket.socket]]:
+    """A connection, and the other end of its socket."""
+    ours, theirs = socket.socketpair()
+    connection = new_connection(Route("127.0.0.1", 80, None))
+    connection.socket = ours
+    with ours, theirs:
+        yield connection, theirs
+
+
+def test_what_has_come_is_read_though_the_client_is_closed(pair: tuple[OurConnection, socket.socket]):
+    connection, theirs = pair
+    closed = threading.Event()
+    read: list[bytes] = []
+
+    def steps() -> Steps[None]:
+        theirs.send(b"the end")
+        closed.set()
+        assert (yield READ)
+        assert connection.socket
+        read.append(connection.socket.recv(10))
+        yield READ
+
+    with pytest.raises(ClientClosed):
+        _run(connection, steps(), Deadline(DEADLINE, closed))
+    assert read == [b"the end"]
+
+
+def test_nothing_more_is_begun_once_the_client_is_closed(pair: tuple[OurConnection, socket.socket]):
+    connection, theirs = pair
+    closed = threading.Event()
+    closed.set()
+
+    def steps() -> Steps[None]:
+        assert connection.socket
+        connection.socket.send(b"a request")
+        yield READ
+
+    with pytest.raises(ClientClosed):
+        _run(connection, steps(), Deadline(DEADLINE, closed))
+    theirs.setblocking(False)  # noqa: FBT003 - socket's own signature
+    with pytest.raises(BlockingIOError):
+        theirs.recv(10)

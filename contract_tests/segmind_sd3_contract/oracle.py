@@ -265,7 +265,9 @@ def _drawing(contract: Contract, exchange: Exchange) -> Iterator[Finding]:
         yield Finding("refusal", "documented", f"a refusal of a body where {str(wrong.message)[:120]}", "200")
         return
     order = _Order(schema, exchange.sent)
-    asked, is_json = order.value(("base64",)), media_type(exchange).endswith("json")
+    # Without a word on it, the reply is the only one that the pages name: the picture itself.
+    asked = order.value(("base64",), otherwise=False)
+    is_json = media_type(exchange).endswith("json")
     if asked != is_json:
         kinds = {True: "JSON with base64 text", False: "the picture itself"}
         yield Finding("base64", "observed", kinds[asked], kinds[is_json])

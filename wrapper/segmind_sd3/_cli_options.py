@@ -29,11 +29,18 @@ class Options:
     no_retry: bool
     verbose: bool
     traceback: bool
+    color: bool | None = None
     extra: Mapping[str, object] = field(default_factory=dict[str, object])
+    prompt_file: str = ""
     out: str = ""
     overwrite: bool = False
     exclusive: bool = False
     dry_run: bool = False
+
+    @property
+    def pipes(self) -> bool:
+        """Whether standard output is the picture's alone."""
+        return self.out == "-"
 
     def for_client(self) -> dict[str, Any]:
         """Return the arguments that a client is made with, besides key, address and transport."""
@@ -55,8 +62,16 @@ def parse_extra(_context: object, _option: object, pairs: tuple[str, ...]) -> di
         try:
             extra[name] = json.loads(text)
         except (ValueError, RecursionError):
-            extra[name] = text
+            extra[name] = as_utf8(text)
     return extra
+
+
+def as_utf8(text: str) -> str:
+    """Return an argument as UTF-8, where the locale knows none of its characters, as `LC_ALL=C` does."""
+    try:
+        return text.encode("ascii", "surrogateescape").decode()
+    except UnicodeError:
+        return text
 
 
 CALL_OPTIONS: Final = (
@@ -79,10 +94,22 @@ CALL_OPTIONS: Final = (
         ["--verbose", "-v"], is_flag=True, help="Print each try, wait and outcome on stderr, without the key."
     ),
     click.Option(["--traceback"], is_flag=True, help="Show the traceback of an error."),
+    click.Option(
+        ["--color/--no-color"],
+        default=None,
+        help="Print in colour, or not; else where it is a terminal and NO_COLOR is not set.",
+    ),
 )
 """The options of every command that calls the service. Their names are fields of `Options`."""
 
 DRAW_OPTIONS: Final = (
+    click.Option(
+        ["--prompt-file"],
+        type=click.Path(),
+        default="",
+        metavar="FILE",
+        help="Take the prompt from a file, in UTF-8. `--prompt -` takes it from standard input.",
+    ),
     click.Option(
         ["--extra"],
         multiple=True,
@@ -96,7 +123,8 @@ DRAW_OPTIONS: Final = (
         default="",
         metavar="FILE",
         help="Where the picture goes, in the suffix's format where the endpoint has a choice; several are "
-        "numbered. Else a name made of endpoint and seed.",
+        "numbered. Else a name made of endpoint and seed. `-` is standard output: all else is printed on "
+        "stderr, JSON too.",
     ),
     click.Option(["--overwrite"], is_flag=True, help="Replace a file; else the picture is saved beside it."),
     click.Option(["--exclusive"], is_flag=True, help="Refuse the name of an existing file, unpaid."),

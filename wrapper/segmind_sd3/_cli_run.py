@@ -1,38 +1,55 @@
 """Run one command from the terminal: draw pictures, or ask for the balance.
 
 What may have been paid for is always written to a file, and every error says whether the call was billed.
-Exit codes: 0 success, 1 failure, 2 refused before anything was sent, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 refused before anything was sent; 129, 130 and 143 ended by a signal.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
-import re
 import sys
 import tempfile
 import time
 import traceback
 import warnings
 from abc import ABC, abstractmethod
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import entry_points
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from ._errors import APIError, InvalidRequest, OutcomeUnknown, SegmindError
+from ._cli_output import (
+    billing_note,
+    echo,
+    for_command_line,
+    for_terminal,
+    log_to_stderr,
+    option_name,
+    spinner,
+    warn,
+)
+from ._cli_signals import SIGNALS, Interrupted
+from ._errors import (
+    APIError,
+    AuthenticationError,
+    ConnectionFailed,
+    InvalidRequest,
+    OutcomeUnknown,
+    SegmindError,
+)
 from ._imagefile import SUFFIXES
+from ._prepared import escaped
 from ._result import save_images
 from ._saving import is_picture_name, save_all, target_path
 from ._text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from segmind_sd3_api.parameters import Operation
 
@@ -41,6 +58,8 @@ if TYPE_CHECKING:
     from ._prepared import Prepared
     from ._result import Generation
     from ._saving import Saved
+
+Outcome = TypeVar("Outcome")
 
 PLACEHOLDER_KEY: Final = "SG_" + "0" * 16
 """The key where none is needed: nothing is sent, or nothing leaves this process."""
@@ -53,10 +72,6 @@ def command_name(operation: Operation) -> str:
     return operation.operation_id.replace("_", "-")
 
 
-def option_name(parameter: str) -> str:
-    return "--" + parameter.replace("_", "-")
-
-
 @dataclass(slots=True, kw_only=True)
 class Call(ABC):
     """A command that calls the service.
@@ -65,6 +80,7 @@ class Call(ABC):
         name: the endpoint's name, or `credits`.
         options: what its options were given.
         billed: what is known so far about whether the call was billed.
+        url: the base URL of the server, once it is called.
         target: `live`, `local`, or the base URL of another server.
         out: the path that a picture goes to, without number and suffix.
         saved: the file that the call's result, or what came of it, was written to.
@@ -73,22 +89,45 @@ class Call(ABC):
     name: str
     options: Options
     billed: bool | None = False
+    url: str = ""
     target: str = "live"
     out: Path = field(default_factory=Path)
     saved: Path | None = None
 
     def run(self) -> int:
         """Make the call, print the outcome, and return the exit code."""
+        click.get_current_context().color = self._color
         try:
             with log_to_stderr() if self.options.verbose else nullcontext():
                 return self._call()
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - people get a sentence, not a traceback
-            if self.options.traceback:
-                echo("".join(traceback.format_exception(error)), err=True)
+        except (Exception, KeyboardInterrupt, Interrupted) as error:  # noqa: BLE001 - people get a sentence, not a traceback
             return self._report_error(error)
+        finally:
+            if self.options.pipes:
+                with suppress(OSError):  # where anything is left, or nothing was made
+                    self.out.parent.rmdir()
 
     @abstractmethod
     def _call(self) -> int: ...
+
+    @property
+    def _color(self) -> bool | None:
+        """Whether to print in colour; None where the terminal decides."""
+        given = self.options.color
+        return False if given is None and os.environ.get("NO_COLOR") else given
+
+    def _spinner(self, task: str) -> AbstractContextManager[None]:
+        return nullcontext() if self.options.verbose else spinner(task, color=self._color)
+
+    def _carry_out(self, client: Client, call: Callable[[], Outcome], *, billed: bool | None) -> Outcome:
+        """Call the service. A signal ends the call, and loses nothing that came."""
+
+        def work() -> Outcome:
+            self.url = client._settings.base_url  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - our own
+            self.billed = billed
+            return call()
+
+        return SIGNALS.carry_out(work, client.close)
 
     def _client(self) -> Client:
         from ._client import Client  # noqa: PLC0415 - loads httpx, which `--help` does not need
@@ -114,36 +153,51 @@ class Call(ABC):
         return client
 
     def _report_error(self, error: BaseException) -> int:
+        kind, message, billed = type(error).__name__, str(error), self.billed
         match error:
-            case KeyboardInterrupt():
-                code, message, billed = 130, "interrupted", self.billed
+            case KeyboardInterrupt():  # of a process whose signals another handles
+                code, kind, message = 130, "Interrupted", "Interrupted."
             case InvalidRequest():
                 code, message, billed = 2, self._advice(error), error.billed
             case SegmindError():
-                code, message, billed = 1, str(error), error.billed
+                code, message, billed = 1, f"{message}{self._next_step(error)}", error.billed
             case _:
-                message = f"{type(error).__name__}: {error} (--traceback shows where)"
-                code, billed = 1, self.billed
+                code, message = 1, f"{kind}: {error} (--traceback shows where)"
         if isinstance(error, (APIError, OutcomeUnknown)) and error.body and billed is not False:
             body = error.body
             beside = self.out.with_name(f"{self.out.name}.reply")
-            kept = save_or_fallback(lambda path: save_all([body], path, lambda asked: [asked]), beside)
-            self.saved = next(iter(kept.files), None)
-        if self.options.as_json:
-            self._print_json(
-                error=type(error).__name__,
-                message=message,
-                billed=billed,
-                status=getattr(error, "status", None),
-                request_id=getattr(error, "request_id", None),
-                problems=[asdict(problem) for problem in getattr(error, "problems", ())],
-                saved=self.saved and click.format_filename(self.saved),
-            )
-            return code
-        click.echo("Interrupted.", err=True) if code == 130 else warn(message)
-        if code != 2:
-            echo(billing_note(billed, self.saved), err=True)
+            self.saved = next(iter(save_all([body], beside, lambda asked: [asked]).files), None)
+        if SIGNALS.settle():
+            code = SIGNALS.exit_code
+            if not isinstance(error, APIError):  # the service's own answer says more
+                kind, message = "Interrupted", SIGNALS.word
+        with suppress(OSError):  # a terminal that is closed
+            if self.options.traceback:
+                click.echo(printable("".join(traceback.format_exception(error))), err=True)
+            if self.options.as_json:
+                self._print_json(
+                    error=kind,
+                    message=message,
+                    billed=billed,
+                    status=getattr(error, "status", None),
+                    request_id=getattr(error, "request_id", None),
+                    problems=[asdict(problem) for problem in getattr(error, "problems", ())],
+                    saved=self.saved and click.format_filename(self.saved),
+                )
+            else:
+                echo(message, err=True) if kind == "Interrupted" else warn(for_terminal(message))
+                if code != 2:
+                    echo(billing_note(billed, self.saved), err=True)
         return code
+
+    def _next_step(self, error: SegmindError) -> str:
+        """Return what to do about an error that depends on the server, which it names."""
+        if self.url and isinstance(error, AuthenticationError):
+            return f" The key was sent to {self.url}: --base-url or SEGMIND_BASE_URL names another server."
+        if self.url and isinstance(error, ConnectionFailed) and error.retryable:
+            ways = "--base-url or SEGMIND_BASE_URL"
+            return f" Check that {self.url} can be reached, or name another server with {ways}."
+        return ""
 
     def _advice(self, error: InvalidRequest) -> str:
         lines = [
@@ -154,8 +208,11 @@ class Call(ABC):
         command = self.name.replace("_", "-")
         return f"{command} was not sent:{''.join(lines)}" if lines else str(error)
 
+    def _say(self, text: str) -> None:
+        echo(text, err=self.options.pipes)
+
     def _print_json(self, **result: object) -> None:
-        click.echo(json.dumps({"operation": self.name, **result}, indent=2))
+        click.echo(json.dumps({"operation": self.name, **result}, indent=2), err=self.options.pipes)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -165,8 +222,10 @@ class CreditsCall(Call):
     name: str = "credits"
 
     def _call(self) -> int:
-        with self._client() as client, spinner("Asking for the balance", hidden=self.options.verbose):
-            balance = client.credits()
+        with self._client() as client, self._spinner("Asking for the balance"):
+            balance = self._carry_out(client, client.credits, billed=False)
+        if SIGNALS.settle():
+            raise Interrupted
         if self.options.as_json:
             self._print_json(**asdict(balance), total=balance.total, target=self.target)
             return 0
@@ -192,12 +251,9 @@ class DrawCall(Call):
 
     def _call(self) -> int:
         with self._client() as client:
-            parameters = {name: self._value(name) for name in self.parameters}
+            parameters = self._values()
             note = self._ask_for_format(parameters)
-            with (
-                spinner("Preparing", hidden=self.options.verbose),
-                warnings.catch_warnings(record=True) as notes,
-            ):
+            with self._spinner("Preparing"), warnings.catch_warnings(record=True) as notes:
                 prepared = client.prepare(self.name, **parameters, extra=self.options.extra)
             for warning in notes:
                 echo(f"Note: {warning.message}", err=True)
@@ -205,24 +261,45 @@ class DrawCall(Call):
                 return self._print_curl(prepared)
             self.out = self._path(prepared.body)
             self._note(note)
-            self.billed = False if self.options.local else None
-            with spinner(f"Drawing with {command_name(self.operation)}", hidden=self.options.verbose):
-                drawn = client.send(prepared)
+            billed = False if self.options.local else None
+            with self._spinner("Drawing"):
+                drawn = self._carry_out(client, lambda: client.send(prepared), billed=billed)
                 # First of all: what follows may fail, even the end of the spinner.
                 self.billed = not self.options.local
-                saved = save_or_fallback(
-                    lambda path: save_images(drawn.images, path, overwrite=self.options.overwrite), self.out
-                )
+                saved = save_images(drawn.images, self.out, overwrite=self.options.overwrite)
                 self.saved = next(iter(saved.files), None)
+        if self.options.pipes:
+            saved = self._write_out(drawn, saved)
+        if SIGNALS.settle():
+            raise Interrupted
         return self._print_result(drawn, saved, noted=bool(note))
 
-    def _value(self, name: str) -> object:
-        value = self.parameters[name]
-        if value != "-" or self.operation.parameters[name].kind != "image":
-            return value
-        if sys.stdin.isatty():
-            raise InvalidRequest(f"{option_name(name)} - reads standard input: send a picture into it")
-        return sys.stdin.buffer.read()
+    def _values(self) -> dict[str, object]:
+        """Return the parameters that were given, with what standard input and the prompt's file hold."""
+        values, file = dict(self.parameters), self.options.prompt_file
+        if file and values.get("prompt") is not None:
+            raise InvalidRequest("--prompt and --prompt-file exclude each other: leave one out")
+        kinds = {name: known.kind for name, known in self.operation.parameters.items()}
+        piped = [
+            name
+            for name, value in values.items()
+            if value == "-" and (kinds[name] == "image" or name == "prompt")
+        ]
+        if len(piped) > 1:
+            names = " and ".join(map(option_name, piped))
+            raise InvalidRequest(f"{names} can't both be standard input: give one of them as a file")
+        for name in piped:
+            what = "a picture" if kinds[name] == "image" else "a text"
+            if sys.stdin.isatty():
+                raise InvalidRequest(f"{option_name(name)} - reads standard input: send {what} into it")
+            data = sys.stdin.buffer.read()
+            values[name] = data if kinds[name] == "image" else text_from(data, f"{option_name(name)} -")
+        if file:
+            try:
+                values["prompt"] = text_from(Path(file).read_bytes(), f"--prompt-file {file}")
+            except OSError as error:
+                raise InvalidRequest(f"--prompt-file {file} can't be read: {error.strerror}") from error
+        return values
 
     def _ask_for_format(self, parameters: dict[str, Any]) -> str:
         """Ask for the format of the suffix, unless one was asked for. Return what to say if that fails."""
@@ -254,6 +331,9 @@ class DrawCall(Call):
         The reply decides the format, so a name that must be free is checked with the suffix of each.
         """
         given, out = self.options.out, Path(self.options.out)
+        if self.options.pipes:
+            self._check_stdout(body)
+            out = Path(tempfile.mkdtemp(prefix="segmind-sd3-"))
         if out.is_dir():
             seed = body.get("seed")
             known = isinstance(seed, int) and seed >= 0
@@ -270,6 +350,27 @@ class DrawCall(Call):
             raise InvalidRequest(f"{taken} exists already: choose another --out, or leave --exclusive out")
         return out
 
+    def _check_stdout(self, body: Mapping[str, Any]) -> None:
+        if sys.stdout is None or sys.stdout.isatty():
+            where = "is closed" if sys.stdout is None else "is a terminal"
+            raise InvalidRequest(
+                f"--out - writes to standard output, which {where}: send it into a file, or name one"
+            )
+        if len(self._numbers(body)) > 1:
+            raise InvalidRequest("--out - takes one picture, and several are asked for: name a file")
+
+    def _write_out(self, drawn: Generation, saved: Saved) -> Saved:
+        """Write the picture to standard output. Until that is done, it is in a file too."""
+        stream, rest = sys.stdout.buffer, memoryview(drawn.image.data)
+        raw = getattr(stream, "raw", stream)  # a buffer would go on after a failure, when Python ends
+        with SIGNALS.raising():
+            while rest:
+                rest = rest[raw.write(rest) :]
+        for file in saved.files:
+            file.unlink()
+        self.saved = None
+        return replace(saved, files=[Path("-")], failure=None, taken=None)
+
     def _note(self, text: str) -> None:
         """Print a remark, unless nothing but JSON is wanted."""
         if text and not self.options.as_json:
@@ -283,10 +384,14 @@ class DrawCall(Call):
 
     def _print_curl(self, prepared: Prepared) -> int:
         curl = prepared.as_curl()
+        try:
+            curl.encode(sys.stdout.encoding)
+        except UnicodeEncodeError:  # outside of its JSON, all of it is ASCII
+            curl = "".join(each if each.isascii() else escaped(each) for each in curl)
         if self.options.as_json:
             self._print_json(target=self.target, url=prepared.url, body=prepared.body, curl=curl)
         else:
-            echo(curl)
+            click.echo(printable(curl))
         return 0
 
     def _print_result(self, drawn: Generation, saved: Saved, *, noted: bool) -> int:
@@ -316,25 +421,12 @@ class DrawCall(Call):
             self._note(f"The reply is no {self.out.suffix}: {where}.")
         facts = (("seed {}", drawn.seed), ("cost ${}", drawn.cost), ("${} left", drawn.credits_remaining))
         known = [form.format(fact) for form, fact in facts if fact is not None]
-        echo("  ".join([", ".join(names), f"{first.width}x{first.height}", *known]))
+        self._say("  ".join([", ".join(names), f"{first.width}x{first.height}", *known]))
         if self.target == "local":
-            click.echo("Drawn by the REFERENCE server, not live: no model, and no money.")
+            self._say("Drawn by the REFERENCE server, not live: no model, and no money.")
         elif self.target != "live":
-            echo(f"Drawn by {self.target}, not by the live service.")
+            self._say(f"Drawn by {self.target}, not by the live service.")
         return 1 if failure else 0
-
-
-# -- Files ------------------------------------------------------------------------------------------------
-
-
-def save_or_fallback(save: Callable[[Path], Saved], path: Path) -> Saved:
-    """Save to a path, or to a new temporary folder where that is interrupted."""
-    try:
-        return save(path)
-    except KeyboardInterrupt as failure:
-        # The name may have been too long: its end is enough.
-        saved = save(Path(tempfile.mkdtemp(prefix="segmind-sd3-")) / path.name[-40:])
-        return replace(saved, failure=failure)
 
 
 def local_transport() -> Any:
@@ -349,72 +441,9 @@ def local_transport() -> Any:
     return target().transport()
 
 
-@contextmanager
-def spinner(task: str, *, hidden: bool) -> Generator[None]:
-    """Show a spinner and the seconds on stderr, where that is a terminal."""
-    if hidden or not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console  # noqa: PLC0415 - takes 50 ms, and only a terminal needs it
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - as above
-
-    # In ASCII: rich fails where the terminal's encoding lacks a character.
-    columns = (SpinnerColumn("line"), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        progress.add_task(task, total=None)
-        yield
-
-
-# -- Text -------------------------------------------------------------------------------------------------
-
-
-def billing_note(billed: bool | None, saved: Path | None) -> str:  # noqa: FBT001 - an error's answer, not a switch
-    """Return a sentence on whether a call was billed, and where what came of it is."""
-    where = f"what came is saved in {click.format_filename(saved)}" if saved else ""
-    if billed is None:
-        advice = "see `segmind-sd3 credits` before you try again"
-        return f"May have been billed: {where and where + '; '}{advice}."
-    return f"Billed: {where or 'nothing of it could be saved'}." if billed else "Not billed."
-
-
-def for_command_line(text: str) -> str:
-    """Return text about Python arguments as text about options."""
-    text = re.sub(r'extra=\{["\'](\w+)["\']: ([^}]*)\}', r"--extra \1=\2", text)
-    text = re.sub(r'\b(\w+)="([^"]*)"', lambda found: f"{option_name(found[1])} {found[2]}", text)
-    text = re.sub(r" bytes, an open (?:binary )?file, .* a picture that (?:was drawn|a call drew),", "", text)
-    text = re.sub(r" A Pillow picture is .*|; of what Pillow opens, .*", "", text)
-    text = text.replace("; extra= sends", "; --extra sends")
-    text = text.removesuffix(", or allow_private_image_urls=True to the client")
-    return re.sub(r"\ba str\b", "a text", text)
-
-
-def echo(text: str, *, err: bool = False) -> None:
-    """Print text that may contain what a server, a proxy or a file's name says."""
-    click.echo(printable(text), err=err)
-
-
-def warn(message: str) -> None:
-    click.echo(f"{click.style('Error:', fg='red')} {printable(message)}", err=True)
-
-
-class _OneLineHandler(logging.Handler):
-    """Prints each record on stderr in one line. A closed stderr must not end a call that is paid for."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError, ValueError):
-            click.echo(printable(self.format(record)).replace("\n", "\\n"), err=True)
-
-
-@contextmanager
-def log_to_stderr() -> Generator[None]:
-    """Print the log of the SDK on stderr."""
-    logger, handler = logging.getLogger("segmind_sd3"), _OneLineHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
+def text_from(data: bytes, source: str) -> str:
+    """Return the text of a prompt's file, without the line breaks at its end."""
     try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+        return data.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{source} is no UTF-8 text: byte {error.start} is none of it") from error

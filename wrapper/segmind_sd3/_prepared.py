@@ -40,7 +40,7 @@ class Prepared:
         """
         text = self.content.decode()
         if not text.isprintable():
-            text = "".join(each if each.isprintable() else _escaped(each) for each in text)
+            text = "".join(each if each.isprintable() else escaped(each) for each in text)
         words = ["curl", "--fail-with-body", "--output", "reply", self.url]
         command = shlex.join(words) + ' -H "x-api-key: $SEGMIND_API_KEY" -H "content-type: application/json"'
         if len(text.encode()) <= _LONGEST_ARGUMENT:
@@ -49,7 +49,7 @@ class Prepared:
         return f"{command} --data-binary @- <<'END_OF_BODY'\n{text}\nEND_OF_BODY"
 
 
-def _escaped(character: str) -> str:
+def escaped(character: str) -> str:
     """Write a character as JSON escapes, two of them above U+FFFF."""
     code = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{code[at : at + 4]}" for at in range(0, len(code), 4))

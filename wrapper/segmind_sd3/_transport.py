@@ -22,7 +22,7 @@ from anyio.lowlevel import RunVar
 from ._connections import Deadline, Pool, new_connection
 from ._exchange import SEND
 from ._foreign import ForeignAsyncSender, ForeignSender, is_mocked, make_async_transport, make_transport
-from ._http import PAUSE, addresses, is_the_callers, poll, resolve
+from ._http import PAUSE, READ, addresses, is_the_callers, poll, resolve
 from ._outcome import event_of
 from ._reply import largest
 from ._routing import AddressRefused, ConnectionFault, DeadlineOver
@@ -130,11 +130,16 @@ def carry(
 
 
 def _run(connection: Connection, steps: Steps[None], deadline: Deadline) -> None:
-    """Run the steps of a connection, and wait for what they wait for."""
+    """Run the steps of a connection, and wait for what they wait for.
+
+    The end of the deadline stops a wait, and keeps nothing from being read that has come already.
+    """
+    deadline.check()
     try:
         wait = next(steps)
         while True:
-            deadline.check()
+            if wait is not READ:
+                deadline.check()
             wait = steps.send(wait is PAUSE or _wait(_socket_of(connection), wait, deadline))
     except StopIteration:
         return
@@ -142,7 +147,7 @@ def _run(connection: Connection, steps: Steps[None], deadline: Deadline) -> None
 
 def _wait(sock: socket.socket, wait: Wait, deadline: Deadline) -> bool:
     patience = Deadline(wait.seconds) if wait.seconds is not None else deadline
-    while not poll(sock, wait, min(SLICE, deadline.left(), patience.left())):
+    while not poll(sock, wait, 0 if deadline.fault() else min(SLICE, deadline.left(), patience.left())):
         if patience.left() <= 0 and patience is not deadline:
             return False
         deadline.check()
