@@ -76,12 +76,12 @@ SCHEMAS = st.recursive(few_of(PLAIN), schemas_around, max_leaves=4)
 @st.composite
 def pairs(draw: st.DrawFn) -> tuple[Any, Any]:
     """Draw a schema, and another one or an edit of the first."""
-    before = draw(SCHEMAS)
-    after = draw(SCHEMAS)
+    before: Any = draw(SCHEMAS)
+    after: Any = draw(SCHEMAS)
     if isinstance(before, dict) and isinstance(after, dict) and draw(st.booleans()):
         first, second = cast("Schema", before), cast("Schema", after)
         return first, {word: first[word] for word in first if draw(st.integers(0, 3))} | second
-    return before, after
+    return cast("tuple[Any, Any]", (before, after))
 
 
 def is_valid(schema: Any, value: Any) -> bool:
