@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
-from proofs.opinions.classes import ChangeClass, read_classes
+from proofs.opinions.classes import FILE, ChangeClass, read_classes
 from segmind_sd3_contract.cassettes import cases
 from segmind_sd3_contract.oracle import carried
 from segmind_sd3_pipeline.changes import python_api
@@ -64,6 +65,14 @@ def test_a_change_that_only_adds_or_does_nothing_is_breaking_or_does_nothing_the
 
 def test_the_classes_are_many_and_named_apart():
     assert len({each.name for each in CLASSES}) == len(CLASSES) >= 240
+
+
+def test_a_disagreement_of_another_program_names_a_class_and_a_reason():
+    others = yaml.safe_load(FILE.read_text("utf-8"))["others"]
+    groups = [group for each in others.values() for group in each]
+
+    assert {name for group in groups for name in group["classes"]} <= {each.name for each in CLASSES}
+    assert all(group["why"] for group in groups)
 
 
 def test_an_unknown_keyword_is_named_as_something_to_look_at():

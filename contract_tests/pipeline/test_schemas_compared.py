@@ -81,7 +81,7 @@ def pairs(draw: st.DrawFn) -> tuple[Any, Any]:
     if isinstance(before, dict) and isinstance(after, dict) and draw(st.booleans()):
         first, second = cast("Schema", before), cast("Schema", after)
         return first, {word: first[word] for word in first if draw(st.integers(0, 3))} | second
-    return before, after
+    return cast("tuple[Any, Any]", (before, after))
 
 
 def is_valid(schema: Any, value: Any) -> bool:

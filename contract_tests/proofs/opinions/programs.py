@@ -30,6 +30,7 @@ class Program:
         name: Its name.
         command: The words that start it.
         version: Which one it is.
+        is_pinned: Whether the version is always the same, so that no answer may surprise.
         breaking: Its answers that call a change breaking.
         ask: Returns its answer for the words that start it and two files.
     """
@@ -37,6 +38,7 @@ class Program:
     name: str
     command: Sequence[str]
     version: str
+    is_pinned: bool
     breaking: frozenset[str]
     ask: Callable[[Sequence[str], Path, Path], str]
 
@@ -62,11 +64,15 @@ def find_programs() -> Mapping[str, Program]:
         # npx costs more time than the comparison, so it is asked once for the program's place.
         place = _run("npx", "--yes", "--package", REDOCLY, "--call", "command -v redocly").strip()
         version = REDOCLY.rpartition("@")[2]
-        found["redocly"] = Program("redocly", [place], version, frozenset({"major"}), _ask_redocly)
+        found["redocly"] = Program(
+            "redocly", [place], version, is_pinned=True, breaking=frozenset({"major"}), ask=_ask_redocly
+        )
     if place := shutil.which("oasdiff"):
         version = _run(place, "--version").split()[-1]
         breaking = frozenset({"warning", "error"})
-        found["oasdiff"] = Program("oasdiff", [place], version, breaking, _ask_oasdiff)
+        found["oasdiff"] = Program(
+            "oasdiff", [place], version, is_pinned=False, breaking=breaking, ask=_ask_oasdiff
+        )
     return found
 
 

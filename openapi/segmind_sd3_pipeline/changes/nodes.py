@@ -164,9 +164,9 @@ def _request(address: str, name: str, media_type: str, content: Bundle) -> Itera
     if media_type != JSON or not _has_parameters(schema):
         yield key, Node("content", name, _clauses(more), schema)
         return
-    rest = dict(schema)
-    sample = dict(rest.pop("x-documented-sample", {}))
-    values = dict(sample.pop("values", {}))
+    rest: Bundle = dict(cast("Bundle", schema))
+    sample: Bundle = dict(rest.pop("x-documented-sample", {}))
+    values: Bundle = dict(sample.pop("values", {}))
     required, properties = rest.pop("required", []), rest.pop("properties", {})
     for each in {**properties, **dict.fromkeys(required)}:
         clauses = {"required": each in required, "sample": values.pop(each, None)}

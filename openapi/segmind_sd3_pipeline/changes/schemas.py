@@ -325,10 +325,16 @@ def _compare_subschemas(word: str, before: Any, after: Any, *, is_capped: bool) 
         return
     found = _inside(compare_schemas(before, after), word)
     if word == "not":
-        found = (replace(each, effect=Effect(*reversed(each.effect))) for each in found)
+        found = (replace(each, effect=_turned(each.effect)) for each in found)
     elif word == "contains" and is_capped:
         found = _cautiously(found)
     yield from found
+
+
+def _turned(effect: Effect) -> Effect:
+    """Return the effect on what is allowed of an effect on what is excluded."""
+    # Of an object with an added property, fewer values are excluded.
+    return WIDENS if effect == ADDS else Effect(*reversed(effect))
 
 
 def _compare_maps(word: str, before: Schema, after: Schema) -> Iterator[Difference]:
