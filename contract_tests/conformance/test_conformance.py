@@ -263,7 +263,7 @@ def test_each_row_of_the_quirk_table_has_a_probe():
 @pytest.mark.parametrize(
     ("profile", "expected"), [("documented", "as documented"), ("observed", "as observed")]
 )
-@pytest.mark.parametrize("row", ["steps-default-below-minimum", "base64-default-true"])
+@pytest.mark.parametrize("row", ["steps-default-below-minimum", "base64-default-1"])
 def test_a_probe_tells_a_server_that_obeys_the_pages_from_one_that_does_not(
     row: str, profile: Profile, expected: str
 ):

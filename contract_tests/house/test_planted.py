@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 SAMPLE = [
     "row:405-html",
-    "row:base64-default-true:sdk-several-pictures",
+    "row:base64-default-1:sdk-several-pictures",
     "bound:sd35_turbo_txt2img:steps:minimum:down",
 ]
 

@@ -286,7 +286,18 @@ def with_attribute(sample: Any = None, **facts: Any) -> dict[str, Any]:
         (with_attribute(type="str", default="None"), ["default of another type"]),
         (with_attribute(type="str", default="a 1"), []),
         (with_attribute(type="boolean", default="2"), ["default of another type"]),
-        (with_attribute(type="boolean", default="1"), []),
+        (with_attribute(type="boolean", default="true"), []),
+        (with_attribute(type="boolean", default="1"), ["default that may be none"]),
+        (with_attribute(False, type="boolean", default="1"), ["default that may be none"]),  # noqa: FBT003 - a value
+        (with_attribute(True, type="boolean", default="1"), ["default that may be none"]),  # noqa: FBT003 - a value
+        (with_attribute("a cat", type="str", default="1"), ["default that may be none"]),
+        (with_attribute(type="int", default="1", min="10"), ["default that may be none"]),
+        (with_attribute(0.7, type="float", default="1"), ["default that may be none"]),
+        (with_attribute(1, type="float", default="1"), []),
+        (
+            with_attribute(1, type="int", default="1", min="10"),
+            ["default outside its bounds", "sample outside its bounds"],
+        ),
         (with_attribute(type="enum:str", default="a", allowed_values=[]), ["enum without values"]),
         (with_attribute(type="enum:str", default="a", allowed_values=["b"]), ["default outside its values"]),
         (with_attribute("a", type="enum:str", allowed_values=["b"]), ["sample outside its values"]),

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from segmind_sd3_pipeline.pages.facts import as_page_text
 from segmind_sd3_pipeline.pages.page import MAX_PAGE_CHARS, PageError, read_page
 from segmind_sd3_pipeline.pages.page_writer import page_text
+from segmind_sd3_pipeline.pages.properties import property_of
 
 ROOT = Path(__file__).parents[2]
 SAVED_PAGES = ROOT.parent / "shared" / "docs"
@@ -449,3 +451,49 @@ def test_any_page_in_this_layout_is_read_back_as_its_facts(
     }
 
     assert without_digests(read_page(page_text(facts))) == without_digests(facts)
+
+
+# --- A printed default of 1 -------------------------------------------------------------------------------
+
+ONE: dict[str, Any] = {"x-documented-default": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "printed", "sampled", "keywords"),
+    [
+        ("bool", "1", False, ONE),
+        ("bool", "1", True, ONE),
+        ("boolean", "1", None, ONE),
+        ("boolean", "true", False, {"default": True}),
+        ("boolean", "false", True, {"default": False}),
+        ("str", "1", "a cat", ONE),
+        ("str", "1", None, ONE),
+        ("int", "1", 4, ONE),
+        ("int", "1", 0, ONE),
+        ("int", "1", None, ONE),
+        ("int", "1", 1, {"default": 1}),
+        ("float", "1", 0.7, ONE),
+        ("float", "1", 1, {"default": 1}),
+        ("float", "1", 1.0, {"default": 1}),
+        ("int", "2", 4, {"default": 2}),
+    ],
+)
+def test_a_printed_1_is_a_default_only_if_the_sample_sends_it_too(
+    kind: str, printed: str, sampled: Any, keywords: dict[str, Any]
+):
+    made = property_of({"name": "it", "type": kind, "default": printed}, sampled, {})
+
+    found = {name: value for name, value in made.items() if "default" in name}
+    assert [*map(repr, found.items())] == [*map(repr, keywords.items())]  # in which 1 differs from True
+
+
+@given(
+    kind=st.sampled_from(["int", "float", "str", "bool", "image", "enum:str"]),
+    printed=st.sampled_from(["1", "0", "true", "false", "None", "a cat"]) | st.integers().map(str),
+    sampled=st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([1.0, 0.5, "1", "a cat"]),
+)
+def test_a_default_is_printed_again_as_it_was(kind: str, printed: str, sampled: Any):
+    made = property_of({"name": "it", "type": kind, "default": printed}, sampled, {})
+
+    (default,) = (value for name, value in made.items() if "default" in name)
+    assert as_page_text(default) == printed

@@ -94,11 +94,11 @@ MISTAKES: dict[str, tuple[Callable[[Rows], object], str]] = {
     ),
     "a value of no cited action": (
         put(sdk="sends {sdk-large-mode} unless given"),
-        f"{FIRST} cites no action sdk-large-mode with an x-sdk-default.",
+        f"{FIRST} cites no action sdk-large-mode with an x-sdk-default or x-sdk-maximum.",
     ),
     "a value of an action without any": (
         put(sdk="sends {turbo-steps-minimum-not-enforced} unless given"),
-        f"{FIRST} cites no action turbo-steps-minimum-not-enforced with an x-sdk-default.",
+        f"{FIRST} cites no action turbo-steps-minimum-not-enforced with an x-sdk-default or x-sdk-maximum.",
     ),
     "observed by nobody": (
         put(actions=["sdk-turbo-steps"]),

@@ -1,6 +1,5 @@
 """`docs retire` removes an endpoint: the changes that it plans."""
 
-import json
 import re
 from pathlib import Path
 
@@ -60,25 +59,26 @@ def test_its_cassettes_are_removed_but_no_body_that_another_cassette_uses(change
 
 
 def test_only_the_overlay_actions_for_it_alone_are_removed(change: Retirement):
-    assert change.actions == ("tile-sample-quotes-a-call", "sdk-tile-strength")
-    for layer, removed in (("observed", change.actions[0]), ("sdk", change.actions[1])):
+    assert change.actions == ("tile-sample-quotes-a-call", "tile-price")
+    for layer, removed in (("observed", change.actions), ("sdk", ())):
         overlay = text(change, f"openapi/{layer}.overlay.yaml")
-        assert removed not in overlay
         before = (ROOT / "openapi" / f"{layer}.overlay.yaml").read_text(encoding="utf-8")
-        assert overlay.count("x-id:") == before.count("x-id:") - 1
+        assert not any(name in overlay for name in removed)
+        assert overlay.count("x-id:") == before.count("x-id:") - len(removed)
 
 
 def test_only_the_quirks_that_cite_no_other_action_are_removed(change: Retirement, tmp_path: Path):
     rows = tmp_path / "quirks.yaml"
     rows.write_text(text(change, "openapi/quirks.yaml"), encoding="utf-8")
 
-    assert change.rows == ("strength-both-ways", "tob64-inside-quotes")
+    assert change.rows == ("tob64-inside-quotes",)
     before = read_rows(ROOT / "openapi")
     assert read_rows(tmp_path) == [row for row in before if row["name"] not in change.rows]
 
 
 def test_no_overlay_target_names_it(change: Retirement):
     assert "Sd3MediumTile" not in text(change, "openapi/observed.overlay.yaml")
+    assert "Sd3MediumTile" not in text(change, "openapi/sdk.overlay.yaml")
     assert "['Sd3MediumImg2Img', 'Sd35TurboTxt2Img'].properties.seed" in text(
         change, "openapi/observed.overlay.yaml"
     )
@@ -88,12 +88,12 @@ def test_the_changelog_gets_a_breaking_line(change: Retirement):
     assert f"- **Breaking:** `{OPERATION}` is gone.\n" in text(change, "CHANGELOG.md")
 
 
-def test_readme_and_price_list_lose_its_row(change: Retirement):
+def test_readme_and_overlay_lose_its_row_and_its_price(change: Retirement):
     assert OPERATION not in text(change, "README.md")
-    prices = "contract_tests/segmind_sd3_contract/prices.json"
-    texts = ((ROOT / prices).read_text(encoding="utf-8"), text(change, prices))
-    before, after = ({*json.loads(each)["per_picture"]} for each in texts)
-    assert before - after == {SLUG}
+    overlay = "openapi/observed.overlay.yaml"
+    texts = ((ROOT / overlay).read_text(encoding="utf-8"), text(change, overlay))
+    before, after = (each.count("x-usd-per-picture") for each in texts)
+    assert before - after == 1
 
 
 def test_hand_written_mentions_are_listed_with_their_lines(change: Retirement):

@@ -5,11 +5,11 @@ import json
 import math
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract.reference import (
     CREDITS_PATH,
     MADE_UP_KEY,
@@ -23,11 +23,6 @@ from segmind_sd3_contract.reference import (
 
 CONTRACT = {each.operation_id: each for each in ReferenceServer().operations.values()}
 TURBO = CONTRACT["sd35_turbo_txt2img"]
-LISTED = json.loads(files("segmind_sd3_contract").joinpath("prices.json").read_text("utf-8"))
-PRICES = {
-    name: LISTED["per_picture"].get(each.path.rpartition("/")[2], LISTED["unlisted"])
-    for name, each in CONTRACT.items()
-}
 BALANCE = Request("GET", CREDITS_PATH, {"x-api-key": MADE_UP_KEY})
 
 
@@ -124,9 +119,11 @@ def test_a_server_with_keys_lets_in_those_alone():
 def test_a_picture_costs_what_the_price_list_says(operation: Operation):
     server = ReferenceServer(credits=1.0)
     answer = server.answer(example_request(operation))
-    assert float(answer.headers["x-cost"]) == PRICES[operation.operation_id]
+    price = OPERATIONS[operation.operation_id].usd_per_picture
+    assert price
+    assert float(answer.headers["x-cost"]) == price
     assert float(answer.headers["x-remaining-credits"]) == server.credits
-    assert server.credits == pytest.approx(1.0 - PRICES[operation.operation_id], abs=1e-12)
+    assert server.credits == pytest.approx(1.0 - price, abs=1e-12)
 
 
 @pytest.mark.parametrize("said", [{"base64": True}, {"base64": False}])

@@ -24,7 +24,7 @@ from segmind_sd3_contract.reference.deliveries import DELIVERIES
 CONTRACT = {each.operation_id: each for each in ReferenceServer().operations.values()}
 TURBO = CONTRACT["sd35_turbo_txt2img"]
 ROWS_ON_THE_WIRE = [
-    "base64-default-true",
+    "base64-default-1",
     "reply-format",
     "several-images",
     "406-not-only-credits",
@@ -132,11 +132,11 @@ def drawn_in(answer: Answer) -> bytes:
 
 
 SPOILT: list[tuple[str, str, Callable[[Answer, Answer], object]]] = [
-    ("base64-default-true:json", "picture", lambda had, got: base64.b64decode(texts(got)) == had.body),
-    ("base64-default-true:json", "json", lambda had, got: got == had),
-    ("base64-default-true:picture", "json", lambda had, got: got.body == base64.b64decode(texts(had))),
-    ("base64-default-true:picture", "several", lambda _, got: kind_of(got.body) == "JPEG"),
-    ("base64-default-true:picture", "png", lambda had, got: got == had),
+    ("base64-default-1:json", "picture", lambda had, got: base64.b64decode(texts(got)) == had.body),
+    ("base64-default-1:json", "json", lambda had, got: got == had),
+    ("base64-default-1:picture", "json", lambda had, got: got.body == base64.b64decode(texts(had))),
+    ("base64-default-1:picture", "several", lambda _, got: kind_of(got.body) == "JPEG"),
+    ("base64-default-1:picture", "png", lambda had, got: got == had),
     ("several-images:list", "json", lambda had, got: texts(got) == [texts(had)]),
     ("several-images:list", "several", lambda had, got: got == had),
     ("several-images:list", "picture", lambda had, got: got == had),

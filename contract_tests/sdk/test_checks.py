@@ -58,6 +58,9 @@ class Loud(str):
     ("name", "value", "sent"),
     [
         ("steps", Whole(), 12),
+        ("steps", 12.0, 12),
+        ("steps", Decimal("12.0"), 12),
+        ("steps", Fraction(24, 2), 12),
         ("steps", enum.IntEnum("Steps", {"TWELVE": 12}).TWELVE, 12),
         ("guidance_scale", 3, 3),
         ("guidance_scale", 2.5, 2.5),
@@ -65,7 +68,6 @@ class Loud(str):
         ("guidance_scale", Decimal("2.5"), 2.5),
         ("guidance_scale", Fraction(5, 2), 2.5),
         ("seed", 10**30, 10**30),
-        ("prompt", "", ""),
         ("prompt", "a\0b\n'\"\\ 日本 🐼", "a\0b\n'\"\\ 日本 🐼"),
         ("prompt", Colour.TEAL, "a teal lighthouse"),
         ("prompt", Loud("quiet"), "quiet"),
@@ -93,6 +95,9 @@ def valid_calls(draw: st.DrawFn, operation: Operation) -> dict[str, Any]:
     params: dict[str, Any] = draw(st.fixed_dictionaries(needed, optional=optional))
     if params.get("aspect_ratio", "custom") != "custom":
         del params["width"], params["height"]
+    start, stop = (f"conditioningsettimesteprange_{end}" for end in ("start", "stop"))
+    if start in params and stop in params:
+        params[start], params[stop] = sorted((params[start], params[stop]))
     return params
 
 
@@ -112,6 +117,8 @@ def values_of(known: Parameter) -> st.SearchStrategy[Any]:
             return st.integers(low, high)
         case "number":
             return st.floats(low, high, allow_nan=False, allow_infinity=False)
+        case "string" if known.name == "prompt":
+            return st.text().filter(str.strip)
         case "string":
             listed = st.sampled_from(known.known_values or ["?"])
             return listed if known.closed else listed | st.text()
@@ -149,6 +156,41 @@ def test_any_valid_call_is_drawn_and_sends_what_was_asked_for_and_the_policy(
     assert len(drawn.images) == (count if call.body["base64"] else 1)
 
 
+WHOLE_NUMBERS = [
+    pytest.param(operation, known, id=f"{operation}::{known.name}")
+    for operation, each in OPERATIONS.items()
+    for known in each.parameters.values()
+    if known.kind == "integer"
+]
+
+
+@pytest.mark.parametrize(("operation", "known"), WHOLE_NUMBERS)
+@pytest.mark.parametrize("kind", [float, Decimal, Fraction])
+@given(data=st.data())
+def test_a_whole_number_of_another_type_is_sent_as_an_int(
+    operation: str, known: Parameter, kind: type, data: st.DataObject, least: Least
+):
+    low, high, step = known.minimum, known.maximum or known.sdk_maximum, known.multiple_of or 1
+    low = 1 if low is None else low
+    number = low + step * data.draw(st.integers(0, ((high or 2**31) - int(low)) // step))
+
+    with Client(MADE_UP_KEY) as client:
+        sent = client.prepare(operation, **least(operation, **{known.name: kind(number)})).body[known.name]
+
+    assert (sent, type(sent)) == (number, int)
+
+
+@pytest.mark.parametrize(("operation", "known"), WHOLE_NUMBERS)
+@given(value=st.floats().filter(lambda value: not value.is_integer()))
+def test_a_float_that_is_no_whole_number_is_refused_for_one(
+    operation: str, known: Parameter, value: float, least: Least
+):
+    with Client(MADE_UP_KEY) as client:
+        told = problem(client, operation, **least(operation, **{known.name: value}))
+
+    assert told.startswith(f"{known.name}: got {value}; allowed is a whole number")
+
+
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -178,7 +220,12 @@ NUMBER = f"allowed is a number from {GUIDANCE.minimum} to {GUIDANCE.maximum}"
         ("prompt", b"bytes", "prompt: got 5 bytes; allowed is a str"),
         ("prompt", "\ud800", "prompt: got '\\ud800'; a lone surrogate can't be sent: pass whole characters"),
         ("steps", True, f"steps: got True; {WHOLE}"),
-        ("steps", 12.0, f"steps: got 12.0; {WHOLE}"),
+        ("steps", 12.5, f"steps: got 12.5; {WHOLE}"),
+        ("steps", Decimal("12.5"), f"steps: got Decimal('12.5'); {WHOLE}"),
+        ("steps", math.nan, f"steps: got nan; {WHOLE}"),
+        ("steps", math.inf, f"steps: got inf; {WHOLE}"),
+        ("steps", Decimal("NaN"), f"steps: got Decimal('NaN'); {WHOLE}"),
+        ("steps", 2j, f"steps: got 2j; {WHOLE}"),
         ("steps", "12", f"steps: got '12'; {WHOLE}"),
         pytest.param(
             "steps",

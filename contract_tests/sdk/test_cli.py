@@ -151,13 +151,35 @@ def test_a_parameter_that_the_table_gains_is_an_option_and_is_sent(
     )
 
 
+@pytest.mark.parametrize(
+    ("parameter", "options"),
+    [
+        (Parameter("timeout", "integer", "Theirs.", required=True), ["--timeout", "60"]),
+        (Parameter("json", "integer", "Theirs."), ["--json"]),
+        (Parameter("as_json", "integer", "Theirs."), []),
+        (Parameter("help", "integer", "Theirs."), []),
+        (Parameter("retry", "boolean", "Theirs."), ["--no-retry"]),  # it would be --retry/--no-retry
+    ],
+)
 def test_a_parameter_named_like_another_option_goes_by_extra(
-    run: Run, server: ReferenceServer, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    server: ReferenceServer,
+    monkeypatch: pytest.MonkeyPatch,
+    parameter: Parameter,
+    options: list[str],
 ):
     table: Any = OPERATIONS["sd35_turbo_txt2img"].parameters
-    monkeypatch.setitem(table, "timeout", Parameter("timeout", "integer", "Theirs.", required=True))
-    assert run(*TURBO, "--timeout", "60", "--extra", "timeout=7").exit_code == 0
-    assert server.ledger[-1].body["timeout"] == 7
+    monkeypatch.setitem(table, parameter.name, parameter)
+    assert "Theirs." not in run(TURBO[0], "--help").stdout
+    assert run(*TURBO, *options, "--extra", f"{parameter.name}=7").exit_code == 0
+    assert server.ledger[-1].body[parameter.name] == 7
+
+
+def test_an_endpoint_without_parameters_has_a_help_page(offline: Run, monkeypatch: pytest.MonkeyPatch):
+    endpoints: Any = OPERATIONS
+    bare = replace(OPERATIONS["sd35_turbo_txt2img"], parameters={})
+    monkeypatch.setitem(endpoints, "sd35_turbo_txt2img", bare)
+    assert "Parameters:" not in offline(TURBO[0], "--help").stdout
 
 
 @pytest.mark.parametrize("command", ["", "credits", *map(command_name, OPERATIONS.values())])

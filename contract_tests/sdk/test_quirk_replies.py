@@ -231,7 +231,7 @@ def test_an_html_page_is_read_as_its_title(row: str, status: int, page: str, tit
 
 # --- As the reference server provokes them ----------------------------------------------------------------
 
-DRAWN = ("base64-default-true", "several-images", "reply-format", "wrong-media-type")
+DRAWN = ("base64-default-1", "several-images", "reply-format", "wrong-media-type")
 NOT_DRAWN: dict[str, tuple[type[SegmindError], str]] = {
     "406-not-only-credits:credits": (InsufficientCredits, "Not enough credits"),
     "406-not-only-credits:spend-limit": (InsufficientCredits, "The team's spend limit is met: raise it."),
@@ -288,7 +288,7 @@ def test_a_reply_with_a_quirk_is_drawn(
         drawn = client.sd35_turbo_txt2img(**params)
 
     # These lose pictures or draw others; all else gives back just what was drawn without it.
-    if provocation in ("base64-default-true:picture", "several-images:string"):
+    if provocation in ("base64-default-1:picture", "several-images:string"):
         assert drawn.images == plain.images[:1]
     elif provocation.startswith("reply-format"):
         assert {image.media_type for image in drawn.images} == {f"image/{provocation.partition(':')[2]}"}

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from segmind_sd3 import Client, Generation, InvalidRequest
 from segmind_sd3._quirks import FUNCTIONS, Kind
-from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
+from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Parameter, Random
 from segmind_sd3_contract.quirks import quirks
-from segmind_sd3_contract.reference import ReferenceServer
+from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 from segmind_sd3_pipeline.spec.documents import read
 
 OPENAPI = Path(__file__).parents[2] / "openapi"
@@ -79,11 +81,12 @@ SENT: dict[str, list[tuple[str, str]]] = {
 }
 """What is sent when the caller gives nothing, by the row that it is for."""
 
-NOT_SENT: dict[str, tuple[str, str, str]] = {
-    "negative-prompt-none": ("sd3_medium_txt2img", "negative_prompt", "sdk-medium-negative-prompt"),
-    "strength-both-ways": ("sd3_medium_tile", "strength", "sdk-tile-strength"),
-}
-"""What is not sent unless it is given, and the action whose note is in its documentation."""
+NOT_SENT: list[tuple[str, str, str, str]] = [
+    ("negative-prompt-none", "sd3_medium_txt2img", "negative_prompt", "sdk-medium-negative-prompt"),
+    ("strength-both-ways", "sd3_medium_tile", "strength", "sdk-medium-image-strength"),
+    ("strength-both-ways", "sd3_medium_img2img", "strength", "sdk-medium-image-strength"),
+]
+"""What is not sent unless it is given, by row, and the action whose note is in its documentation."""
 
 LISTED: dict[str, list[tuple[str, str, str]]] = {
     "mode-without-values": [("sd3_large_img2img", "mode", "large-mode-values")],
@@ -111,7 +114,8 @@ def test_every_row_of_a_default_and_every_default_is_tried_here():
         if known.sdk_default is not NO_DEFAULT
     ]
 
-    assert {*SENT, *NOT_SENT, "enum-without-values", "base64-default-true"} == rows("default")
+    not_sent = {row for row, *_ in NOT_SENT}
+    assert {*SENT, *not_sent, "enum-without-values", "base64-default-1"} == rows("default")
     assert sorted(tried) == sorted(policy)
 
 
@@ -132,7 +136,10 @@ def test_the_value_of_a_default_row_is_sent(
             assert value == default
 
 
-@pytest.mark.parametrize(("operation", "name", "action"), NOT_SENT.values(), ids=NOT_SENT)
+@pytest.mark.parametrize(
+    ("operation", "name", "action"),
+    [pytest.param(*place, id=f"{row}::{place[0]}") for row, *place in NOT_SENT],
+)
 def test_what_has_no_good_default_is_sent_only_when_given_and_says_so(
     operation: str, name: str, action: str, client: Client, least: Least
 ):
@@ -204,6 +211,24 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "width: given beside aspect_ratio '2:3'",
         'it counts only with aspect_ratio="custom": leave one of the two out',
     ),
+    "count-without-bounds": (
+        "sd3_medium_img2img",
+        {"samples": 1000},
+        "samples: got 1000, which costs about $7.58 (an estimate)",
+        'allowed is a whole number from 1 to 10 (to send it all the same: extra={"samples": 1000})',
+    ),
+    "blank-prompt": (
+        "sd3_large_img2img",
+        {"prompt": ""},
+        "prompt: an empty text",
+        'it would be paid for as any other: say what to draw (to send it all the same: extra={"prompt": ""})',
+    ),
+    "reversed-timestep-range": (
+        "sd3_medium_txt2img",
+        {"conditioningsettimesteprange_start": 0.9, "conditioningsettimesteprange_stop": 0.2},
+        "conditioningsettimesteprange_start: 0.9 is above the conditioningsettimesteprange_stop 0.2",
+        'allowed is at most 0.2 (to send it all the same: extra={"conditioningsettimesteprange_start": 0.9})',
+    ),
 }
 
 
@@ -233,3 +258,172 @@ def test_a_ratio_or_a_size_alone_is_taken(params: dict[str, Any], client: Client
     prepared = client.prepare("sd35_turbo_txt2img", prompt="a lighthouse", **params)
 
     assert prepared.body.items() >= params.items()
+
+
+OFFLINE = Client(MADE_UP_KEY)
+
+
+def problems(operation: str, **params: Any) -> dict[str, str]:
+    """Return what is wrong with a call, by parameter; nothing where it can be sent."""
+    try:
+        OFFLINE.prepare(operation, **params)
+    except InvalidRequest as error:
+        return {problem.parameter: str(problem) for problem in error.problems}
+    return {}
+
+
+COUNTS = [
+    pytest.param(operation, known, id=f"{operation}::{known.name}")
+    for operation, each in OPERATIONS.items()
+    for known in each.parameters.values()
+    if known.counts_images
+]
+each_count = pytest.mark.parametrize(("operation", "known"), COUNTS)
+
+
+@each_count
+def test_every_endpoint_with_a_count_of_pictures_has_an_end_of_it_and_a_price(
+    operation: str, known: Parameter
+):
+    assert known.sdk_maximum == 10
+    assert OPERATIONS[operation].usd_per_picture
+
+
+@each_count
+@given(data=st.data())
+def test_a_count_of_pictures_below_one_is_refused(
+    operation: str, known: Parameter, data: st.DataObject, least: Least
+):
+    count = data.draw(st.integers(max_value=0))
+
+    assert problems(operation, **least(operation, **{known.name: count})).keys() == {known.name}
+
+
+@each_count
+@given(data=st.data())
+def test_a_count_of_pictures_is_sent_up_to_the_page_s_maximum_or_ours(
+    operation: str, known: Parameter, data: st.DataObject, least: Least
+):
+    count = data.draw(st.integers(1, 20))
+    most = known.maximum if known.maximum is not None else known.sdk_maximum
+
+    refused = problems(operation, **least(operation, **{known.name: count}))
+
+    assert (known.name in refused) == (count > (most or 0))
+
+
+@each_count
+@given(data=st.data())
+def test_extra_sends_any_count_of_pictures(
+    operation: str, known: Parameter, data: st.DataObject, least: Least
+):
+    count = data.draw(st.integers())
+    params = least(operation, extra={known.name: count})
+
+    assert OFFLINE.prepare(operation, **params).body[known.name] == count
+
+
+@pytest.mark.parametrize(
+    ("operation", "count", "cost"),
+    [
+        ("sd3_medium_img2img", 11, "about $0.08 (an estimate)"),
+        ("sd3_medium_img2img", 1000, "about $7.58 (an estimate)"),
+        ("sd3_medium_tile", 1000, "about $7.69 (an estimate)"),
+        ("sd3_medium_tile", 10**6, "about $7,690.00 (an estimate)"),
+        ("sd3_medium_tile", 10**400, "more than $7,690.00 (an estimate)"),
+    ],
+)
+def test_a_count_of_pictures_above_ten_is_refused_with_its_price(
+    operation: str, count: int, cost: str, least: Least
+):
+    refused = problems(operation, **least(operation, samples=count))
+
+    assert f"which costs {cost}; allowed is a whole number from 1 to 10" in refused["samples"]
+
+
+blanks = st.text(st.characters(categories=["Zs", "Zl", "Zp"]) | st.sampled_from("\t\n\r\x0b\x0c"))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@given(prompt=blanks)
+def test_a_blank_prompt_is_refused(operation: str, prompt: str, least: Least):
+    told = problems(operation, **least(operation, prompt=prompt))
+
+    assert told.keys() == {"prompt"}
+    assert f"a{' blank' if prompt else 'n empty'} text" in told["prompt"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@given(prompt=blanks)
+def test_extra_sends_a_blank_prompt(operation: str, prompt: str, least: Least):
+    params = {name: value for name, value in least(operation).items() if name != "prompt"}
+
+    assert OFFLINE.prepare(operation, **params, extra={"prompt": prompt}).body["prompt"] == prompt
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@given(letter=st.text(min_size=1).filter(str.strip), before=blanks, after=blanks)
+def test_a_prompt_with_anything_in_it_is_sent_as_it_is(
+    operation: str, letter: str, before: str, after: str, least: Least
+):
+    prompt = before + letter + after
+
+    assert OFFLINE.prepare(operation, **least(operation, prompt=prompt)).body["prompt"] == prompt
+
+
+START, STOP = "conditioningsettimesteprange_start", "conditioningsettimesteprange_stop"
+shares = st.floats(0.1, 1)
+
+
+@given(start=shares | st.none(), stop=shares | st.none())
+def test_a_timestep_range_is_refused_only_where_it_starts_above_its_stop(
+    start: float | None, stop: float | None
+):
+    known = OPERATIONS["sd3_medium_txt2img"].parameters
+    given_ = {START: start, STOP: stop}
+    meant: list[Any] = [
+        known[name].documented_default if value is None else value for name, value in given_.items()
+    ]
+
+    refused = problems("sd3_medium_txt2img", prompt="a lighthouse", **given_)
+
+    assert refused.keys() == ({START} if meant[0] > meant[1] else set())
+
+
+@given(start=shares, stop=shares)
+def test_extra_sends_any_timestep_range(start: float, stop: float):
+    extra = {START: start, STOP: stop}
+
+    assert (
+        OFFLINE.prepare("sd3_medium_txt2img", prompt="a lighthouse", extra=extra).body.items()
+        >= extra.items()
+    )
+
+
+# --- No invented values -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_p_sampler_is_no_known_value(operation: str):
+    assert all("p_sampler" not in known.known_values for known in OPERATIONS[operation].parameters.values())
+
+
+def test_ten_samplers_are_known_from_the_vendor_and_the_rest_of_the_list_is_inferred():
+    vendor, inferred = (
+        actions("observed")[name]["update"]
+        for name in ("medium-sampler-values", "medium-sampler-likely-values")
+    )
+
+    assert len(vendor["anyOf"][0]["enum"]) == 10
+    assert len({*vendor["anyOf"][0]["enum"], *inferred["enum"]}) == 27
+
+
+def test_webp_is_known_of_turbo_alone():
+    known = {
+        operation: parameter.known_values
+        for operation, each in OPERATIONS.items()
+        for name, parameter in each.parameters.items()
+        if name in ("image_format", "output_format")
+    }
+
+    assert known == {"sd35_turbo_txt2img": ("jpeg", "png", "webp"), "sd3_large_img2img": ("jpeg", "png")}

@@ -88,6 +88,7 @@ class Contract:
         self._promises = _by_operation(self.bundle)
         self._pages = _by_operation(documented)
         self._judges: dict[str, Any] = {}
+        self._reported = Contract(documented, observed, "reported") if profile == "observed" else None
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -122,6 +123,13 @@ class Contract:
         if operation not in self._judges:
             self._judges[operation] = Draft202012Validator(self.schema(operation))
         return self._judges[operation]
+
+    def refusal(self, operation: str, body: Any) -> str | None:
+        """Return why a body must be refused; None where it may be drawn, if only by what was reported."""
+        wrong = next(self.judge(operation).iter_errors(body), None)
+        if wrong and self._reported:
+            return self._reported.refusal(operation, body)
+        return wrong and str(wrong.message)
 
 
 @cache
@@ -261,11 +269,13 @@ class _Order:
 
 def _drawing(contract: Contract, exchange: Exchange) -> Iterator[Finding]:
     schema = contract.schema(exchange.operation)
-    if wrong := next(contract.judge(exchange.operation).iter_errors(exchange.sent), None):
-        yield Finding("refusal", "documented", f"a refusal of a body where {str(wrong.message)[:120]}", "200")
+    if wrong := contract.refusal(exchange.operation, exchange.sent):
+        yield Finding("refusal", "documented", f"a refusal of a body where {wrong[:120]}", "200")
         return
     order = _Order(schema, exchange.sent)
-    asked, is_json = order.value(("base64",)), media_type(exchange).endswith("json")
+    # Without a word on it, the reply is the only one that the pages name: the picture itself.
+    asked = order.value(("base64",), otherwise=False)
+    is_json = media_type(exchange).endswith("json")
     if asked != is_json:
         kinds = {True: "JSON with base64 text", False: "the picture itself"}
         yield Finding("base64", "observed", kinds[asked], kinds[is_json])

@@ -35,25 +35,36 @@ def picture() -> str:
 
 @TOLD.hook
 def before_load_schema(_context: object, raw_schema: Any) -> None:
-    """Let the observations that count stand in place of what the pages say."""
-    oracle.with_observations(raw_schema)
+    """Let what was observed stand in place of what the pages say: what is open then makes no bad case."""
+    oracle.with_observations(raw_schema, oracle.GRADES["reported"])
 
 
 @TOLD.hook
 def before_call(_context: object, case: Any, _kwargs: object) -> None:
     """Put a picture where the schema is content with any text, and name the type of a body that is not there.
 
-    A bad case keeps what is bad about it: an `image` that is no text stays as it is.
+    What a page requires and was reported to be optional is given: no case depends on who is right. A bad case
+    keeps what is bad about it: an `image` that is no text stays as it is.
     """
     body = case.body
     if isinstance(body, dict):
         body = cast("dict[str, Any]", body)
+        for name, value in _open_requirements(case.operation.definition.raw["operationId"]).items():
+            body.setdefault(name, value)
         if isinstance(body.get("image"), str) and not body["image"].startswith("https://"):
             body["image"] = picture()
         body |= _smallest(case.operation.definition.raw["operationId"], body)
     elif case.operation.method == "post" and not case.media_type:
         # Else the answer is a 406 about the content type, and the missing body is never judged.
         case.headers.setdefault("content-type", "application/json")
+
+
+@cache
+def _open_requirements(operation: str) -> Mapping[str, Any]:
+    """Return a value for each parameter that is required, and was reported not to be."""
+    schema = oracle.request_schema("observed", operation)
+    required = {*schema["required"]} - {*oracle.request_schema("reported", operation)["required"]}
+    return {name: schema["properties"][name]["examples"][0] for name in sorted(required)}
 
 
 def _smallest(operation: str, body: Mapping[str, Any]) -> dict[str, Any]:

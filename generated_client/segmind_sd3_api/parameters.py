@@ -44,6 +44,8 @@ class Parameter:
     minimum: float | int | None = None
     maximum: float | int | None = None
     multiple_of: int | None = None
+    sdk_maximum: int | None = None
+    """The highest value that the SDK sends where the page sets no maximum; `extra` sends more."""
     documented_default: object = NO_DEFAULT
     """What the page says is used when nothing is sent, be it possible or not."""
     sdk_default: object = NO_DEFAULT
@@ -70,6 +72,8 @@ class Operation:
     """Address of the page that documents it."""
     summary: str
     doc: str
+    usd_per_picture: float | None = None
+    """What a picture costs at default settings, on average; an estimate."""
     deprecated: bool = False
     parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
 
@@ -157,12 +161,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         path="/v1/sd3-med-img2img",
         page="https://www.segmind.com/models/sd3-med-img2img/api",
         summary="Redraw a picture after a text with Stable Diffusion 3 medium.",
-        doc="Starts from your picture and changes it as far as `strength` allows.",
+        doc="Transforms your picture after the prompt.",
+        usd_per_picture=0.00758,
         parameters={
             "prompt": Parameter(
                 name="prompt",
                 kind="string",
-                doc="What the picture shows.",
+                doc="What the picture shows. An empty or blank one is refused, unless `extra` sends it.",
                 required=True,
             ),
             "negative_prompt": Parameter(
@@ -189,7 +194,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "num_inference_steps": Parameter(
                 name="num_inference_steps",
                 kind="integer",
-                doc="How many denoising steps are taken. 1 to 100. Default 20.",
+                doc="How many inference steps are taken. 1 to 100. Default 20.",
                 minimum=1,
                 maximum=100,
                 documented_default=20,
@@ -197,7 +202,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "guidance_scale": Parameter(
                 name="guidance_scale",
                 kind="number",
-                doc="How closely the picture follows the prompt. 1 to 20. Default 5.",
+                doc="Balance between following the prompt and drawing a unique picture. 1 to 20. Default 5.",
                 minimum=1,
                 maximum=20,
                 documented_default=5,
@@ -215,14 +220,21 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "samples": Parameter(
                 name="samples",
                 kind="integer",
-                doc="How many pictures one call draws. The page sets no limit. Default 1.",
+                doc=(
+                    "How many pictures one call draws. The page sets no limit. 1 to 10 here; `extra` sends more. Default "
+                    "1."
+                ),
+                sdk_maximum=10,
                 documented_default=1,
                 counts_images=True,
             ),
             "strength": Parameter(
                 name="strength",
                 kind="number",
-                doc="How far the picture moves away from `image`; 0 keeps it, 1 changes it most. 0 to 1. Default 0.7.",
+                doc=(
+                    "The page gives it two meanings: how strongly `image` is transformed, and how much the picture "
+                    "follows it. 0 to 1. Default 0.7. Which of the two holds is not known; it is sent as it is given."
+                ),
                 minimum=0,
                 maximum=1,
                 documented_default=0.7,
@@ -272,7 +284,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="scheduler",
                 kind="string",
                 doc=(
-                    "The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`, "
+                    "The scheduling algorithm. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`, "
                     "`exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."
                 ),
                 documented_default="sgm_uniform",
@@ -282,10 +294,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="base64",
                 kind="boolean",
                 doc=(
-                    "Whether the reply is JSON with the picture as base64 text, not the picture itself. The page says "
-                    "True; the SDK sets it."
+                    "Whether the reply is the picture as base64 text, not the picture itself. The page prints 1, which "
+                    "may stand for no default; the SDK sets it."
                 ),
-                documented_default=True,
+                documented_default=1,
                 hidden=True,
             ),
         },
@@ -296,12 +308,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         path="/v1/sd3-med-tile",
         page="https://www.segmind.com/models/sd3-med-tile/api",
         summary="Draw a detailed picture over the tiles of another with Stable Diffusion 3 medium.",
-        doc="A ControlNet holds the drawing to your picture, tile by tile; for large coherent pictures.",
+        doc="A ControlNet that your picture guides by tiles; for large, coherent, detailed pictures.",
+        usd_per_picture=0.00769,
         parameters={
             "prompt": Parameter(
                 name="prompt",
                 kind="string",
-                doc="What the picture shows.",
+                doc="What the picture shows. An empty or blank one is refused, unless `extra` sends it.",
                 required=True,
             ),
             "negative_prompt": Parameter(
@@ -314,21 +327,21 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="image",
                 kind="image",
                 doc=(
-                    "The picture that guides the drawing tile by tile, as base64 text. Given as a path, bytes, an open "
-                    "file, a Pillow picture, an array of pixels, a picture that a call drew, or a text: `data:` URI, "
-                    "http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is sent byte for byte, its metadata "
-                    "included; one with a side above 2048 pixels too, with a warning. A Pillow picture is turned as its "
-                    "EXIF data says and sent as a PNG without that data: of 16 bits the upper 8, other colours as RGB, "
-                    "transparency as it is (the service is known to make it RGB); modes I and F, which do not say what is "
-                    "white, are refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height x width, or "
-                    "height x width x 3 (RGB, not OpenCV's BGR) or 4."
+                    "The picture that guides the drawing, as base64 text. Given as a path, bytes, an open file, a Pillow "
+                    "picture, an array of pixels, a picture that a call drew, or a text: `data:` URI, http(s) URL, base64 "
+                    "or path. A whole PNG, JPEG, GIF or WebP is sent byte for byte, its metadata included; one with a "
+                    "side above 2048 pixels too, with a warning. A Pillow picture is turned as its EXIF data says and "
+                    "sent as a PNG without that data: of 16 bits the upper 8, other colours as RGB, transparency as it is "
+                    "(the service is known to make it RGB); modes I and F, which do not say what is white, are refused. "
+                    "An array is of uint8, uint16 (the upper 8 bits) or bool, height x width, or height x width x 3 (RGB, "
+                    "not OpenCV's BGR) or 4."
                 ),
                 required=True,
             ),
             "num_inference_steps": Parameter(
                 name="num_inference_steps",
                 kind="integer",
-                doc="How many denoising steps are taken; more give finer detail and take longer. 1 to 100. Default 20.",
+                doc="How many inference steps are taken; more give finer detail and take longer. 1 to 100. Default 20.",
                 minimum=1,
                 maximum=100,
                 documented_default=20,
@@ -354,7 +367,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "samples": Parameter(
                 name="samples",
                 kind="integer",
-                doc="How many pictures one call draws. The page sets no limit. Default 1.",
+                doc=(
+                    "How many pictures one call draws. The page sets no limit. 1 to 10 here; `extra` sends more. Default "
+                    "1."
+                ),
+                sdk_maximum=10,
                 documented_default=1,
                 counts_images=True,
             ),
@@ -362,9 +379,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="strength",
                 kind="number",
                 doc=(
-                    "The page gives it two meanings: how far the picture moves away from `image`, and how strongly "
-                    "`image` guides it (higher is closer to it, 0.6 to 0.9 for small adjustments). 0 to 1. Default 0.8. "
-                    "Which of the two holds is not known; it is sent as it is given."
+                    "The page gives it two meanings: how strongly `image` is transformed, and how strongly it guides the "
+                    "picture (higher is closer to it, 0.6 to 0.9 for small adjustments). 0 to 1. Default 0.8. Which of "
+                    "the two holds is not known; it is sent as it is given."
                 ),
                 minimum=0,
                 maximum=1,
@@ -374,17 +391,16 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="sampler",
                 kind="string",
                 doc=(
-                    "The sampling method. Default `dpmpp_2m`. Known values: `dpmpp_2m`, `ddim`, `p_sampler`, `euler`, "
-                    "`euler_pp`, `euler_ancestral`, `euler_ancestral_pp`, `heun`, `heunpp2`, `dpm_2`, `dpm_2_ancestral`, "
-                    "`lms`, `dpm_fast`, `dpm_adaptive`, `dpmpp_2s_ancestral`, `dpmpp_sde`, `dpmpp_sde_gpu`, "
-                    "`dpmpp_2m_sde`, `dpmpp_2m_sde_gpu`, `dpmpp_3m_sde`, `dpmpp_3m_sde_gpu`, `ddpm`, `lcm`, `ipndm`, "
-                    "`ipndm_v`, `deis`, `uni_pc`, `uni_pc_bh2`; any other is sent as it is."
+                    "The sampling method. Default `dpmpp_2m`. Known values: `dpmpp_2m`, `ddim`, `euler`, `euler_pp`, "
+                    "`euler_ancestral`, `euler_ancestral_pp`, `heun`, `heunpp2`, `dpm_2`, `dpm_2_ancestral`, `lms`, "
+                    "`dpm_fast`, `dpm_adaptive`, `dpmpp_2s_ancestral`, `dpmpp_sde`, `dpmpp_sde_gpu`, `dpmpp_2m_sde`, "
+                    "`dpmpp_2m_sde_gpu`, `dpmpp_3m_sde`, `dpmpp_3m_sde_gpu`, `ddpm`, `lcm`, `ipndm`, `ipndm_v`, `deis`, "
+                    "`uni_pc`, `uni_pc_bh2`; any other is sent as it is."
                 ),
                 documented_default="dpmpp_2m",
                 known_values=(
                     "dpmpp_2m",
                     "ddim",
-                    "p_sampler",
                     "euler",
                     "euler_pp",
                     "euler_ancestral",
@@ -416,7 +432,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="scheduler",
                 kind="string",
                 doc=(
-                    "The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`, "
+                    "The scheduler. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`, "
                     "`exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."
                 ),
                 documented_default="sgm_uniform",
@@ -426,10 +442,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="base64",
                 kind="boolean",
                 doc=(
-                    "Whether the reply is JSON with the picture as base64 text, not the picture itself. The page says "
-                    "True; the SDK sets it."
+                    "Whether the reply is the picture as base64 text, not the picture itself. The page prints 1, which "
+                    "may stand for no default; the SDK sets it."
                 ),
-                documented_default=True,
+                documented_default=1,
                 hidden=True,
             ),
         },
@@ -440,14 +456,15 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         path="/v1/stable-diffusion-3-large-img2img",
         page="https://www.segmind.com/models/stable-diffusion-3-large-img2img/api",
         summary="Redraw a picture after a text with Stable Diffusion 3 large.",
-        doc="The biggest of the models, with 8 billion parameters. It takes no seed and no size.",
+        doc="A model with 8 billion parameters. It takes no seed and no size.",
+        usd_per_picture=0.065,
         parameters={
             "mode": Parameter(
                 name="mode",
                 kind="string",
                 doc=(
-                    "The kind of drawing that is asked for. The page names no default; `image-to-image` is sent. Known "
-                    "values: `image-to-image`; any other is sent as it is."
+                    "The type of mode. The page names no default; `image-to-image` is sent. Known values: "
+                    "`image-to-image`; any other is sent as it is."
                 ),
                 sdk_default="image-to-image",
                 known_values=("image-to-image",),
@@ -470,40 +487,43 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "prompt": Parameter(
                 name="prompt",
                 kind="string",
-                doc="What the picture shows. The page says 1, which is no text; here it is required.",
+                doc=(
+                    "What the picture shows. The page prints 1, which may stand for no default; here it is required. An "
+                    "empty or blank one is refused, unless `extra` sends it."
+                ),
                 required=True,
                 documented_default=1,
             ),
             "strength": Parameter(
                 name="strength",
                 kind="number",
-                doc="How far the picture moves away from `image`. The page sets no limits. Default 1.",
+                doc="How much `image` is transformed. The page sets no limits. Default 1.",
                 documented_default=1,
             ),
             "output_format": Parameter(
                 name="output_format",
                 kind="string",
-                doc=(
-                    "File format of the picture. Default `jpeg`. Known values: `jpeg`, `png`, `webp`; any other is sent "
-                    "as it is."
-                ),
+                doc="File format of the picture. Default `jpeg`. Known values: `jpeg`, `png`; any other is sent as it is.",
                 documented_default="jpeg",
-                known_values=("jpeg", "png", "webp"),
+                known_values=("jpeg", "png"),
             ),
             "base64": Parameter(
                 name="base64",
                 kind="boolean",
                 doc=(
-                    "Whether the reply is JSON with the picture as base64 text, not the picture itself. The page says "
-                    "True; the SDK sets it."
+                    "Whether the reply is the picture as base64 text, not the picture itself. The page prints 1, which "
+                    "may stand for no default; the SDK sets it."
                 ),
-                documented_default=True,
+                documented_default=1,
                 hidden=True,
             ),
             "negative_prompt": Parameter(
                 name="negative_prompt",
                 kind="string",
-                doc="What the picture should not show. The page says 1, which is no text; an empty text is sent.",
+                doc=(
+                    "What the picture should not show. The page prints 1, which may stand for no default; an empty text "
+                    "is sent."
+                ),
                 documented_default=1,
                 sdk_default="",
             ),
@@ -516,11 +536,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         page="https://www.segmind.com/models/stable-diffusion-3-medium-txt2img/api",
         summary="Draw pictures from a text with Stable Diffusion 3 medium.",
         doc="Renders writing inside the picture well. Seven of its parameters affect the price.",
+        usd_per_picture=0.041,
         parameters={
             "prompt": Parameter(
                 name="prompt",
                 kind="string",
-                doc="What the picture shows.",
+                doc="What the picture shows. An empty or blank one is refused, unless `extra` sends it.",
                 required=True,
             ),
             "negative_prompt": Parameter(
@@ -535,6 +556,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 doc="How many pictures one call draws. 1 to 4. Default 1. Affects the price.",
                 minimum=1,
                 maximum=4,
+                sdk_maximum=10,
                 documented_default=1,
                 affects_pricing=True,
                 counts_images=True,
@@ -543,9 +565,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="scheduler",
                 kind="string",
                 doc=(
-                    "The sampling method and its noise schedule, under one name. Default `DPM++ 2M`. Known values: `DPM++ "
-                    "2M`, `DPM++ 2M Karras`, `DPM++ SDE Karras`, `LMS Karras`, `DPM2 a Karras`; any other is sent as it "
-                    "is."
+                    "The type of scheduler. Default `DPM++ 2M`. Known values: `DPM++ 2M`, `DPM++ 2M Karras`, `DPM++ SDE "
+                    "Karras`, `LMS Karras`, `DPM2 a Karras`; any other is sent as it is."
                 ),
                 documented_default="DPM++ 2M",
                 known_values=("DPM++ 2M", "DPM++ 2M Karras", "DPM++ SDE Karras", "LMS Karras", "DPM2 a Karras"),
@@ -562,7 +583,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "guidance_scale": Parameter(
                 name="guidance_scale",
                 kind="number",
-                doc="How closely the picture follows the prompt (classifier-free guidance). 1 to 25. Default 5.",
+                doc="Scale for classifier-free guidance. 1 to 25. Default 5.",
                 minimum=1,
                 maximum=25,
                 documented_default=5,
@@ -570,10 +591,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "denoise": Parameter(
                 name="denoise",
                 kind="number",
-                doc=(
-                    "Share of the starting picture that is drawn anew. The page speaks of a reference picture, which this "
-                    "endpoint does not take. 0.1 to 1. Default 1."
-                ),
+                doc="How much the reference picture is transformed; this endpoint takes none. 0.1 to 1. Default 1.",
                 minimum=0.1,
                 maximum=1,
                 documented_default=1,
@@ -613,10 +631,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "modelsamplingsd3_shift": Parameter(
                 name="modelsamplingsd3_shift",
                 kind="integer",
-                doc=(
-                    "How far the noise schedule is shifted; higher gives the composition more steps. 1 to 10. Default 3. "
-                    "Affects the price."
-                ),
+                doc="Shift of SD3's model sampling. 1 to 10. Default 3. Affects the price.",
                 minimum=1,
                 maximum=10,
                 documented_default=3,
@@ -626,8 +641,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="conditioningsettimesteprange_start",
                 kind="number",
                 doc=(
-                    "Where in the denoising the prompts begin to count, as a share of it (1 is its end). 0.1 to 1. "
-                    "Default 0.1. Affects the price."
+                    "Start of the conditioning's timestep range. 0.1 to 1. Default 0.1. A value above "
+                    "`conditioningsettimesteprange_stop` is refused, unless `extra` sends it. Affects the price."
                 ),
                 minimum=0.1,
                 maximum=1,
@@ -637,10 +652,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "conditioningsettimesteprange_stop": Parameter(
                 name="conditioningsettimesteprange_stop",
                 kind="number",
-                doc=(
-                    "Where in the denoising the prompts cease to count, as a share of it (1 is its end). 0.1 to 1. "
-                    "Default 1. Affects the price."
-                ),
+                doc="Stop of the conditioning's timestep range. 0.1 to 1. Default 1. Affects the price.",
                 minimum=0.1,
                 maximum=1,
                 documented_default=1,
@@ -650,10 +662,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="base64",
                 kind="boolean",
                 doc=(
-                    "Whether the reply is JSON with the picture as base64 text, not the picture itself. The page says "
-                    "True; the SDK sets it."
+                    "Whether the reply is the picture as base64 text, not the picture itself. The page prints 1, which "
+                    "may stand for no default; the SDK sets it."
                 ),
-                documented_default=True,
+                documented_default=1,
                 hidden=True,
             ),
         },
@@ -665,11 +677,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         page="https://www.segmind.com/models/stable-diffusion-3.5-turbo-txt2img/api",
         summary="Draw pictures from a text with Stable Diffusion 3.5 turbo.",
         doc="A light model. `width` and `height` count only with a custom `aspect_ratio`.",
+        usd_per_picture=0.0035,
         parameters={
             "prompt": Parameter(
                 name="prompt",
                 kind="string",
-                doc="What the picture shows.",
+                doc="What the picture shows. An empty or blank one is refused, unless `extra` sends it.",
                 required=True,
             ),
             "negative_prompt": Parameter(
@@ -681,7 +694,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "steps": Parameter(
                 name="steps",
                 kind="integer",
-                doc="How many denoising steps are taken. 10 to 70. The page says 4, below its own minimum; 10 is sent.",
+                doc="How many inference steps are taken. 10 to 70. The page says 4, below its own minimum; 10 is sent.",
                 minimum=10,
                 maximum=70,
                 documented_default=4,
@@ -719,7 +732,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="scheduler",
                 kind="string",
                 doc=(
-                    "The noise schedule. The page names no default; `sgm_uniform` is sent. Known values: `sgm_uniform`, "
+                    "The scheduler. The page names no default; `sgm_uniform` is sent. Known values: `sgm_uniform`, "
                     "`normal`, `karras`, `exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."
                 ),
                 sdk_default="sgm_uniform",
@@ -761,6 +774,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 doc="How many pictures one call draws. 1 to 10. Default 1.",
                 minimum=1,
                 maximum=10,
+                sdk_maximum=10,
                 documented_default=1,
                 counts_images=True,
             ),
@@ -777,7 +791,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "image_quality": Parameter(
                 name="image_quality",
                 kind="integer",
-                doc="Quality at which the picture is compressed; higher keeps more detail. 10 to 100. Default 95.",
+                doc="Quality of the picture. 10 to 100. Default 95.",
                 minimum=10,
                 maximum=100,
                 documented_default=95,
@@ -786,10 +800,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 name="base64",
                 kind="boolean",
                 doc=(
-                    "Whether the reply is JSON with the picture as base64 text, not the picture itself. The page says "
-                    "True; the SDK sets it."
+                    "Whether the reply is the picture as base64 text, not the picture itself. The page prints 1, which "
+                    "may stand for no default; the SDK sets it."
                 ),
-                documented_default=True,
+                documented_default=1,
                 hidden=True,
             ),
         },
@@ -809,19 +823,20 @@ class Sd3MediumImg2ImgParams(TypedDict, total=False):
         negative_prompt: What the picture should not show.
         image: The picture to start from, as base64 text: PNG, JPEG or GIF, at most 2048 x 2048
             pixels.
-        num_inference_steps: How many denoising steps are taken. 1 to 100.
-        guidance_scale: How closely the picture follows the prompt. 1 to 20.
+        num_inference_steps: How many inference steps are taken. 1 to 100.
+        guidance_scale: Balance between following the prompt and drawing a unique picture. 1 to
+            20.
         seed: Where the randomness starts; the same seed and parameters draw the same picture.
         samples: How many pictures one call draws. The page sets no limit.
-        strength: How far the picture moves away from `image`; 0 keeps it, 1 changes it most. 0
-            to 1.
+        strength: The page gives it two meanings: how strongly `image` is transformed, and how
+            much the picture follows it. 0 to 1.
         sampler: The sampling method.
-        scheduler: The noise schedule.
+        scheduler: The scheduling algorithm.
         extra: More values for the body, not checked; they replace parameters of the same name.
     """
 
     prompt: Required[str]
-    """What the picture shows."""
+    """What the picture shows. An empty or blank one is refused, unless `extra` sends it."""
     negative_prompt: str | None
     """What the picture should not show. Default `low quality,less details`."""
     image: Required[ImageInput]
@@ -835,16 +850,18 @@ class Sd3MediumImg2ImgParams(TypedDict, total=False):
     uint16 (the upper 8 bits) or bool, height x width, or height x width x 3 (RGB, not OpenCV's BGR)
     or 4."""
     num_inference_steps: int | None
-    """How many denoising steps are taken. 1 to 100. Default 20."""
+    """How many inference steps are taken. 1 to 100. Default 20."""
     guidance_scale: float | None
-    """How closely the picture follows the prompt. 1 to 20. Default 5."""
+    """Balance between following the prompt and drawing a unique picture. 1 to 20. Default 5."""
     seed: int | None
     """Where the randomness starts; the same seed and parameters draw the same picture. The page says
     698845; a number from 0 to 2147483647, drawn anew for each call, is sent."""
     samples: int | None
-    """How many pictures one call draws. The page sets no limit. Default 1."""
+    """How many pictures one call draws. The page sets no limit. 1 to 10 here; `extra` sends more.
+    Default 1."""
     strength: float | None
-    """How far the picture moves away from `image`; 0 keeps it, 1 changes it most. 0 to 1. Default 0.7."""
+    """The page gives it two meanings: how strongly `image` is transformed, and how much the picture
+    follows it. 0 to 1. Default 0.7. Which of the two holds is not known; it is sent as it is given."""
     sampler: (
         Literal[
             "dpmpp_2m",
@@ -884,8 +901,8 @@ class Sd3MediumImg2ImgParams(TypedDict, total=False):
     `dpmpp_2m_sde_gpu`, `dpmpp_3m_sde`, `dpmpp_3m_sde_gpu`, `ddpm`, `lcm`, `ipndm`, `ipndm_v`,
     `deis`, `ddim`, `uni_pc`, `uni_pc_bh2`; any other is sent as it is."""
     scheduler: Literal["sgm_uniform", "normal", "karras", "exponential", "simple", "ddim_uniform", "beta"] | str | None
-    """The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`,
-    `exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."""
+    """The scheduling algorithm. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`,
+    `karras`, `exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."""
     extra: Mapping[str, Any] | None
     """More values for the body, not checked; they replace parameters of the same name."""
 
@@ -897,35 +914,35 @@ class Sd3MediumTileParams(TypedDict, total=False):
     Args:
         prompt: What the picture shows.
         negative_prompt: What the picture should not show.
-        image: The picture that guides the drawing tile by tile, as base64 text.
-        num_inference_steps: How many denoising steps are taken; more give finer detail and take
+        image: The picture that guides the drawing, as base64 text.
+        num_inference_steps: How many inference steps are taken; more give finer detail and take
             longer. 1 to 100.
         guidance_scale: How closely the picture follows the prompt. 1 to 20.
         seed: Where the randomness starts; the same seed and parameters draw the same picture.
         samples: How many pictures one call draws. The page sets no limit.
-        strength: The page gives it two meanings: how far the picture moves away from `image`,
-            and how strongly `image` guides it (higher is closer to it, 0.6 to 0.9 for small
+        strength: The page gives it two meanings: how strongly `image` is transformed, and how
+            strongly it guides the picture (higher is closer to it, 0.6 to 0.9 for small
             adjustments). 0 to 1.
         sampler: The sampling method.
-        scheduler: The noise schedule.
+        scheduler: The scheduler.
         extra: More values for the body, not checked; they replace parameters of the same name.
     """
 
     prompt: Required[str]
-    """What the picture shows."""
+    """What the picture shows. An empty or blank one is refused, unless `extra` sends it."""
     negative_prompt: str | None
     """What the picture should not show. Default `low quality,less details`."""
     image: Required[ImageInput]
-    """The picture that guides the drawing tile by tile, as base64 text. Given as a path, bytes, an
-    open file, a Pillow picture, an array of pixels, a picture that a call drew, or a text: `data:`
-    URI, http(s) URL, base64 or path. A whole PNG, JPEG, GIF or WebP is sent byte for byte, its
-    metadata included; one with a side above 2048 pixels too, with a warning. A Pillow picture is
-    turned as its EXIF data says and sent as a PNG without that data: of 16 bits the upper 8, other
-    colours as RGB, transparency as it is (the service is known to make it RGB); modes I and F,
-    which do not say what is white, are refused. An array is of uint8, uint16 (the upper 8 bits) or
-    bool, height x width, or height x width x 3 (RGB, not OpenCV's BGR) or 4."""
+    """The picture that guides the drawing, as base64 text. Given as a path, bytes, an open file, a
+    Pillow picture, an array of pixels, a picture that a call drew, or a text: `data:` URI, http(s)
+    URL, base64 or path. A whole PNG, JPEG, GIF or WebP is sent byte for byte, its metadata
+    included; one with a side above 2048 pixels too, with a warning. A Pillow picture is turned as
+    its EXIF data says and sent as a PNG without that data: of 16 bits the upper 8, other colours as
+    RGB, transparency as it is (the service is known to make it RGB); modes I and F, which do not
+    say what is white, are refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height
+    x width, or height x width x 3 (RGB, not OpenCV's BGR) or 4."""
     num_inference_steps: int | None
-    """How many denoising steps are taken; more give finer detail and take longer. 1 to 100. Default
+    """How many inference steps are taken; more give finer detail and take longer. 1 to 100. Default
     20."""
     guidance_scale: float | None
     """How closely the picture follows the prompt. 1 to 20. Default 7."""
@@ -933,16 +950,16 @@ class Sd3MediumTileParams(TypedDict, total=False):
     """Where the randomness starts; the same seed and parameters draw the same picture. The page says
     698845; a number from 0 to 2147483647, drawn anew for each call, is sent."""
     samples: int | None
-    """How many pictures one call draws. The page sets no limit. Default 1."""
+    """How many pictures one call draws. The page sets no limit. 1 to 10 here; `extra` sends more.
+    Default 1."""
     strength: float | None
-    """The page gives it two meanings: how far the picture moves away from `image`, and how strongly
-    `image` guides it (higher is closer to it, 0.6 to 0.9 for small adjustments). 0 to 1. Default
-    0.8. Which of the two holds is not known; it is sent as it is given."""
+    """The page gives it two meanings: how strongly `image` is transformed, and how strongly it guides
+    the picture (higher is closer to it, 0.6 to 0.9 for small adjustments). 0 to 1. Default 0.8.
+    Which of the two holds is not known; it is sent as it is given."""
     sampler: (
         Literal[
             "dpmpp_2m",
             "ddim",
-            "p_sampler",
             "euler",
             "euler_pp",
             "euler_ancestral",
@@ -972,13 +989,13 @@ class Sd3MediumTileParams(TypedDict, total=False):
         | str
         | None
     )
-    """The sampling method. Default `dpmpp_2m`. Known values: `dpmpp_2m`, `ddim`, `p_sampler`, `euler`,
-    `euler_pp`, `euler_ancestral`, `euler_ancestral_pp`, `heun`, `heunpp2`, `dpm_2`,
-    `dpm_2_ancestral`, `lms`, `dpm_fast`, `dpm_adaptive`, `dpmpp_2s_ancestral`, `dpmpp_sde`,
-    `dpmpp_sde_gpu`, `dpmpp_2m_sde`, `dpmpp_2m_sde_gpu`, `dpmpp_3m_sde`, `dpmpp_3m_sde_gpu`, `ddpm`,
-    `lcm`, `ipndm`, `ipndm_v`, `deis`, `uni_pc`, `uni_pc_bh2`; any other is sent as it is."""
+    """The sampling method. Default `dpmpp_2m`. Known values: `dpmpp_2m`, `ddim`, `euler`, `euler_pp`,
+    `euler_ancestral`, `euler_ancestral_pp`, `heun`, `heunpp2`, `dpm_2`, `dpm_2_ancestral`, `lms`,
+    `dpm_fast`, `dpm_adaptive`, `dpmpp_2s_ancestral`, `dpmpp_sde`, `dpmpp_sde_gpu`, `dpmpp_2m_sde`,
+    `dpmpp_2m_sde_gpu`, `dpmpp_3m_sde`, `dpmpp_3m_sde_gpu`, `ddpm`, `lcm`, `ipndm`, `ipndm_v`,
+    `deis`, `uni_pc`, `uni_pc_bh2`; any other is sent as it is."""
     scheduler: Literal["sgm_uniform", "normal", "karras", "exponential", "simple", "ddim_uniform", "beta"] | str | None
-    """The noise schedule. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`,
+    """The scheduler. Default `sgm_uniform`. Known values: `sgm_uniform`, `normal`, `karras`,
     `exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."""
     extra: Mapping[str, Any] | None
     """More values for the body, not checked; they replace parameters of the same name."""
@@ -988,18 +1005,18 @@ class Sd3LargeImg2ImgParams(TypedDict, total=False):
     """What `sd3_large_img2img` takes. Redraw a picture after a text with Stable Diffusion 3 large.
 
     Args:
-        mode: The kind of drawing that is asked for.
+        mode: The type of mode.
         image: The picture to start from, as base64 text.
         prompt: What the picture shows.
-        strength: How far the picture moves away from `image`. The page sets no limits.
+        strength: How much `image` is transformed. The page sets no limits.
         output_format: File format of the picture.
         negative_prompt: What the picture should not show.
         extra: More values for the body, not checked; they replace parameters of the same name.
     """
 
     mode: Literal["image-to-image"] | str | None
-    """The kind of drawing that is asked for. The page names no default; `image-to-image` is sent.
-    Known values: `image-to-image`; any other is sent as it is."""
+    """The type of mode. The page names no default; `image-to-image` is sent. Known values:
+    `image-to-image`; any other is sent as it is."""
     image: Required[ImageInput]
     """The picture to start from, as base64 text. Given as a path, bytes, an open file, a Pillow
     picture, an array of pixels, a picture that a call drew, or a text: `data:` URI, http(s) URL,
@@ -1010,14 +1027,16 @@ class Sd3LargeImg2ImgParams(TypedDict, total=False):
     what is white, are refused. An array is of uint8, uint16 (the upper 8 bits) or bool, height x
     width, or height x width x 3 (RGB, not OpenCV's BGR) or 4."""
     prompt: Required[str]
-    """What the picture shows. The page says 1, which is no text; here it is required."""
+    """What the picture shows. The page prints 1, which may stand for no default; here it is required.
+    An empty or blank one is refused, unless `extra` sends it."""
     strength: float | None
-    """How far the picture moves away from `image`. The page sets no limits. Default 1."""
-    output_format: Literal["jpeg", "png", "webp"] | str | None
-    """File format of the picture. Default `jpeg`. Known values: `jpeg`, `png`, `webp`; any other is
-    sent as it is."""
+    """How much `image` is transformed. The page sets no limits. Default 1."""
+    output_format: Literal["jpeg", "png"] | str | None
+    """File format of the picture. Default `jpeg`. Known values: `jpeg`, `png`; any other is sent as it
+    is."""
     negative_prompt: str | None
-    """What the picture should not show. The page says 1, which is no text; an empty text is sent."""
+    """What the picture should not show. The page prints 1, which may stand for no default; an empty
+    text is sent."""
     extra: Mapping[str, Any] | None
     """More values for the body, not checked; they replace parameters of the same name."""
 
@@ -1029,42 +1048,37 @@ class Sd3MediumTxt2ImgParams(TypedDict, total=False):
         prompt: What the picture shows.
         negative_prompt: What the picture should not show.
         samples: How many pictures one call draws. 1 to 4.
-        scheduler: The sampling method and its noise schedule, under one name.
+        scheduler: The type of scheduler.
         num_inference_steps: How many denoising steps are taken. 10 to 100.
-        guidance_scale: How closely the picture follows the prompt (classifier-free guidance). 1
-            to 25.
-        denoise: Share of the starting picture that is drawn anew. The page speaks of a
-            reference picture, which this endpoint does not take. 0.1 to 1.
+        guidance_scale: Scale for classifier-free guidance. 1 to 25.
+        denoise: How much the reference picture is transformed; this endpoint takes none. 0.1 to
+            1.
         seed: Where the randomness starts; the same seed and parameters draw the same picture.
             -1 to 999999999999999.
         img_width: Width of the picture, in pixels. 512 to 2048, multiples of 8.
         img_height: Height of the picture, in pixels. 512 to 2048, multiples of 8.
-        modelsamplingsd3_shift: How far the noise schedule is shifted; higher gives the
-            composition more steps. 1 to 10.
-        conditioningsettimesteprange_start: Where in the denoising the prompts begin to count,
-            as a share of it (1 is its end). 0.1 to 1.
-        conditioningsettimesteprange_stop: Where in the denoising the prompts cease to count, as
-            a share of it (1 is its end). 0.1 to 1.
+        modelsamplingsd3_shift: Shift of SD3's model sampling. 1 to 10.
+        conditioningsettimesteprange_start: Start of the conditioning's timestep range. 0.1 to
+            1.
+        conditioningsettimesteprange_stop: Stop of the conditioning's timestep range. 0.1 to 1.
         extra: More values for the body, not checked; they replace parameters of the same name.
     """
 
     prompt: Required[str]
-    """What the picture shows."""
+    """What the picture shows. An empty or blank one is refused, unless `extra` sends it."""
     negative_prompt: str | None
     """What the picture should not show. The page says `None`. Nothing is sent unless it is given."""
     samples: int | None
     """How many pictures one call draws. 1 to 4. Default 1. Affects the price."""
     scheduler: Literal["DPM++ 2M", "DPM++ 2M Karras", "DPM++ SDE Karras", "LMS Karras", "DPM2 a Karras"] | str | None
-    """The sampling method and its noise schedule, under one name. Default `DPM++ 2M`. Known values:
-    `DPM++ 2M`, `DPM++ 2M Karras`, `DPM++ SDE Karras`, `LMS Karras`, `DPM2 a Karras`; any other is
-    sent as it is."""
+    """The type of scheduler. Default `DPM++ 2M`. Known values: `DPM++ 2M`, `DPM++ 2M Karras`, `DPM++
+    SDE Karras`, `LMS Karras`, `DPM2 a Karras`; any other is sent as it is."""
     num_inference_steps: int | None
     """How many denoising steps are taken. 10 to 100. Default 25. Affects the price."""
     guidance_scale: float | None
-    """How closely the picture follows the prompt (classifier-free guidance). 1 to 25. Default 5."""
+    """Scale for classifier-free guidance. 1 to 25. Default 5."""
     denoise: float | None
-    """Share of the starting picture that is drawn anew. The page speaks of a reference picture, which
-    this endpoint does not take. 0.1 to 1. Default 1."""
+    """How much the reference picture is transformed; this endpoint takes none. 0.1 to 1. Default 1."""
     seed: int | None
     """Where the randomness starts; the same seed and parameters draw the same picture. -1 to
     999999999999999. The page says -1; a number from 0 to 2147483647, drawn anew for each call, is
@@ -1074,14 +1088,12 @@ class Sd3MediumTxt2ImgParams(TypedDict, total=False):
     img_height: int | None
     """Height of the picture, in pixels. 512 to 2048, multiples of 8. Default 1024. Affects the price."""
     modelsamplingsd3_shift: int | None
-    """How far the noise schedule is shifted; higher gives the composition more steps. 1 to 10. Default
-    3. Affects the price."""
+    """Shift of SD3's model sampling. 1 to 10. Default 3. Affects the price."""
     conditioningsettimesteprange_start: float | None
-    """Where in the denoising the prompts begin to count, as a share of it (1 is its end). 0.1 to 1.
-    Default 0.1. Affects the price."""
+    """Start of the conditioning's timestep range. 0.1 to 1. Default 0.1. A value above
+    `conditioningsettimesteprange_stop` is refused, unless `extra` sends it. Affects the price."""
     conditioningsettimesteprange_stop: float | None
-    """Where in the denoising the prompts cease to count, as a share of it (1 is its end). 0.1 to 1.
-    Default 1. Affects the price."""
+    """Stop of the conditioning's timestep range. 0.1 to 1. Default 1. Affects the price."""
     extra: Mapping[str, Any] | None
     """More values for the body, not checked; they replace parameters of the same name."""
 
@@ -1092,11 +1104,11 @@ class Sd35TurboTxt2ImgParams(TypedDict, total=False):
     Args:
         prompt: What the picture shows.
         negative_prompt: What the picture should not show.
-        steps: How many denoising steps are taken. 10 to 70.
+        steps: How many inference steps are taken. 10 to 70.
         guidance_scale: How closely the picture follows the prompt. 1 to 15.
         seed: Where the randomness starts; the same seed and parameters draw the same picture.
         sampler: The sampling method.
-        scheduler: The noise schedule.
+        scheduler: The scheduler.
         width: Width of the picture, in pixels. Counts only with `aspect_ratio="custom"`. 64 to
             2048.
         height: Height of the picture, in pixels. Counts only with `aspect_ratio="custom"`. 64
@@ -1105,17 +1117,16 @@ class Sd35TurboTxt2ImgParams(TypedDict, total=False):
             `height`.
         batch_size: How many pictures one call draws. 1 to 10.
         image_format: File format of the picture.
-        image_quality: Quality at which the picture is compressed; higher keeps more detail. 10
-            to 100.
+        image_quality: Quality of the picture. 10 to 100.
         extra: More values for the body, not checked; they replace parameters of the same name.
     """
 
     prompt: Required[str]
-    """What the picture shows."""
+    """What the picture shows. An empty or blank one is refused, unless `extra` sends it."""
     negative_prompt: str | None
     """What the picture should not show. Default `low quality, blurry`."""
     steps: int | None
-    """How many denoising steps are taken. 10 to 70. The page says 4, below its own minimum; 10 is
+    """How many inference steps are taken. 10 to 70. The page says 4, below its own minimum; 10 is
     sent."""
     guidance_scale: float | None
     """How closely the picture follows the prompt. 1 to 15. Default 1."""
@@ -1126,9 +1137,8 @@ class Sd35TurboTxt2ImgParams(TypedDict, total=False):
     """The sampling method. The page names no default; `dpmpp_2m` is sent. Known values: `dpmpp_2m`;
     any other is sent as it is."""
     scheduler: Literal["sgm_uniform", "normal", "karras", "exponential", "simple", "ddim_uniform", "beta"] | str | None
-    """The noise schedule. The page names no default; `sgm_uniform` is sent. Known values:
-    `sgm_uniform`, `normal`, `karras`, `exponential`, `simple`, `ddim_uniform`, `beta`; any other is
-    sent as it is."""
+    """The scheduler. The page names no default; `sgm_uniform` is sent. Known values: `sgm_uniform`,
+    `normal`, `karras`, `exponential`, `simple`, `ddim_uniform`, `beta`; any other is sent as it is."""
     width: int | None
     """Width of the picture, in pixels. Counts only with `aspect_ratio="custom"`. 64 to 2048. Default
     1024."""
@@ -1145,6 +1155,6 @@ class Sd35TurboTxt2ImgParams(TypedDict, total=False):
     """File format of the picture. Default `jpeg`. Known values: `jpeg`, `png`, `webp`; any other is
     sent as it is."""
     image_quality: int | None
-    """Quality at which the picture is compressed; higher keeps more detail. 10 to 100. Default 95."""
+    """Quality of the picture. 10 to 100. Default 95."""
     extra: Mapping[str, Any] | None
     """More values for the body, not checked; they replace parameters of the same name."""

@@ -59,14 +59,15 @@ class EndpointCommand(CallCommand):
         parameters = [option for option in self.params if option not in DRAW_OPTIONS]
         others = [option for option in self.get_params(ctx) if option not in parameters]
         for title, options in (("Parameters", parameters), ("Options", others)):
-            with formatter.section(title):
-                formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
+            if records := [record for option in options if (record := option.get_help_record(ctx))]:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
 
 def endpoint_command(operation: Operation) -> click.Command:
     """Return the command of an endpoint. `--extra` sends a parameter that has the name of another option."""
-    reserved = {option.name for option in DRAW_OPTIONS}
-    parameters = [known for known in operation.parameters.values() if not known.hidden]
+    reserved = {"--help"}.union(*map(option_words, DRAW_OPTIONS))
+    parameters = [parameter_option(known) for known in operation.parameters.values() if not known.hidden]
 
     def draw(**values: Any) -> None:
         options = Options(**{name: values.pop(name) for name in list(values) if name in reserved})
@@ -77,7 +78,7 @@ def endpoint_command(operation: Operation) -> click.Command:
         command_name(operation),
         callback=draw,
         params=[
-            *(parameter_option(known) for known in parameters if known.name not in reserved),
+            *(option for option in parameters if reserved.isdisjoint(option_words(option))),
             *DRAW_OPTIONS,
         ],
         help=f"{operation.summary}\n\n{operation.doc}\n\n\b\nSource: {operation.page}",
@@ -117,6 +118,11 @@ def parameter_option(parameter: Parameter) -> click.Option:
     return click.Option(
         [flag, parameter.name], type=parse, metavar=metavar, help=text, shell_complete=complete
     )
+
+
+def option_words(option: click.Parameter) -> set[str | None]:
+    """Return what an option is called, in the function of its command and on the command line."""
+    return {option.name, *option.opts, *option.secondary_opts}
 
 
 def parse_number(parameter: Parameter, text: str) -> object:

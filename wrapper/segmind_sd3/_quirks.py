@@ -24,10 +24,11 @@ from segmind_sd3_api.parameters import PICTURE_MEMBERS
 
 from ._errors import Fault, InsufficientCredits, Problem, RateLimited, UnusableReply, text_of
 from ._imagefile import sniff
+from ._text import short_repr
 from ._wire import Reply, json_of, moment
 
 if TYPE_CHECKING:
-    from segmind_sd3_api.parameters import Operation
+    from segmind_sd3_api.parameters import Operation, Parameter
 
 Body = dict[str, Any]
 Parameters = Mapping[str, Any]
@@ -77,7 +78,7 @@ def diagnose(reply: Reply, fault: Fault) -> Fault:
 # -- Defaults ---------------------------------------------------------------------------------------------
 
 
-@_quirk("default", "base64-default-true")
+@_quirk("default", "base64-default-1")
 def set_base64(operation: Operation, body: Body) -> Body:
     if "base64" not in operation.parameters or "base64" in body:
         return body
@@ -124,6 +125,72 @@ def refuse_ignored_size(operation: Operation, parameters: Parameters) -> Iterato
                 f"given beside aspect_ratio {ratio[:40]!r}",
                 'it counts only with aspect_ratio="custom": leave one of the two out',
             )
+
+
+@_quirk("refusal", "count-without-bounds")
+def refuse_unusual_count(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
+    for name, known in operation.parameters.items():
+        count = parameters.get(name)
+        if not known.counts_images or not isinstance(count, int):
+            continue
+        if known.minimum is None and count < 1:
+            yield Problem(name, f"got {short_repr(count)}", "allowed is a whole number of at least 1")
+        most = known.sdk_maximum if known.maximum is None else None
+        if most is not None and count > most:
+            yield Problem(
+                name,
+                f"got {short_repr(count)}, {_describe_cost(operation, count)}",
+                f"allowed is a whole number from 1 to {most}{_to_send(name, short_repr(count))}",
+            )
+
+
+def _describe_cost(operation: Operation, count: int) -> str:
+    price = operation.usd_per_picture
+    if price is None:
+        return "whose price is not known"
+    # A count may have more digits than a float holds.
+    counted = min(count, 10**6)
+    return f"which costs {'about' if counted == count else 'more than'} ${price * counted:,.2f} (an estimate)"
+
+
+@_quirk("refusal", "blank-prompt")
+def refuse_blank_prompt(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
+    prompt = parameters.get("prompt")
+    if "prompt" in operation.parameters and isinstance(prompt, str) and not prompt.strip():
+        given = "a blank text" if prompt else "an empty text"
+        advice = "it would be paid for as any other: say what to draw"
+        yield Problem("prompt", given, advice + _to_send("prompt", '""'))
+
+
+@_quirk("refusal", "reversed-timestep-range")
+def refuse_reversed_range(operation: Operation, parameters: Parameters) -> Iterator[Problem]:
+    names = ("conditioningsettimesteprange_start", "conditioningsettimesteprange_stop")
+    if not operation.parameters.keys() >= {*names}:
+        return
+    range_ = [parameters.get(name, operation.parameters[name].documented_default) for name in names]
+    if not all(
+        _is_within(operation.parameters[name], value) for name, value in zip(names, range_, strict=True)
+    ):
+        return
+    start, stop = range_
+    if start > stop:
+        yield Problem(
+            names[0],
+            f"{start} is above the {names[1]} {stop}",
+            f"allowed is at most {stop}{_to_send(names[0], start)}",
+        )
+
+
+def _is_within(known: Parameter, value: object) -> bool:
+    if not isinstance(value, (int, float)):
+        return False
+    return (known.minimum is None or value >= known.minimum) and (
+        known.maximum is None or value <= known.maximum
+    )
+
+
+def _to_send(name: str, value: object) -> str:
+    return f' (to send it all the same: extra={{"{name}": {value}}})'
 
 
 def _image_names(operation: Operation, parameters: Parameters) -> Iterator[str]:

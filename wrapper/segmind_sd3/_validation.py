@@ -160,14 +160,28 @@ def _has_method(value: object, method: str) -> bool:
 
 
 def _check_integer(parameter: Parameter, value: Any) -> int:
-    if isinstance(value, bool) or not _has_method(value, "__index__"):
+    if isinstance(value, bool):
         raise _not_allowed(parameter, value)
-    number = int(operator.index(value))
+    if _has_method(value, "__index__"):
+        number = int(operator.index(value))
+    elif (number := _whole_number(value)) is None:
+        raise _not_allowed(parameter, value)
     try:
         str(number)
     except ValueError:
         raise InvalidValue("got a number of thousands of digits", _describe_allowed(parameter)) from None
     return number
+
+
+def _whole_number(value: Any) -> int | None:
+    """Return the whole number that a float, Decimal or Fraction stands for, such as 3 for 3.0; else None."""
+    if not _has_method(value, "__float__"):
+        return None
+    with suppress(TypeError, ValueError, OverflowError):  # no __int__, not a number, infinite
+        number = int(value)
+        if number == value:
+            return number
+    return None
 
 
 def _check_number(parameter: Parameter, value: Any) -> float:

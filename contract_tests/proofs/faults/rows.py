@@ -341,7 +341,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
     ("broken-base64", UnusableReply, True, 1, {"params": JSON}),
     # An unusual 200 with a picture.
     (
-        """base64-default-true:json reply-format:jpeg reply-format:png reply-format:webp wrong-media-type
+        """base64-default-1:json reply-format:jpeg reply-format:png reply-format:webp wrong-media-type
         wrong-media-type:other-picture wrong-media-type:missing wrong-media-type:octet-stream
         wrong-media-type:text wrong-media-type:html bytes-after-picture""",
         None,
@@ -351,7 +351,7 @@ _TABLE: Final[tuple[_Group, ...]] = (
     ),
     ("several-images:list several-images:images several-images:string", None, True, 1, {"params": TWO}),
     (
-        "base64-default-true:picture more-members data-prefix bad-padding url-safe-base64",
+        "base64-default-1:picture more-members data-prefix bad-padding url-safe-base64",
         None,
         True,
         1,

@@ -30,8 +30,8 @@ PROVOKED: Final = (
     "empty-200",
     "error-in-200",
     "json-in-200:no-image",
-    "base64-default-true:json",
-    "base64-default-true:picture",
+    "base64-default-1:json",
+    "base64-default-1:picture",
     "bad-padding",
     "broken-base64",
     "data-prefix",
@@ -198,4 +198,4 @@ def _wrong_seed_header(call: Call) -> Answer:
 
 def _inverted_base64(call: Call) -> Answer:
     is_json = call.answer.headers.get("content-type") == "application/json"
-    return REPLY_SPOILS["base64-default-true:picture" if is_json else "base64-default-true:json"](call.answer)
+    return REPLY_SPOILS["base64-default-1:picture" if is_json else "base64-default-1:json"](call.answer)

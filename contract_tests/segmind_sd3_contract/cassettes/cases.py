@@ -244,7 +244,7 @@ def _asking_for(provocation: str, operation: Operation) -> dict[str, Any] | None
             return formats or None
         case "several-images:string":  # one picture is a text as it is
             return in_json | counts if counts else None
-        case "several-images:list" | "base64-default-true:picture":  # several pictures are a list as it is
+        case "several-images:list" | "base64-default-1:picture":  # several pictures are a list as it is
             return in_json
         case "several-images:images":
             return in_json | counts

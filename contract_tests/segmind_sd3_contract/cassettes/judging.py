@@ -28,7 +28,7 @@ Verdict = Literal["sound", "known deviation", "broken"]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 
 BREAKS: Final[Mapping[str, tuple[str, ...]]] = {
-    "base64-default-true": ("base64",),
+    "base64-default-1": ("base64",),
     "error-in-200": ("base64", "media-type", "picture"),
     "gateway-html": ("status",),
     "reply-format": ("media-type", "picture-format"),

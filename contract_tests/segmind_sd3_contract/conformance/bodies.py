@@ -57,15 +57,16 @@ def sides(properties: Mapping[str, Any]) -> Iterator[str]:
 
 
 def default_of(schema: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the documented default, in a tuple; an empty one where there is none.
+    """Return the default, in a tuple; an empty one where there is none.
 
-    A page that shows `1` or `None` for a text means that text.
+    A page that prints `None` for a text means that text. A 1 that is no `default` may stand for none.
     """
-    for key in ("default", "x-documented-default"):
-        if key in schema:
-            value = schema[key]
-            return (str(value),) if schema.get("type") == "string" else (value,)
-    return ()
+    if "default" in schema:
+        return (schema["default"],)
+    value = schema.get("x-documented-default", 1)
+    if value == 1:
+        return ()
+    return (str(value),) if schema.get("type") == "string" else (value,)
 
 
 ANYTHING: Final[Mapping[str, Any]] = {"string": PROMPTS[0], "boolean": True, "integer": 1, "number": 1}

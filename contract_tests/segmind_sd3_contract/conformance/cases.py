@@ -34,7 +34,6 @@ DEVIATIONS: Final[Mapping[tuple[str, str], str]] = {
     ("sd35_turbo_txt2img", "steps"): "steps-default-below-minimum",
     ("sd35_turbo_txt2img", "sampler"): "sampler-required-no-values",
     ("sd35_turbo_txt2img", "scheduler"): "sampler-required-no-values",
-    ("*", "base64"): "base64-default-true",
 }
 """By endpoint and parameter, the row of the quirk table that knows of what was observed beside it."""
 
@@ -88,7 +87,6 @@ def good(endpoint: Endpoint) -> Iterator[Case]:
         (endpoint.least(),),
         as_the_schema_says,
         tier="boundary",
-        deviation="base64-default-true",
     )
 
 
@@ -109,10 +107,11 @@ def about_a_parameter(endpoint: Endpoint, name: str, readings: Readings) -> Iter
         )
     if schema.get("type") == "string" and not is_picture(schema):
         yield from values(endpoint, name)
+    yield from without_a_rule(endpoint, name)
 
 
 def deviation(endpoint: Endpoint, name: str) -> str | None:
-    return DEVIATIONS.get((endpoint.operation, name)) or DEVIATIONS.get(("*", name))
+    return DEVIATIONS.get((endpoint.operation, name))
 
 
 # -- Bounds -----------------------------------------------------------------------------------------------
@@ -286,6 +285,34 @@ def values(endpoint: Endpoint, name: str) -> Iterator[Case]:
         )
 
 
+# -- What no page rules out, and the SDK refuses ------------------------------------------------------------
+
+
+def without_a_rule(endpoint: Endpoint, name: str) -> Iterator[Case]:
+    """Yield calls that no page refuses and nobody means. Each may be drawn or refused."""
+
+    def case(place: str, claim: str, **changes: Any) -> Case:
+        call = endpoint.call(**changes, **counted(endpoint, name))
+        return Case(endpoint.operation, name, place, claim, (call,), understood, "assumed", is_open=True)
+
+    if name == "prompt":
+        yield case("blank", "No page says what an empty prompt draws.", prompt="")
+    if name == endpoint.count and "minimum" not in endpoint.properties[name]:
+        yield case("none", f"No page says what a `{name}` of 0 draws.", **{name: 0})
+    if stop := stop_of(endpoint, name):
+        reversed_range = {
+            name: endpoint.properties[name]["maximum"],
+            stop: endpoint.properties[stop]["minimum"],
+        }
+        yield case("reversed", f"No page says what a `{name}` above `{stop}` draws.", **reversed_range)
+
+
+def stop_of(endpoint: Endpoint, name: str) -> str | None:
+    """Return the parameter that ends a range which this one starts; None where it starts none."""
+    stop = name.removesuffix("_start") + "_stop"
+    return stop if name.endswith("_start") and stop in endpoint.properties else None
+
+
 # -- Pairs of options -------------------------------------------------------------------------------------
 
 
@@ -321,6 +348,8 @@ def choices(endpoint: Endpoint, name: str) -> list[Any]:
         return [low, low + step] if low is not None else []
     if schema.get("type") == "boolean":
         return [False, True]
+    if name in {stop_of(endpoint, start) for start in endpoint.properties}:
+        return []  # beside a start at its maximum, a lower stop would reverse the range
     if low is not None and high is not None and name != "seed":
         return [low, high]
     if schema.get("type") == "string" and not is_picture(schema):

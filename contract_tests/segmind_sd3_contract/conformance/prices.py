@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from segmind_sd3_contract.conformance.bodies import default_of
 from segmind_sd3_contract.oracle import COUNTS, SIZES
+from segmind_sd3_contract.pricing import UNLISTED, usd_per_picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,17 +35,14 @@ class Prices:
 
     @classmethod
     def read(cls, file: Path | None = None) -> Prices:
-        """Read a price list; the packaged one, unless told.
+        """Read a price list; without a file, return the prices that the contract states.
 
         Raises ValueError where it is none, OSError where it can't be read.
         """
-        text = (
-            file.read_text("utf-8")
-            if file
-            else files("segmind_sd3_contract").joinpath("prices.json").read_text("utf-8")
-        )
+        if file is None:
+            return cls(usd_per_picture(), UNLISTED)
         try:
-            listed = cast("dict[str, Any]", json.loads(text))
+            listed = cast("dict[str, Any]", json.loads(file.read_text("utf-8")))
             prices = {str(slug): float(price) for slug, price in listed["per_picture"].items()}
             unlisted = float(listed["unlisted"])
         except (ValueError, TypeError, KeyError, AttributeError) as odd:

@@ -75,6 +75,7 @@ def ledger(
 
 TURBO: Final = "sd35_turbo_txt2img"
 TILE: Final = "sd3_medium_tile"
+IMG2IMG: Final = "sd3_medium_img2img"
 LARGE: Final = "sd3_large_img2img"
 MEDIUM: Final = "sd3_medium_txt2img"
 
@@ -129,7 +130,7 @@ def _(evidence: Evidence) -> Told:
 @_probe("prompt-default-1")
 def _(evidence: Evidence) -> Told:
     return _drawn_or_refused(
-        evidence.of(f"{LARGE}::prompt::omitted=default")[:1],
+        evidence.of(f"{LARGE}::prompt::omitted"),
         drawn=("as documented", "a call without a prompt is drawn"),
         refused=("as observed", "a call without a prompt is refused"),
     )
@@ -175,14 +176,15 @@ def _(evidence: Evidence) -> Told:
 
 @_probe("strength-both-ways")
 def _(evidence: Evidence) -> Told:
-    weak, strong = evidence.of(f"{TILE}::strength::min"), evidence.of(f"{TILE}::strength::max")
-    if not _sound(weak) or not _sound(strong):
+    seen: list[str] = []
+    for operation in (IMG2IMG, TILE):
+        weak, strong = (evidence.of(f"{operation}::strength::{bound}") for bound in ("min", "max"))
+        if _sound(weak) and _sound(strong):
+            nearer = _distance(strong[0]) < _distance(weak[0])
+            seen.append(f"{'more' if nearer else 'less'} like the input on {operation}")
+    if not seen:
         return NOT_MET
-    nearer = _distance(strong[0]) < _distance(weak[0])
-    return (
-        "as documented",
-        f"a higher strength is {'more' if nearer else 'less'} like the input, as one of its sentences says",
-    )
+    return "as documented", f"a higher strength is {', '.join(seen)}, as one of its sentences says"
 
 
 def _distance(reply: Reply) -> float:
@@ -193,13 +195,13 @@ def _distance(reply: Reply) -> float:
         return sum(ImageStat.Stat(ImageChops.difference(drawn_at, source.convert("RGB"))).mean)
 
 
-@_probe("base64-default-true")
+@_probe("base64-default-1")
 def _(evidence: Evidence) -> Told:
     replies = evidence.of(f"{TURBO}::base64::omitted=default")
     if not _sound(replies):
         return NOT_MET
     if replies[0].is_json:
-        return "as documented", "a call that does not say base64 is answered with JSON"
+        return "neither", "a call that does not say base64 is answered with JSON"
     return "as observed", "a call that does not say base64 is answered with the picture itself"
 
 
@@ -238,6 +240,33 @@ def _(evidence: Evidence) -> Told:
         ("neither", "width and height count all the same")
         if counted
         else ("as documented", "width and height do not count")
+    )
+
+
+@_probe("count-without-bounds")
+def _(evidence: Evidence) -> Told:
+    return _drawn_or_refused(
+        [*evidence.of(f"{IMG2IMG}::samples::none"), *evidence.of(f"{TILE}::samples::none")],
+        drawn=("as documented", "a call for 0 pictures is drawn"),
+        refused=("neither", "a call for 0 pictures is refused"),
+    )
+
+
+@_probe("blank-prompt")
+def _(evidence: Evidence) -> Told:
+    return _drawn_or_refused(
+        evidence.of(f"{TURBO}::prompt::blank"),
+        drawn=("as documented", "a call with an empty prompt is drawn"),
+        refused=("neither", "a call with an empty prompt is refused"),
+    )
+
+
+@_probe("reversed-timestep-range")
+def _(evidence: Evidence) -> Told:
+    return _drawn_or_refused(
+        evidence.of(f"{MEDIUM}::conditioningsettimesteprange_start::reversed"),
+        drawn=("as documented", "a call whose start is above its stop is drawn"),
+        refused=("neither", "a call whose start is above its stop is refused"),
     )
 
 

@@ -5,14 +5,14 @@ Only this module changes a balance, under one lock, in decimal: ten calls at 0.0
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
+
+from segmind_sd3_contract.pricing import UNLISTED, usd_per_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -50,16 +50,15 @@ class Entry:
 
 
 def price_list(slugs: Iterable[str], changes: Mapping[str, float]) -> Mapping[str, Decimal]:
-    """Return the price of one picture in USD for each slug, from `prices.json` with changes laid over it.
+    """Return the price of one picture in USD for each slug: the known ones, with changes laid over them.
 
     Raises ValueError for a change to another slug.
     """
     slugs = tuple(slugs)
     if unknown := changes.keys() - set(slugs):
         raise ValueError(f"There is no {', '.join(sorted(unknown))} to price: there are {', '.join(slugs)}.")
-    listed = json.loads(files("segmind_sd3_contract").joinpath("prices.json").read_text("utf-8"))
-    known = {**listed["per_picture"], **changes}
-    return {slug: Decimal(str(known.get(slug, listed["unlisted"]))) for slug in slugs}
+    known = {**usd_per_picture(), **changes}
+    return {slug: Decimal(str(known.get(slug, UNLISTED))) for slug in slugs}
 
 
 class Account:

@@ -1,8 +1,9 @@
 """The contract as the server reads it: for each path, which bodies are valid and what the defaults are.
 
 Every name, bound and default comes from `documented.json` or `observed.json`. An observation that contradicts
-a documented value (`x-observed`) counts at grade vendor or client alone. The SDK's own defaults (`x-sdk-*`)
-are never read.
+a documented value (`x-observed`) counts at grade vendor or client. One of what is required counts at grade
+reported too, unless the server is strict about it: nobody was found who was refused. The SDK's own defaults
+(`x-sdk-*`) are never read.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Operation:
     operation_id: str
     path: str
     required: tuple[str, ...]
+    required_by_page: tuple[str, ...]
     properties: Mapping[str, Mapping[str, Any]] = field(repr=False)
     defaults: Mapping[str, Any] = field(repr=False)
     validator: _Validator = field(repr=False)
@@ -67,27 +69,33 @@ class Operation:
         return sorted(found, key=place)
 
 
-def operations(profile: Profile, document: Mapping[str, Any] | None = None) -> Mapping[str, Operation]:
+def operations(
+    profile: Profile, document: Mapping[str, Any] | None = None, *, strict_required: bool = False
+) -> Mapping[str, Operation]:
     """Return the operations by path; `document` is the bundle to read in place of the packaged one.
+
+    With `strict_required`, what a page requires is required in the profile "observed", too.
 
     Raises ValueError for a profile that does not exist.
     """
     if profile not in PROFILES:
         raise ValueError(f"There is no profile {profile!r}: it is {' or '.join(PROFILES)}.")
-    return _packaged_operations(profile) if document is None else _operations(profile, document)
+    if document is None:
+        return _packaged_operations(profile, strict_required=strict_required)
+    return _operations(profile, document, strict_required=strict_required)
 
 
 @cache
-def _packaged_operations(profile: Profile) -> Mapping[str, Operation]:
-    return MappingProxyType(_operations(profile, _packaged(profile)))
+def _packaged_operations(profile: Profile, *, strict_required: bool) -> Mapping[str, Operation]:
+    return MappingProxyType(_operations(profile, _packaged(profile), strict_required=strict_required))
 
 
-def _operations(profile: Profile, document: Any) -> dict[str, Operation]:
-    bundle: Any = as_observed(document) if profile == "observed" else document
+def _operations(profile: Profile, document: Any, *, strict_required: bool) -> dict[str, Operation]:
+    bundle: Any = document
+    if profile == "observed":
+        bundle = as_observed(document, strict_required=strict_required)
     return {
-        path: _operation(bundle, path, item["post"])
-        for path, item in bundle["paths"].items()
-        if "post" in item
+        path: _operation(bundle, document, path) for path, item in bundle["paths"].items() if "post" in item
     }
 
 
@@ -103,37 +111,50 @@ def _packaged(profile: Profile) -> Any:
     return json.loads(files("segmind_sd3_api").joinpath(f"{profile}.json").read_text(encoding="utf-8"))
 
 
-def as_observed(node: Any) -> Any:
+def as_observed(node: Any, *, strict_required: bool = False) -> Any:
     """Return a copy in which each `x-observed` that counts has replaced what stands beside it.
 
     A value of None takes the documented one away.
     """
+
+    def observed(value: Any) -> Any:
+        return as_observed(value, strict_required=strict_required)
+
     if isinstance(node, list):
-        return [as_observed(each) for each in cast("list[Any]", node)]
+        return [observed(each) for each in cast("list[Any]", node)]
     if not isinstance(node, dict):
         return node
-    copy: dict[str, Any] = {name: as_observed(value) for name, value in cast("dict[str, Any]", node).items()}
+    copy: dict[str, Any] = {name: observed(value) for name, value in cast("dict[str, Any]", node).items()}
     seen: dict[str, Any] = copy.pop("x-observed", {})
-    if seen.get("x-grade", COUNTING_GRADES[0]) in COUNTING_GRADES:
+    grades = (*COUNTING_GRADES, "reported") if "required" in seen and not strict_required else COUNTING_GRADES
+    if seen.get("x-grade", COUNTING_GRADES[0]) in grades:
         copy |= seen
     return {name: value for name, value in copy.items() if not (name in seen and value is None)}
 
 
-def _operation(bundle: Any, path: str, post: Any) -> Operation:
-    schema: dict[str, Any] = post["requestBody"]["content"]["application/json"]["schema"]
-    while "$ref" in schema:
-        schema = _at(bundle, schema["$ref"])
+def _operation(bundle: Any, document: Any, path: str) -> Operation:
+    schema = _body_schema(bundle, path)
     properties: dict[str, dict[str, Any]] = schema.get("properties", {})
     # The schema keeps the bundle's components beside it, so that a reference inside it still resolves.
     validator = Draft202012Validator({**schema, "components": bundle.get("components", {})})
     return Operation(
-        operation_id=post["operationId"],
+        operation_id=bundle["paths"][path]["post"]["operationId"],
         path=path,
         required=tuple(schema.get("required", ())),
+        required_by_page=tuple(_body_schema(document, path).get("required", ())),
         properties=properties,
         defaults={name: _default(each) for name, each in properties.items() if _has_default(each)},
         validator=cast("_Validator", validator),
     )
+
+
+def _body_schema(bundle: Any, path: str) -> dict[str, Any]:
+    schema: dict[str, Any] = bundle["paths"][path]["post"]["requestBody"]["content"]["application/json"][
+        "schema"
+    ]
+    while "$ref" in schema:
+        schema = _at(bundle, schema["$ref"])
+    return schema
 
 
 def _at(bundle: Any, reference: str) -> Any:
@@ -143,10 +164,11 @@ def _at(bundle: Any, reference: str) -> Any:
 
 
 def _has_default(schema: Mapping[str, Any]) -> bool:
-    return "default" in schema or "x-documented-default" in schema
+    """Return whether an omitted parameter means anything. A page prints 1 where there is no default, too."""
+    return "default" in schema or schema.get("x-documented-default", 1) != 1
 
 
 def _default(schema: Mapping[str, Any]) -> Any:
-    """Return what an omitted parameter means. A text means a text, though the page says `1` or `None`."""
+    """Return what an omitted parameter means. A text means a text, though the page says `None`."""
     value = schema["default"] if "default" in schema else schema["x-documented-default"]
     return str(value) if schema.get("type") == "string" else value

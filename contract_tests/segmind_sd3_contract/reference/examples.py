@@ -21,9 +21,9 @@ MADE_UP_KEY: Final = "SG_0123456789abcdef"
 
 
 def example_body(operation: Operation) -> dict[str, Any]:
-    """Return a body of the required fields alone, with values that the contract itself names."""
+    """Return a body of what the page requires alone, with values that the contract itself names."""
     body: dict[str, Any] = {}
-    for name in operation.required:
+    for name in operation.required_by_page:
         schema = operation.properties[name]
         if schema.get("x-documented-type") == "image":
             body[name] = _input()

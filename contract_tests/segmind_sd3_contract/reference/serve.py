@@ -39,6 +39,11 @@ from segmind_sd3_contract.terminal import Console
     metavar="NAME",
     help="Let every call go wrong in this way; several take turns. GET /reference lists the names.",
 )
+@click.option(
+    "--strict-required",
+    is_flag=True,
+    help="Refuse a call without what its page requires, though such calls were reported to be drawn.",
+)
 @click.option("--rate-limit", type=click.IntRange(min=1), metavar="N", help="Calls a minute.")
 @click.option("--key", "keys", multiple=True, metavar="KEY", help="Let in this key alone; may be repeated.")
 def serve(  # noqa: PLR0917  one for each option
@@ -47,12 +52,15 @@ def serve(  # noqa: PLR0917  one for each option
     profile: Profile,
     credits: float,  # noqa: A002  the option's name
     provocations: tuple[str, ...],
+    strict_required: bool,  # noqa: FBT001  click's own way
     rate_limit: int | None,
     keys: tuple[str, ...],
 ) -> None:
     """Serve the five endpoints from here, with drawn pictures and made-up credits. Nothing is paid for."""
     try:
-        server = ReferenceServer(profile, credits, keys=keys or None, rate_limit=rate_limit)
+        server = ReferenceServer(
+            profile, credits, keys=keys or None, rate_limit=rate_limit, strict_required=strict_required
+        )
         for name in provocations:
             server.provoke(name, times=None)
     except ValueError as error:

@@ -65,7 +65,9 @@ class Service:
     `prices` replaces the price of a picture in USD, by slug; a call costs its price times its pictures,
     whatever their size and steps (the live prices are averages; how they follow steps and size is not
     known). `rate_limit` is in calls a minute. `clock` gives seconds since 1970. `seed` decides every
-    random seed and request id. `document` is the contract to read in place of the packaged one.
+    random seed and request id. `document` is the contract to read in place of the packaged one. With
+    `strict_required`, "observed" refuses a call without what its page requires, though such calls were
+    reported to be drawn.
 
     Raises ValueError for an unknown profile, impossible credits, or a price of an unknown slug.
     """
@@ -82,9 +84,10 @@ class Service:
         clock: Callable[[], float] = time.time,
         seed: int = 0,
         document: Mapping[str, Any] | None = None,
+        strict_required: bool = False,
     ) -> None:
         self.profile: Final = profile
-        self.operations: Final = operations(profile, document)
+        self.operations: Final = operations(profile, document, strict_required=strict_required)
         self._refusal: Final = 406 if profile == "documented" else 400
         self._keys = None if keys is None else frozenset((*keys, *penniless))
         self._penniless = frozenset(penniless)

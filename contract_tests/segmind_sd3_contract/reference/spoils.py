@@ -71,13 +71,13 @@ def _with_pictures(answer: Answer, pictures: list[bytes]) -> Answer:
     return answer.with_body(pictures[0], media_type_of(pictures[0]))
 
 
-@_spoil("base64-default-true:json")
+@_spoil("base64-default-1:json")
 def _(answer: Answer) -> Answer:
     """A picture comes as JSON with base64 text, though the picture itself was asked for."""
     return answer.with_json(as_json(pictures_of(answer)))
 
 
-@_spoil("base64-default-true:picture")
+@_spoil("base64-default-1:picture")
 def _(answer: Answer) -> Answer:
     """The first picture itself comes, though JSON was asked for; any further ones are lost."""
     first = pictures_of(answer)[0]

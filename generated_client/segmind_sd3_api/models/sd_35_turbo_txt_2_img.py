@@ -17,9 +17,9 @@ class Sd35TurboTxt2Img:
     Attributes:
         prompt (str): What the picture shows.
         sampler (str): The sampling method.
-        scheduler (str): The noise schedule.
+        scheduler (str): The scheduler.
         negative_prompt (str | Unset): What the picture should not show.
-        steps (int | Unset): How many denoising steps are taken.
+        steps (int | Unset): How many inference steps are taken.
         guidance_scale (float | Unset): How closely the picture follows the prompt.
         seed (int | Unset): Where the randomness starts; the same seed and parameters draw the same picture.
         width (int | Unset): Width of the picture, in pixels. Counts only with `aspect_ratio="custom"`.
@@ -27,8 +27,8 @@ class Sd35TurboTxt2Img:
         aspect_ratio (str | Unset): Shape of the picture, width to height; `custom` leaves it to `width` and `height`.
         batch_size (int | Unset): How many pictures one call draws.
         image_format (str | Unset): File format of the picture.
-        image_quality (int | Unset): Quality at which the picture is compressed; higher keeps more detail.
-        base64 (bool | Unset): Whether the reply is JSON with the picture as base64 text, not the picture itself.
+        image_quality (int | Unset): Quality of the picture.
+        base64 (bool | Unset): Whether the reply is the picture as base64 text, not the picture itself.
     """
 
     prompt: str

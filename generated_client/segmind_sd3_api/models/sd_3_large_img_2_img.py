@@ -15,12 +15,12 @@ T = TypeVar("T", bound="Sd3LargeImg2Img")
 class Sd3LargeImg2Img:
     """
     Attributes:
-        mode (str): The kind of drawing that is asked for.
+        mode (str): The type of mode.
         image (str): The picture to start from, as base64 text.
         prompt (str | Unset): What the picture shows.
-        strength (float | Unset): How far the picture moves away from `image`. The page sets no limits.
+        strength (float | Unset): How much `image` is transformed. The page sets no limits.
         output_format (str | Unset): File format of the picture.
-        base64 (bool | Unset): Whether the reply is JSON with the picture as base64 text, not the picture itself.
+        base64 (bool | Unset): Whether the reply is the picture as base64 text, not the picture itself.
         negative_prompt (str | Unset): What the picture should not show.
     """
 

@@ -18,14 +18,15 @@ class Sd3MediumImg2Img:
         prompt (str): What the picture shows.
         image (str): The picture to start from, as base64 text: PNG, JPEG or GIF, at most 2048 x 2048 pixels.
         negative_prompt (str | Unset): What the picture should not show.
-        num_inference_steps (int | Unset): How many denoising steps are taken.
-        guidance_scale (float | Unset): How closely the picture follows the prompt.
+        num_inference_steps (int | Unset): How many inference steps are taken.
+        guidance_scale (float | Unset): Balance between following the prompt and drawing a unique picture.
         seed (int | Unset): Where the randomness starts; the same seed and parameters draw the same picture.
         samples (int | Unset): How many pictures one call draws. The page sets no limit.
-        strength (float | Unset): How far the picture moves away from `image`; 0 keeps it, 1 changes it most.
+        strength (float | Unset): The page gives it two meanings: how strongly `image` is transformed, and how much the
+            picture follows it.
         sampler (str | Unset): The sampling method.
-        scheduler (str | Unset): The noise schedule.
-        base64 (bool | Unset): Whether the reply is JSON with the picture as base64 text, not the picture itself.
+        scheduler (str | Unset): The scheduling algorithm.
+        base64 (bool | Unset): Whether the reply is the picture as base64 text, not the picture itself.
     """
 
     prompt: str

@@ -16,17 +16,17 @@ class Sd3MediumTile:
     """
     Attributes:
         prompt (str): What the picture shows.
-        image (str): The picture that guides the drawing tile by tile, as base64 text.
+        image (str): The picture that guides the drawing, as base64 text.
         negative_prompt (str | Unset): What the picture should not show.
-        num_inference_steps (int | Unset): How many denoising steps are taken; more give finer detail and take longer.
+        num_inference_steps (int | Unset): How many inference steps are taken; more give finer detail and take longer.
         guidance_scale (float | Unset): How closely the picture follows the prompt.
         seed (int | Unset): Where the randomness starts; the same seed and parameters draw the same picture.
         samples (int | Unset): How many pictures one call draws. The page sets no limit.
-        strength (float | Unset): The page gives it two meanings: how far the picture moves away from `image`, and how
-            strongly `image` guides it (higher is closer to it, 0.6 to 0.9 for small adjustments).
+        strength (float | Unset): The page gives it two meanings: how strongly `image` is transformed, and how strongly
+            it guides the picture (higher is closer to it, 0.6 to 0.9 for small adjustments).
         sampler (str | Unset): The sampling method.
-        scheduler (str | Unset): The noise schedule.
-        base64 (bool | Unset): Whether the reply is JSON with the picture as base64 text, not the picture itself.
+        scheduler (str | Unset): The scheduler.
+        base64 (bool | Unset): Whether the reply is the picture as base64 text, not the picture itself.
     """
 
     prompt: str

@@ -18,21 +18,17 @@ class Sd3MediumTxt2Img:
         prompt (str): What the picture shows.
         negative_prompt (str | Unset): What the picture should not show.
         samples (int | Unset): How many pictures one call draws.
-        scheduler (str | Unset): The sampling method and its noise schedule, under one name.
+        scheduler (str | Unset): The type of scheduler.
         num_inference_steps (int | Unset): How many denoising steps are taken.
-        guidance_scale (float | Unset): How closely the picture follows the prompt (classifier-free guidance).
-        denoise (float | Unset): Share of the starting picture that is drawn anew. The page speaks of a reference
-            picture, which this endpoint does not take.
+        guidance_scale (float | Unset): Scale for classifier-free guidance.
+        denoise (float | Unset): How much the reference picture is transformed; this endpoint takes none.
         seed (int | Unset): Where the randomness starts; the same seed and parameters draw the same picture.
         img_width (int | Unset): Width of the picture, in pixels.
         img_height (int | Unset): Height of the picture, in pixels.
-        modelsamplingsd3_shift (int | Unset): How far the noise schedule is shifted; higher gives the composition more
-            steps.
-        conditioningsettimesteprange_start (float | Unset): Where in the denoising the prompts begin to count, as a
-            share of it (1 is its end).
-        conditioningsettimesteprange_stop (float | Unset): Where in the denoising the prompts cease to count, as a share
-            of it (1 is its end).
-        base64 (bool | Unset): Whether the reply is JSON with the picture as base64 text, not the picture itself.
+        modelsamplingsd3_shift (int | Unset): Shift of SD3's model sampling.
+        conditioningsettimesteprange_start (float | Unset): Start of the conditioning's timestep range.
+        conditioningsettimesteprange_stop (float | Unset): Stop of the conditioning's timestep range.
+        base64 (bool | Unset): Whether the reply is the picture as base64 text, not the picture itself.
     """
 
     prompt: str

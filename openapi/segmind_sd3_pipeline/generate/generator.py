@@ -22,7 +22,7 @@ from segmind_sd3_pipeline.spec.view import generators_view
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = "segmind_sd3_api"
-METHODS = ROOT / "wrapper" / "segmind_sd3" / "_endpoints.py"
+METHODS = Path("wrapper", "segmind_sd3", "_endpoints.py")
 WRITTEN = {"missing": "added", "extra": "removed", "changed": "changed"}
 
 
@@ -34,9 +34,9 @@ def make(folder: Path, package: Path) -> list[Endpoint]:
     """
     layers = read_layers(folder)
     quirks = read_quirks(folder)
-    known = list(endpoints(layers))
     require_openapi(layers.documented, "The bundle of all specs")
     require_openapi(layers.observed, "What observed.overlay.yaml makes of the specs")
+    known = list(endpoints(layers))
     package.mkdir(parents=True)
     # Written first: the generator's last step formats every file in the directory.
     for module in ("parameters.py", "calls.py"):
@@ -109,31 +109,31 @@ def _write(made: Path, present: Path, differing: dict[str, str]) -> None:
             path.write_bytes((made / name).read_bytes())
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command. Return its exit code: 0 for success, 1 for a broken contract or a difference."""
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """Run the command in a checkout. Return its exit code: 0 for success, 1 for a refusal or a difference."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file differs")
-    parser.add_argument("--output", type=Path, default=ROOT / "generated_client", metavar="DIR")
+    parser.add_argument("--output", type=Path, default=root / "generated_client", metavar="DIR")
     options = parser.parse_args(arguments)
-    present = options.output / PACKAGE
+    present, methods = options.output / PACKAGE, root / METHODS
     try:
         with TemporaryDirectory() as scratch:
             made = Path(scratch, PACKAGE)
-            known = make(ROOT / "openapi", made)
+            known = make(root / "openapi", made)
             differing = differences(made, present)
             # A folder without the SDK gets the client alone.
-            old = METHODS.read_text(encoding="utf-8") if METHODS.is_file() else ""
-            new = endpoint_methods(known) if METHODS.parent.is_dir() else ""
+            old = methods.read_text(encoding="utf-8") if methods.is_file() else ""
+            new = endpoint_methods(known) if methods.parent.is_dir() else ""
             if not options.check:
                 _write(made, present, differing)
                 if new != old:
-                    METHODS.write_text(new, encoding="utf-8")
+                    methods.write_text(new, encoding="utf-8")
     except ContractError as problem:
         print(problem, file=sys.stderr)
         return 1
     listed = {present / name: kind for name, kind in differing.items()}
     if new != old:
-        listed[METHODS] = "changed"
+        listed[methods] = "changed"
     for path, kind in listed.items():
         print(f"{kind if options.check else WRITTEN[kind]:8}{path}")
     if options.check and listed:

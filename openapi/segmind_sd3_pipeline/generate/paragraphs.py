@@ -35,6 +35,7 @@ def paragraph(parameter: Parameter) -> str:
     text = _joined(
         _sentence(parameter.sentence),
         _range(parameter),
+        _sdk_range(parameter),
         _default(parameter),
         _sentence(parameter.note),
         _known_values(parameter),
@@ -71,10 +72,18 @@ def _range(parameter: Parameter) -> str:
     )
 
 
+def _sdk_range(parameter: Parameter) -> str:
+    if parameter.maximum is not None or parameter.sdk_maximum is None:
+        return ""
+    return f"1 to {parameter.sdk_maximum} here; `extra` sends more."
+
+
 def _default(parameter: Parameter) -> str:
     page, sent = parameter.documented_default, parameter.sdk_default
     if page is NO_DEFAULT:
         said = "The page names no default"
+    elif parameter.default_may_be_none:
+        said = "The page prints 1, which may stand for no default"
     else:
         said = f"The page says {_shown(page)}{parameter.flaw(page)}"
     if parameter.hidden:
@@ -85,6 +94,8 @@ def _default(parameter: Parameter) -> str:
         return ""
     if parameter.required:
         return f"{said}; here it is required."
+    if parameter.default_may_be_none:
+        return f"{said}; nothing is sent unless it is given."
     return f"{said}." if parameter.default_is_unsendable else f"Default {_shown(page)}."
 
 

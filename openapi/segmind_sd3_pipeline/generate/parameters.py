@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import keyword
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, cast
 
-from segmind_sd3_pipeline.spec.bundle import Operation, operations, request_schema
+from segmind_sd3_pipeline.spec.bundle import Operation, request_schema
 from segmind_sd3_pipeline.spec.documents import ContractError, Document
+from segmind_sd3_pipeline.spec.names import named_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,14 @@ PYTHON_TYPES = {
     "boolean": "bool",
     "image": "ImageInput",
 }
-SDK_WORDS = {"x-sdk-default", "x-sdk-required", "x-sdk-hidden", "x-sdk-counts-images", "x-sdk-note"}
+SDK_WORDS: dict[str, type] = {
+    "x-sdk-default": object,
+    "x-sdk-required": bool,
+    "x-sdk-hidden": bool,
+    "x-sdk-counts-images": bool,
+    "x-sdk-maximum": object,
+    "x-sdk-note": str,
+}
 WHAT_IS_SENT: dict[str, tuple[str, tuple[type, ...]]] = {
     "integer": ("whole number", (int,)),
     "number": ("number", (int, float)),
@@ -67,6 +74,7 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     multiple_of: int | None = None
+    sdk_maximum: int | None = None
     documented_default: object = NO_DEFAULT
     sdk_default: object = NO_DEFAULT
     known_values: tuple[str, ...] = ()
@@ -113,6 +121,11 @@ class Parameter:
             case value:
                 return (value,)
 
+    @property
+    def default_may_be_none(self) -> bool:
+        """Return whether the page's default is a 1 that may stand for no default (see `pages.properties`)."""
+        return self.default_is_unsendable and self.documented_default == 1
+
     def flaw(self, value: object) -> str:
         """Return why a value can't be sent, as the end of a sentence; empty if it can."""
         expected, types = WHAT_IS_SENT[self.kind]
@@ -145,7 +158,7 @@ class Endpoint:
     @property
     def tag(self) -> str:
         """Return the subpackage of `api` that holds the endpoint."""
-        return cast("str", self.operation.spec.get("tags", ["default"])[0])
+        return cast("str", (self.operation.spec.get("tags") or ["default"])[0])
 
     @property
     def facts(self) -> dict[str, object]:
@@ -158,6 +171,7 @@ class Endpoint:
             "page": spec["x-source"]["page"],
             "summary": _one_line(spec.get("summary", "")),
             "doc": _one_line(spec.get("description", "")),
+            **({"usd_per_picture": spec["x-usd-per-picture"]} if "x-usd-per-picture" in spec else {}),
             **({"deprecated": True} if spec.get("deprecated") else {}),
         }
 
@@ -166,13 +180,11 @@ def endpoints(layers: Layers) -> Iterator[Endpoint]:
     """Yield the documented endpoints, with what observations and SDK policy add to their parameters.
 
     Raises:
-        ContractError: A property can't be a parameter (its name is no Python name, its type none of the
-            five kinds), or its default, or what the SDK would send for it, is not allowed by its own spec.
+        ContractError: A name can't be taken, a property's type is none of the five kinds, or its default, or
+            what the SDK would send for it, is not allowed by its own spec.
     """
-    documented = {operation.id for operation in operations(layers.documented)}
-    for operation in operations(layers.sdk):
-        if operation.id in documented:
-            yield _endpoint(layers.sdk, operation)
+    for operation in named_operations(layers):
+        yield _endpoint(layers.sdk, operation)
 
 
 def picture_members(observed: Document) -> tuple[str, ...]:
@@ -190,15 +202,12 @@ def _endpoint(document: Document, operation: Operation) -> Endpoint:
         _parameter(f"{operation.id}: {name}", name, spec, required=name in required)
         for name, spec in properties.items()
     ]
-    endpoint = Endpoint(operation, model, tuple(parameters))
-    for name in (operation.id, endpoint.tag, model):
-        if not name.isidentifier():
-            raise ContractError(f"{operation.id}: {name} has to be a Python name.")
-    return endpoint
+    return Endpoint(operation, model, tuple(parameters))
 
 
 def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Parameter:
-    _refuse_misshapen(where, name, spec)
+    _refuse_misshapen(where, spec)
+    _refuse_words(where, spec)
     match spec.get("x-sdk-default", NO_DEFAULT):
         case {"random": [int(low), int(high)]}:
             sdk_default = Random(low, high)
@@ -215,6 +224,7 @@ def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Para
         minimum=spec.get("minimum"),
         maximum=spec.get("maximum"),
         multiple_of=spec.get("multipleOf"),
+        sdk_maximum=spec.get("x-sdk-maximum"),
         documented_default=spec.get("x-documented-default", spec.get("default", NO_DEFAULT)),
         sdk_default=sdk_default,
         known_values=_known_values(spec),
@@ -226,7 +236,7 @@ def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Para
     if "default" in spec and (flaw := parameter.flaw(spec["default"])):
         default = spec["default"]
         raise ContractError(f"{where} has the default {default!r}{flaw}: make it x-documented-default.")
-    settled = parameter.required or parameter.note or parameter.values_sent
+    settled = parameter.required or parameter.note or parameter.values_sent or parameter.default_may_be_none
     if parameter.default_is_unsendable and not settled:
         raise ContractError(
             f"{where} has a default that can't be sent, and no action of sdk.overlay.yaml says what is: "
@@ -238,22 +248,31 @@ def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Para
     return parameter
 
 
-def _refuse_misshapen(where: str, name: str, spec: Document) -> None:
-    if not name.isidentifier() or keyword.iskeyword(name) or name == "extra":
-        raise ContractError(f"{where} can't be the name of a keyword argument.")
+def _refuse_misshapen(where: str, spec: Document) -> None:
     if str(_kind(spec)) not in PYTHON_TYPES:
         raise ContractError(
             f"{where} has the type {_kind(spec)}, which is none of {', '.join(PYTHON_TYPES)}."
         )
-    for word in spec:
-        if word.startswith("x-sdk-") and word not in SDK_WORDS:
-            raise ContractError(f"{where} has {word}, which is none of {', '.join(sorted(SDK_WORDS))}.")
-    for bound in ("minimum", "maximum", "multipleOf"):
+    for bound in ("minimum", "maximum", "multipleOf", "x-sdk-maximum"):
         if not isinstance(spec.get(bound, 0), (int,) if bound == "multipleOf" else (int, float)):
             raise ContractError(f"{where} has the {bound} {spec[bound]!r}, which is no such number.")
+    if spec.get("enum") == []:
+        raise ContractError(
+            f"{where} has an empty list of values: leave `enum` out, or list what is allowed."
+        )
     for value in _known_values(spec):
         if _kind(spec) != "string" or not isinstance(cast("object", value), str):
             raise ContractError(f"{where} lists {value!r}, and only texts can be listed, of a text.")
+
+
+def _refuse_words(where: str, spec: Document) -> None:
+    for word in spec:
+        if word.startswith("x-sdk-") and word not in SDK_WORDS:
+            raise ContractError(f"{where} has {word}, which is none of {', '.join(sorted(SDK_WORDS))}.")
+    for word, kind in {**SDK_WORDS, "x-affects-pricing": bool}.items():
+        if word in spec and not isinstance(spec[word], kind):
+            wanted = "a text" if kind is str else "true or false"
+            raise ContractError(f"{where} has the {word} {spec[word]!r}, which is not {wanted}.")
 
 
 def _kind(spec: Document) -> Kind:

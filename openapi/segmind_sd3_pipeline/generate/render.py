@@ -49,6 +49,8 @@ def _literal(value: object) -> str:
     if not isinstance(value, str):
         return repr(value)
     *lines, last = _wrapped(value, WIDTH)
+    if " ".join([*lines, last]) != value:  # to wrap it would change it
+        return repr(value)
     return "\n".join(["(", *(repr(f"{line} ") for line in lines), repr(last), ")"]) if lines else repr(last)
 
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_pipeline.pages.attributes import NUMBER, NUMBERS
+from segmind_sd3_pipeline.pages.facts import may_be_none
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -23,10 +24,10 @@ BELOW_MINIMUM: Final = "steps-default-below-minimum"
 ROWS: Final[dict[tuple[str, str, str], str]] = {
     ("default outside its bounds", TURBO, "steps"): BELOW_MINIMUM,
     ("sample outside its bounds", TURBO, "steps"): BELOW_MINIMUM,
-    ("default of another type", LARGE, "prompt"): "prompt-default-1",
-    ("default of another type", LARGE, "negative_prompt"): "prompt-default-1",
+    ("default that may be none", LARGE, "prompt"): "prompt-default-1",
+    ("default that may be none", LARGE, "negative_prompt"): "prompt-default-1",
+    ("default that may be none", ANY, "base64"): "base64-default-1",
     ("default of another type", MEDIUM, "negative_prompt"): "negative-prompt-none",
-    ("text by default, picture as the reply", ANY, "base64"): "base64-default-true",
     ("enum without values", LARGE, "mode"): "mode-without-values",
     ("enum without values", TURBO, "sampler"): "sampler-required-no-values",
     ("enum without values", TURBO, "scheduler"): "sampler-required-no-values",
@@ -79,7 +80,7 @@ def _row(what: str, slug: str, attribute: str, rows: Collection[str]) -> str | N
 def _attribute_contradictions(attribute: Facts, sample: Any, reply: str) -> Iterator[tuple[str, str]]:
     default = attribute.get("default")
     if default is not None:
-        yield from _default_contradictions(attribute, default, reply)
+        yield from _default_contradictions(attribute, default, sample, reply)
     if sample is not None:
         yield from _sample_contradictions(attribute, sample)
     if attribute.get("allowed_values") == []:
@@ -88,15 +89,19 @@ def _attribute_contradictions(attribute: Facts, sample: Any, reply: str) -> Iter
             yield "required, and nothing to choose from", attribute["type"]
 
 
-def _default_contradictions(attribute: Facts, default: str, reply: str) -> Iterator[tuple[str, str]]:
+def _default_contradictions(
+    attribute: Facts, default: str, sample: object, reply: str
+) -> Iterator[tuple[str, str]]:
     kind, values = attribute["type"], attribute.get("allowed_values")
-    if not _is_of_type(default, kind):
+    if may_be_none(default, sample):
+        yield "default that may be none", f"{kind} with the default {default}"
+    elif not _is_of_type(default, kind):
         yield "default of another type", f"{kind} with the default {default}"
     elif not _is_within(default, attribute):
         yield "default outside its bounds", f"{default}, and {_bounds(attribute)}"
     elif values and default not in values:
         yield "default outside its values", f"{default}, and {', '.join(values)}"
-    if attribute["name"] == "base64" and default in {"1", "true", "True"} and "json" not in reply:
+    if attribute["name"] == "base64" and default in {"true", "True"} and "json" not in reply:
         yield "text by default, picture as the reply", f"{default}, and {reply}"
 
 

@@ -156,8 +156,16 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def as_page_text(value: object) -> str:
-    """Return a value as a page prints it: true is 1."""
-    return str(int(value) if isinstance(value, bool) else value)
+    """Return a value as a page prints it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def may_be_none(default: str, sampled: object) -> bool:
+    """Return whether a page's default may stand for an empty or missing one, such as false, 0 or null.
+
+    A page prints 1 for those, as for a real 1. A 1 that the sample sends, too, is taken as real.
+    """
+    return default == "1" and (isinstance(sampled, bool) or sampled not in (1, "1"))
 
 
 def _common_headers(responses: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from segmind_sd3_contract.terminal import Failed
 
 from segmind_sd3_pipeline.pages.page import MAX_PAGE_CHARS, PageError, read_page
+from segmind_sd3_pipeline.spec.documents import ContractError, as_json
+from segmind_sd3_pipeline.spec.names import require_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,10 +44,14 @@ def _read_file(file: Path) -> Facts:
         # A character has at most four bytes.
         if file.stat().st_size > 4 * MAX_PAGE_CHARS:
             raise Refused(f"{file} is no docs page: it has more than {4 * MAX_PAGE_CHARS:,} bytes.")
-        return read_page(file.read_bytes().decode())
+        facts = read_page(file.read_bytes().decode())
+        require_path(f"/v1/{facts['slug']}", file.name)
+        return as_json(facts, file.name)
     except OSError as problem:
         raise Refused(f"{file} can't be read: {problem.strerror}.") from None
     except UnicodeDecodeError:
         raise Refused(f"{file} is no docs page: it is not UTF-8 text.") from None
     except PageError as problem:
         raise Refused(f"{file}, {problem}.") from None
+    except ContractError as problem:
+        raise Refused(str(problem)) from None

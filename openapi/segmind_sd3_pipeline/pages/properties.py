@@ -1,7 +1,7 @@
 """Translate a page's parameter into a schema property: the inverse of `segmind_sd3_pipeline.pages.facts`.
 
-A default that the property itself would refuse becomes `x-documented-default`. The `examples` of an open enum
-include its known values: the default and the sample's value.
+A default that the property itself would refuse becomes `x-documented-default`, and so does a 1 that may stand for
+none. The `examples` of an open enum include its known values: the default and the sample's value.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.pages.facts import KEYWORDS, OTHER_TYPES, USUAL_TYPE, as_page_text
+from segmind_sd3_pipeline.pages.facts import KEYWORDS, OTHER_TYPES, USUAL_TYPE, as_page_text, may_be_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ def property_of(
     if "affects_pricing" in attribute:
         made["x-affects-pricing"] = attribute["affects_pricing"]
     if "default" in attribute:
-        keyword, default = _default(attribute["default"], made, old)
+        keyword, default = _default(attribute["default"], made, sampled, old)
         made[keyword] = default
     if word.startswith("enum:") and (examples := _examples(made, sampled, old, previous_values)):
         made["examples"] = examples
@@ -105,22 +105,27 @@ def _converts(read: type[int | float], text: str) -> bool:
     return True
 
 
-def _default(text: str, made: Mapping[str, Any], old: Mapping[str, Any]) -> tuple[str, object]:
+def _default(
+    text: str, made: Mapping[str, Any], sampled: object, old: Mapping[str, Any]
+) -> tuple[str, object]:
     """Return keyword and value for a default that the page prints as this text."""
     number = _number(text)
+    if made["type"] == "string":
+        for keyword in ("default", "x-documented-default"):
+            # "1" may be a text or a number: the old spec holds the decision.
+            if keyword in old and as_page_text(old[keyword]) == text and _is_listed(text, made, keyword):
+                return keyword, old[keyword]
+    if may_be_none(text, sampled):
+        return "x-documented-default", number
     match made["type"]:
         case "boolean":
-            value = {"1": True, "0": False}.get(text, text)
+            value = {"true": True, "false": False}.get(text, text)
             is_sendable = isinstance(value, bool)
         case "integer" | "number":
             value = text if number is MISSING else number
             types = (int,) if made["type"] == "integer" else (int, float)
             is_sendable = isinstance(value, types) and _is_within(value, made)
         case _:
-            for keyword in ("default", "x-documented-default"):
-                # "1" may be a text or a number: the old spec holds the decision.
-                if keyword in old and as_page_text(old[keyword]) == text and _is_listed(text, made, keyword):
-                    return keyword, old[keyword]
             # A number or None is unlikely to be meant as a text.
             is_odd = not made.get("enum") and (number is not MISSING or text == "None")
             value = number if is_odd and number is not MISSING else text

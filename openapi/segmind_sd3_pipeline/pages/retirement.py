@@ -1,4 +1,4 @@
-"""Plan the removal of an endpoint from spec, facts, overlays, methods, cassettes and price list.
+"""Plan the removal of an endpoint from spec, facts, overlays, methods and cassettes.
 
 Its conformance cases and parameter tests are derived from the contract, so they disappear with it. Lines that
 people wrote about the endpoint stay, and are listed. This module writes nothing.
@@ -6,7 +6,6 @@ people wrote about the endpoint stay, and are listed. This module writes nothing
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-PRICES: Final = "contract_tests/segmind_sd3_contract/prices.json"
 METHODS: Final = "wrapper/segmind_sd3/_endpoints.py"
 BLOB: Final = re.compile(r"^\s+blob: ([0-9a-f]{64})$", re.MULTILINE)
 HAND_WRITTEN: Final = (
@@ -94,7 +92,7 @@ def plan_retirement(slug: str, root: Path) -> Retirement:
             methods = render_methods(copy)
         except ContractError as problem:
             raise CanNotRetire(str(problem)) from problem
-    texts = overlays | {root / METHODS: methods} | _edit_shared_files(root, slug, operation)
+    texts = overlays | {root / METHODS: methods} | _edit_shared_files(root, operation)
     texts = {file: text for file, text in texts.items() if file.read_text(encoding="utf-8") != text}
     removed = tuple(
         file for file in (spec, folder / "facts" / f"{slug}.json", *_cassettes(root, slug)) if file.is_file()
@@ -112,19 +110,13 @@ def _names(document: dict[str, Any]) -> tuple[str, str]:
     return operation["operationId"], model
 
 
-def _edit_shared_files(root: Path, slug: str, operation: str) -> dict[Path, str]:
-    """Return README and price list without the endpoint's row, and the changelog with a new line."""
+def _edit_shared_files(root: Path, operation: str) -> dict[Path, str]:
+    """Return the README without the endpoint's row, and the changelog with a new line."""
     texts: dict[Path, str] = {}
-    readme, prices, changelog = root / "README.md", root / PRICES, root / "CHANGELOG.md"
+    readme, changelog = root / "README.md", root / "CHANGELOG.md"
     if readme.is_file():
         row = re.compile(rf"^\| `{operation}` \|.*\n", re.MULTILINE)
         texts[readme] = row.sub("", readme.read_text(encoding="utf-8"))
-    if prices.is_file():
-        row = re.compile(rf'(,?)\n +"{re.escape(slug)}": [\d.]+(,?)')
-        texts[prices] = row.sub(
-            lambda found: found[1] if found[2] else "", prices.read_text(encoding="utf-8")
-        )
-        json.loads(texts[prices])
     if changelog.is_file():
         text = changelog.read_text(encoding="utf-8")
         top = HEADING.search(text)

@@ -16,7 +16,8 @@ from segmind_sd3_pipeline.pages.new_spec import new_spec
 from segmind_sd3_pipeline.pages.properties import UnsupportedParameter
 from segmind_sd3_pipeline.pages.spec_editor import SHARED, CanNotSync, SpecEditor, shared_responses
 from segmind_sd3_pipeline.spec.documents import ContractError, read
-from segmind_sd3_pipeline.spec.layers import read_layers
+from segmind_sd3_pipeline.spec.layers import read_layers, specs
+from segmind_sd3_pipeline.spec.names import named_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,7 +74,7 @@ def _require_agreement(pages: list[Facts], folder: Path, *, others: bool) -> Non
     for facts in pages:
         if left := spec_differences(facts, folder):
             raise CanNotSync(f"{facts['slug']}: edit the spec by hand. {left[0]}.")
-    read_layers(folder)
+    named_operations(read_layers(folder))
     for facts in all_recorded_facts(folder) if others else ():
         if left := spec_differences(facts, folder):
             raise CanNotSync(
@@ -89,5 +90,9 @@ def _edited_texts(facts: Facts, folder: Path, day: str, known: Mapping[str, Fact
     texts = {recorded: json.dumps(facts, indent=2, ensure_ascii=False) + "\n"}
     if not file.is_file():
         return texts | {file: new_spec(facts, shared_responses(folder), day)}
+    if file not in specs(folder):
+        raise CanNotSync(
+            f"{file.name} is no spec, but has the name that the page's spec needs: leave the page out."
+        )
     spec = SpecEditor(facts, read(file), file.read_text(encoding="utf-8"), folder, known)
     return texts | spec.edited_texts(day)

@@ -100,6 +100,6 @@ def _print_prose_tasks(read: Iterable[Facts], before: Mapping[str, Facts | None]
 def _print_new_endpoint_tasks(facts: Facts) -> None:
     """Print the lines of other files that a new endpoint needs."""
     click.echo("  README.md: a row for the new method in the list of methods")
-    echo(f"  contract_tests/segmind_sd3_contract/prices.json: what a picture of {facts['slug']} costs")
+    echo(f"  openapi/observed.overlay.yaml: an action with the x-usd-per-picture of {facts['slug']}")
     if any(each["name"] == "seed" for each in facts["attributes"]):
         click.echo("  openapi/sdk.overlay.yaml: an action that draws a new seed for each call")

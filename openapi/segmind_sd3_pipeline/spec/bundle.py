@@ -58,16 +58,22 @@ def request_schema(document: Document, operation: Operation) -> tuple[str, Docum
     """Return the name and the schema of an operation's JSON body.
 
     Raises:
-        ContractError: There is none, or it is not under `components.schemas`.
+        ContractError: There is none, it is not under `components.schemas`, or a property in it is no object.
     """
-    try:
-        ref = operation.spec["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-        name = ref.removeprefix("#/components/schemas/")
-        return name, document["components"]["schemas"][name]
-    except KeyError as missing:
+    match operation.spec:
+        case {"requestBody": {"content": {"application/json": {"schema": {"$ref": str(ref)}}}}}:
+            name = ref.removeprefix("#/components/schemas/")
+        case _:
+            name = ""
+    schema = document.get("components", {}).get("schemas", {}).get(name)
+    if not isinstance(schema, dict):
         raise ContractError(
-            f"{operation.id} has no JSON body whose schema is in components.schemas ({missing} is not there)."
-        ) from missing
+            f"{operation.id} has no JSON body that refers to an object of components.schemas."
+        )
+    for each, spec in cast("Document", schema).get("properties", {}).items():
+        if not isinstance(spec, dict):
+            raise ContractError(f"{operation.id}: {each} is {spec}, and no object with a type: describe it.")
+    return name, cast("Document", schema)
 
 
 def bundle(specs: Iterable[Path]) -> Document:
@@ -114,8 +120,8 @@ class _Bundle:
         for section, named in document.get("components", {}).items():
             for name in named:
                 self._take(section, name, spec)
-        source = document["info"].get("x-source", {})
-        if "page" not in source:
+        source = document["info"].get("x-source")
+        if not isinstance(source, dict) or not isinstance(cast("Document", source).get("page"), str):
             raise ContractError(
                 f"{spec.name} has no info.x-source with a page: "
                 "add the address of the docs page and the day it was saved."
@@ -123,7 +129,7 @@ class _Bundle:
         for operation in operations(document):
             self._claim("the operationId", operation.id, spec)
             operation.spec["x-source"] = source
-        for path, item in document["paths"].items():
+        for path, item in document.get("paths", {}).items():
             self._claim("the path", path, spec)
             self.paths[path] = self._localised(item, spec)
 
@@ -141,7 +147,9 @@ class _Bundle:
 
     def _claim(self, kind: str, name: str, file: Path) -> None:
         if first := self._defined_in.get((kind, name)):
-            raise ContractError(f"Both {first.name} and {file.name} have {kind} {name}.")
+            raise ContractError(
+                f"Both {first.name} and {file.name} have {kind} {name}: change it in one of them."
+            )
         self._defined_in[kind, name] = file
 
     def _take(self, section: str, name: str, file: Path) -> None:
@@ -156,9 +164,9 @@ class _Bundle:
         """Return a component and the file that defines it, which a `$ref` of the component may name."""
         try:
             component = self._file(file)["components"][section][name]
-        except (KeyError, TypeError) as missing:
+            other, _, pointer = component.get("$ref", "").partition("#")
+        except (KeyError, TypeError, AttributeError) as missing:
             raise ContractError(f"{file.name} has no components.{section}.{name}.") from missing
-        other, _, pointer = component.get("$ref", "").partition("#")
         if other and pointer == f"/components/{section}/{name}":
             return self._found(section, name, _beside(file, other))
         return component, file

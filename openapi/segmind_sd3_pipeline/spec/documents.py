@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Document: TypeAlias = dict[str, Any]
+
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""The categories of characters that are not allowed in a text: control, format (bidirectional ones too),
+surrogate, line and paragraph separator."""
+ALLOWED_UNSEEN = "\n\t\u200c\u200d"
+"""Line feed and tab; and the two joiners, which emoji and some scripts need."""
 
 
 class ContractError(Exception):
@@ -28,10 +35,14 @@ def read(path: Path) -> Document:
             (a key that is no string, an unquoted date, an infinity).
     """
     try:
-        document = _json(_loaded(path.read_bytes()), path.name)
+        text = path.read_bytes().decode("utf-8-sig")
+        for number, line in enumerate(text.split("\n"), 1):
+            if character := unseen(line.removesuffix("\r")):
+                raise ContractError(f"{path.name}, line {number} has {character}.")
+        document = as_json(_loaded(text), path.name)
     except OSError as problem:
         raise ContractError(f"{path.name} can't be read: {problem.strerror}.") from problem
-    except (YAMLError, UnicodeDecodeError) as problem:
+    except (YAMLError, ValueError, LookupError, OverflowError, RecursionError) as problem:
         mark = getattr(problem, "problem_mark", None)
         where, what = (f", line {mark.line + 1}", getattr(problem, "problem", "")) if mark else ("", problem)
         raise ContractError(f"{path.name}{where} is no YAML: {' '.join(str(what).split())}.") from problem
@@ -41,25 +52,43 @@ def read(path: Path) -> Document:
 
 
 @lru_cache(maxsize=64)
-def _loaded(text: bytes) -> object:
+def _loaded(text: str) -> object:
     """Parse a YAML text, once for each text, since parsing takes long."""
     yaml: Any = YAML(typ="safe", pure=True)
     return yaml.load(text)
 
 
-def _json(node: object, where: str) -> Any:
-    """Copy a node as JSON has it. Two aliases of one YAML anchor become two copies."""
+def as_json(node: object, file: str, place: str = "") -> Any:
+    """Copy a node as JSON has it. Two aliases of one YAML anchor become two copies.
+
+    Args:
+        node: what was read.
+        file: the name of the file that holds it, for messages.
+        place: where in the file.
+
+    Raises:
+        ContractError: JSON does not have the node, or a text in it has a character that nobody sees.
+    """
+    where = f"{file}: {place}" if place else file
     match node:
         case dict():
             copied: Document = {}
             for key, value in cast("dict[object, object]", node).items():
                 if not isinstance(key, str):
                     raise ContractError(f"{where}: the key {key!r} is no string: put it in quotes.")
-                copied[key] = _json(value, f"{where}: {key}" if where.endswith(".yaml") else f"{where}.{key}")
+                if character := unseen(key, allowed=""):
+                    raise ContractError(f"{where}: the key {key!r} has {character}.")
+                copied[key] = as_json(value, file, f"{place}.{key}" if place else key)
             return copied
         case list():
-            return [_json(value, f"{where}[{i}]") for i, value in enumerate(cast("list[object]", node))]
-        case None | bool() | int() | str():
+            return [
+                as_json(value, file, f"{place}[{i}]") for i, value in enumerate(cast("list[object]", node))
+            ]
+        case str():
+            if character := unseen(node):
+                raise ContractError(f"{where} has {character}.")
+            return node
+        case None | bool() | int():
             return node
         case float() if math.isfinite(node):
             return node
@@ -67,6 +96,18 @@ def _json(node: object, where: str) -> Any:
             raise ContractError(
                 f"{where}: {node} is a {type(node).__name__}, which JSON does not have: put it in quotes."
             )
+
+
+def unseen(text: str, *, allowed: str = ALLOWED_UNSEEN) -> str:
+    """Name the first character that is not allowed in a text, and say what to do; empty if all are."""
+    for character in "" if text.isprintable() else text:
+        category = unicodedata.category(character)
+        if category in UNSEEN and character not in allowed:
+            name = f"the character U+{ord(character):04X}"
+            if category == "Cs":
+                return f"{name}, half of a surrogate pair: write the whole character"
+            return f"{name} ({unicodedata.name(character, 'control')}), which nobody sees: take it out"
+    return ""
 
 
 def require_openapi(document: Document, name: str, *, refers_outside: bool = False) -> None:

@@ -155,7 +155,9 @@ def _sent_unasked(operation: Operation, schema: Document, usual: Any) -> Iterato
     for name in usual.additional_properties:
         yield f"{operation.id}: the model has no {name}."
     least = {name: value for name, value in usual.to_dict().items() if name in schema.get("required", [])}
-    if not usual.additional_properties and (sent := _shown(type(usual)(**least).to_dict())) != _shown(least):
+    if not usual.additional_properties and (sent := _shown(type(usual)(*least.values()).to_dict())) != _shown(
+        least
+    ):
         yield f"{operation.id}: a model of {_shown(least)} is sent as {sent}."
 
 

@@ -112,19 +112,19 @@ def _with_values(row: Document, actions: Mapping[str, Action]) -> str:
         sent = _sent(actions[name].spec["update"]) if name in row["actions"] else None
         if sent is None:
             where = f"The row {row['name']} of {FILE}"
-            raise ContractError(f"{where} cites no action {name} with an x-sdk-default.")
+            raise ContractError(f"{where} cites no action {name} with an x-sdk-default or x-sdk-maximum.")
         return str(sent)
 
     return re.sub(r"\{([a-z0-9-]+)\}", value, row["sdk"])
 
 
 def _sent(node: object) -> object:
-    """Return the x-sdk-default of an update, wherever in it that stands; None without one."""
+    """Return the x-sdk-default or x-sdk-maximum of an update, wherever in it that stands; None without one."""
     if not isinstance(node, dict):
         return None
     members = cast("Document", node)
     inner = (sent for each in members.values() if (sent := _sent(each)) is not None)
-    return members.get("x-sdk-default", next(inner, None))
+    return members.get("x-sdk-default", members.get("x-sdk-maximum", next(inner, None)))
 
 
 def _cited(action: Document) -> Document:

@@ -27,7 +27,7 @@ def generators_view(documented: Document) -> Document:
     """
     view: Document = {"openapi": documented["openapi"], "info": documented["info"], "paths": {}}
     for operation in operations(documented):
-        if "200" not in operation.spec["responses"]:
+        if "200" not in operation.spec.get("responses", {}):
             raise ContractError(f"{operation.id} documents no status 200.")
         view["paths"].setdefault(operation.path, {})[operation.method] = {
             **_without_extensions(operation.spec),

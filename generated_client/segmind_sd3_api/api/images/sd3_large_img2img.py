@@ -57,7 +57,7 @@ def sync_detailed(
 ) -> Response[File]:
     """Redraw a picture after a text with Stable Diffusion 3 large.
 
-     The biggest of the models, with 8 billion parameters. It takes no seed and no size.
+     A model with 8 billion parameters. It takes no seed and no size.
 
     Args:
         body (Sd3LargeImg2Img):
@@ -88,7 +88,7 @@ def sync(
 ) -> File | None:
     """Redraw a picture after a text with Stable Diffusion 3 large.
 
-     The biggest of the models, with 8 billion parameters. It takes no seed and no size.
+     A model with 8 billion parameters. It takes no seed and no size.
 
     Args:
         body (Sd3LargeImg2Img):
@@ -114,7 +114,7 @@ async def asyncio_detailed(
 ) -> Response[File]:
     """Redraw a picture after a text with Stable Diffusion 3 large.
 
-     The biggest of the models, with 8 billion parameters. It takes no seed and no size.
+     A model with 8 billion parameters. It takes no seed and no size.
 
     Args:
         body (Sd3LargeImg2Img):
@@ -143,7 +143,7 @@ async def asyncio(
 ) -> File | None:
     """Redraw a picture after a text with Stable Diffusion 3 large.
 
-     The biggest of the models, with 8 billion parameters. It takes no seed and no size.
+     A model with 8 billion parameters. It takes no seed and no size.
 
     Args:
         body (Sd3LargeImg2Img):

@@ -57,7 +57,7 @@ def sync_detailed(
 ) -> Response[File]:
     """Redraw a picture after a text with Stable Diffusion 3 medium.
 
-     Starts from your picture and changes it as far as `strength` allows.
+     Transforms your picture after the prompt.
 
     Args:
         body (Sd3MediumImg2Img):
@@ -88,7 +88,7 @@ def sync(
 ) -> File | None:
     """Redraw a picture after a text with Stable Diffusion 3 medium.
 
-     Starts from your picture and changes it as far as `strength` allows.
+     Transforms your picture after the prompt.
 
     Args:
         body (Sd3MediumImg2Img):
@@ -114,7 +114,7 @@ async def asyncio_detailed(
 ) -> Response[File]:
     """Redraw a picture after a text with Stable Diffusion 3 medium.
 
-     Starts from your picture and changes it as far as `strength` allows.
+     Transforms your picture after the prompt.
 
     Args:
         body (Sd3MediumImg2Img):
@@ -143,7 +143,7 @@ async def asyncio(
 ) -> File | None:
     """Redraw a picture after a text with Stable Diffusion 3 medium.
 
-     Starts from your picture and changes it as far as `strength` allows.
+     Transforms your picture after the prompt.
 
     Args:
         body (Sd3MediumImg2Img):

@@ -57,7 +57,7 @@ def sync_detailed(
 ) -> Response[File]:
     """Draw a detailed picture over the tiles of another with Stable Diffusion 3 medium.
 
-     A ControlNet holds the drawing to your picture, tile by tile; for large coherent pictures.
+     A ControlNet that your picture guides by tiles; for large, coherent, detailed pictures.
 
     Args:
         body (Sd3MediumTile):
@@ -88,7 +88,7 @@ def sync(
 ) -> File | None:
     """Draw a detailed picture over the tiles of another with Stable Diffusion 3 medium.
 
-     A ControlNet holds the drawing to your picture, tile by tile; for large coherent pictures.
+     A ControlNet that your picture guides by tiles; for large, coherent, detailed pictures.
 
     Args:
         body (Sd3MediumTile):
@@ -114,7 +114,7 @@ async def asyncio_detailed(
 ) -> Response[File]:
     """Draw a detailed picture over the tiles of another with Stable Diffusion 3 medium.
 
-     A ControlNet holds the drawing to your picture, tile by tile; for large coherent pictures.
+     A ControlNet that your picture guides by tiles; for large, coherent, detailed pictures.
 
     Args:
         body (Sd3MediumTile):
@@ -143,7 +143,7 @@ async def asyncio(
 ) -> File | None:
     """Draw a detailed picture over the tiles of another with Stable Diffusion 3 medium.
 
-     A ControlNet holds the drawing to your picture, tile by tile; for large coherent pictures.
+     A ControlNet that your picture guides by tiles; for large, coherent, detailed pictures.
 
     Args:
         body (Sd3MediumTile):
