@@ -89,7 +89,10 @@ def read_attributes(
         elif not has_blanks and _header(line.text, keys, stands_apart=True):
             # Without blank lines, `seedint` may be a parameter or a word of the description above it.
             raise PageError(
-                "attributes", line.number, "blank lines between parameters, or the name in the sample", line.text
+                "attributes",
+                line.number,
+                "blank lines between parameters, or the name in the sample",
+                line.text,
             )
         else:
             body.append(line)

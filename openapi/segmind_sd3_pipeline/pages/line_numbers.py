@@ -18,7 +18,8 @@ WORD: Final = re.compile(r"\s*(\d{1,6})(?=\s|$)")
 GLUED: Final = re.compile(r"1(?=[^\d\s.)])")
 NUMBER_AFTER_BLANK: Final = re.compile(r"\s(\d{1,6})")
 TEXT_OR_NUMBER: Final = re.compile(
-    r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|`(?:[^`\\]|\\.)*+`|(?P<comment>//|\s#\s)|\s(?P<number>\d{1,6})""", re.DOTALL
+    r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|`(?:[^`\\]|\\.)*+`|(?P<comment>//|\s#\s)|\s(?P<number>\d{1,6})""",
+    re.DOTALL,
 )
 VALUE_FOLLOWS: Final = re.compile(r"[:=+*/%<>&|?!-]$|\b(?:return|case|await|typeof|of|in)$")
 LIST_ITEM: Final = re.compile(r"[\[,]\s{0,9}-?[\d.]{1,40},$")
@@ -48,7 +49,9 @@ def _numbered_code(lines: list[Line]) -> list[str]:
     for line in lines:
         text = _code_after(line.text, len(code) + 1)
         if text is None:
-            raise PageError("sample", line.number, f"line {len(code) + 1} of the code, with its number", line.text)
+            raise PageError(
+                "sample", line.number, f"line {len(code) + 1} of the code, with its number", line.text
+            )
         code.append(text)
     return code
 

@@ -65,7 +65,10 @@ def nest(listed: Iterable[Listed], values: Mapping[str, Any], *, is_settled_by_l
         if each.is_container:
             path = f"{above[-1].path}.{name}" if above else name
             outer = above[-1].objects if above else [values]
-            above = [*above, _Open(path, each.facts, [one for object_ in outer for one in _objects(object_.get(name))])]
+            above = [
+                *above,
+                _Open(path, each.facts, [one for object_ in outer for one in _objects(object_.get(name))]),
+            ]
     return top
 
 

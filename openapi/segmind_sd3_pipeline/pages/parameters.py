@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 RANGE: Final = re.compile(rf"Range:\s?({NUMBER})\s?[-\u2013]\s?({NUMBER})")
 VALUES: Final = re.compile(r"Allowed values(?:\s?\((?P<total>\d{1,9}) total\))?\s?:\s?(?P<rest>.*)")
 ITEMS: Final = re.compile(r"(?:Array items|Object properties|Properties)\s?:")
-JSON_KINDS: Final = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+JSON_KINDS: Final = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
 INTEGER: Final = re.compile(r"-?\d{1,40}")
 MAX_SHOWN: Final = 80
 
@@ -63,7 +70,9 @@ def _begins_parameter(filled: list[Line], at: int, values: Mapping[str, Any]) ->
     if PARAMETER_TYPE.fullmatch(following.text):
         return True
     if found["name"] in values:
-        raise PageError("parameters", following.number, f"the type of {found['name']}, as string", following.text)
+        raise PageError(
+            "parameters", following.number, f"the type of {found['name']}, as string", following.text
+        )
     return False
 
 
@@ -85,7 +94,10 @@ def _read_parameter(lines: list[Line], values: Mapping[str, Any]) -> Listed:
 
 def _is_rule(text: str) -> bool:
     return bool(
-        text.startswith("Default:") or RANGE.fullmatch(text) or VALUES.fullmatch(text) or ITEMS.fullmatch(text)
+        text.startswith("Default:")
+        or RANGE.fullmatch(text)
+        or VALUES.fullmatch(text)
+        or ITEMS.fullmatch(text)
     )
 
 
@@ -105,13 +117,21 @@ def _read_rules(attribute: Facts, rules: list[Line], values: Mapping[str, Any]) 
             at += 1
         elif (found := VALUES.fullmatch(line.text)) and not lists:
             end = next((n for n in range(at + 1, len(rules)) if _is_rule(rules[n].text)), len(rules))
-            lists.append((line, [text for text in (found["rest"], *(each.text for each in rules[at + 1 : end])) if text]))
+            lists.append(
+                (
+                    line,
+                    [text for text in (found["rest"], *(each.text for each in rules[at + 1 : end])) if text],
+                )
+            )
             if found["total"]:
                 attribute["values_total"] = found["total"]
             at = end
         else:
             raise PageError(
-                "parameters", line.number, f"the default, range or values of {attribute['name']}, once", line.text
+                "parameters",
+                line.number,
+                f"the default, range or values of {attribute['name']}, once",
+                line.text,
             )
     for line, texts in lists:
         _add_values(attribute, line, texts, values.get(attribute["name"]))
@@ -123,13 +143,7 @@ def _read_default(attribute: Facts, rules: list[Line], at: int) -> int:
     line = rules[at]
     name = attribute["name"]
     text = "\n".join(each.text for each in rules[at:])[len("Default:") :].lstrip(" ")
-    numbers: list[str] = []
-
-    def keep(number: str) -> float:
-        numbers.append(number)
-        return 0.0
-
-    decoder = json.JSONDecoder(strict=False, parse_float=keep, parse_constant=_reject_constant)
+    decoder = json.JSONDecoder(strict=False, parse_constant=_reject_constant)
     try:
         value, end = decoder.raw_decode(text)
     except (ValueError, RecursionError):
@@ -139,7 +153,9 @@ def _read_default(attribute: Facts, rules: list[Line], at: int) -> int:
     if rest:
         found = RANGE.fullmatch(rest)
         if not found:
-            raise PageError("parameters", line.number, f"the end of the default of {name}, or its range", rest)
+            raise PageError(
+                "parameters", line.number, f"the end of the default of {name}, or its range", rest
+            )
         _add_range(attribute, found, line)
     _add_default(attribute, value, written)
     return at + written.count("\n") + 1
@@ -147,13 +163,20 @@ def _read_default(attribute: Facts, rules: list[Line], at: int) -> int:
 
 def _add_default(attribute: Facts, value: object, written: str) -> None:
     if value is None:
-        attribute["no_default"] = True
+        attribute["no_default"] = "null"
         return
     kind = JSON_KINDS[type(value)]
-    attribute["default"] = value if isinstance(value, str) else written
+    is_simple = isinstance(value, (str, bool, int, float))
+    attribute["default"] = (
+        value if isinstance(value, str) else written if is_simple else json.dumps(value, ensure_ascii=False)
+    )
     declared = attribute["type"].partition(" ")[0]
     declared = "array" if declared.endswith("[]") else declared
-    if kind != declared and not (declared == "number" and kind == "integer") and declared not in {"any", "file"}:
+    if (
+        kind != declared
+        and not (declared == "number" and kind == "integer")
+        and declared not in {"any", "file"}
+    ):
         attribute["default_type"] = kind
 
 
@@ -175,13 +198,18 @@ def _add_values(attribute: Facts, line: Line, texts: list[str], sampled: object)
     found = read_values(texts, list(dict.fromkeys(numbers)), bounds)
     if not found:
         raise PageError(
-            "parameters", line.number, f"the allowed values of {attribute['name']}", " ".join(texts)[:MAX_SHOWN]
+            "parameters",
+            line.number,
+            f"the allowed values of {attribute['name']}",
+            " ".join(texts)[:MAX_SHOWN],
         )
     if found.as_printed:
         attribute["values_as_printed"] = found.as_printed
         return
     if len({json.dumps(value) for value in found.values}) != len(found.values):
-        raise PageError("parameters", line.number, f"each value of {attribute['name']} once", " ".join(texts)[:MAX_SHOWN])
+        raise PageError(
+            "parameters", line.number, f"each value of {attribute['name']} once", " ".join(texts)[:MAX_SHOWN]
+        )
     attribute["allowed_values"] = list(found.values)
     if found.more:
         attribute["values_more"] = found.more

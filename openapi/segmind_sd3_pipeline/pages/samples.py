@@ -40,7 +40,8 @@ CONSTANTS: Final = {"true": True, "True": True, "false": False, "False": False, 
 NUMBER: Final = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,4})?")
 KEY: Final = re.compile(r"""(?:(["'])(?P<quoted>[\w-]+)\1|(?P<bare>[A-Za-z_$][\w$]*))\s*:""")
 IN_OBJECT: Final = re.compile(
-    r"""(?P<text>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')|\b(?P<word>True|False|None)\b|,(?=\s*[}\]])""", re.DOTALL
+    r"""(?P<text>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')|\b(?P<word>True|False|None)\b|,(?=\s*[}\]])""",
+    re.DOTALL,
 )
 """What Python and JavaScript write in an object otherwise than JSON: texts, constants, a last comma."""
 

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from segmind_sd3_pipeline.pages.facts import Facts
 
 PLACEHOLDER_VALUES: Final = frozenset(
-    {"sample text", "sample string", "sample value", "sample", "string", "<string>", "text here", "your text here"}
+    {
+        "sample text",
+        "sample string",
+        "sample value",
+        "sample",
+        "string",
+        "<string>",
+        "text here",
+        "your text here",
+    }
     | {"placeholder", "lorem ipsum", "example text", "value", "your value", "your_value"}
 )
 PLACEHOLDER_NAME: Final = re.compile(

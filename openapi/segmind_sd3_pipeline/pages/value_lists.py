@@ -55,7 +55,11 @@ def read_values(lines: list[str], holds: Collection[int], bounds: tuple[float, f
                 value, at = decoder.raw_decode(text, at)
             except (ValueError, RecursionError):
                 return None
-            is_apart = not isinstance(value, int) or isinstance(value, bool) or text[at : at + 1] in {"", "\n", ",", " ", "+"}
+            is_apart = (
+                not isinstance(value, int)
+                or isinstance(value, bool)
+                or text[at : at + 1] in {"", "\n", ",", " ", "+"}
+            )
             if not is_apart or isinstance(value, (dict, list, float)):
                 return ValueList(as_printed=text)
             values.append(value)

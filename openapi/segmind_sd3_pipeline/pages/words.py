@@ -38,7 +38,8 @@ LEAST: Final = re.compile(
     re.IGNORECASE,
 )
 ADVICE: Final = re.compile(
-    r"\b(?:typical|usual|recommend|suggest|ideal|best|optimal|common|good|works?\b|e\.g\.|example)", re.IGNORECASE
+    r"\b(?:typical|usual|recommend|suggest|ideal|best|optimal|common|good|works?\b|e\.g\.|example)",
+    re.IGNORECASE,
 )
 
 RETIRED: Final = re.compile(
@@ -46,9 +47,13 @@ RETIRED: Final = re.compile(
     r"|no longer (?:available|supported|maintained|offered|served))\b",
     re.IGNORECASE,
 )
-DENIED: Final = re.compile(r"\b(?:no|not|never|isn't|aren't|won't|without|unlike|replaces|instead of)\b", re.IGNORECASE)
+DENIED: Final = re.compile(
+    r"\b(?:no|not|never|isn't|aren't|won't|without|unlike|replaces|instead of)\b", re.IGNORECASE
+)
 PREDICATE: Final = re.compile(r"\b(?:is|was|are|were|been|be|now|being) (?:\w{1,20} ){0,2}$", re.IGNORECASE)
-NOTICE_END: Final = re.compile(r"[^\w]{0,3}(?:$|since\b|on\b|as of\b|from\b|in favou?r\b|please\b|use\b)", re.IGNORECASE)
+NOTICE_END: Final = re.compile(
+    r"[^\w]{0,3}(?:$|since\b|on\b|as of\b|from\b|in favou?r\b|please\b|use\b)", re.IGNORECASE
+)
 """What may follow the word in a notice such as `Deprecated: use …`, unlike in `Deprecated models`."""
 
 OF_THE_PAGE: Final = re.compile(

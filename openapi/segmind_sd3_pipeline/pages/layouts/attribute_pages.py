@@ -70,7 +70,9 @@ def read_attribute_page(lines: list[Line], layout: str) -> Facts:
     method_name = found["method"] if found else method.text if ONE_METHOD.fullmatch(method.text) else None
     sample = read_sample(sections["sample"], method.number)
     if path_slug and path_slug != sample.slug:
-        raise BrokenPage(method.number, f"its first line is of {path_slug}, and its sample calls {sample.slug}")
+        raise BrokenPage(
+            method.number, f"its first line is of {path_slug}, and its sample calls {sample.slug}"
+        )
     verb = method_name or sample.method
     if not verb:
         raise PageError("method", method.number, EXPECTED["method"], method.text)
@@ -208,5 +210,3 @@ def _headers(line: Line) -> list[str]:
     if not names or len(line.text) > MAX_CREDITS_CHARS or line.text[-1] not in ".!?":
         raise PageError("credits", line.number, "a whole paragraph that names a header", line.text[-60:])
     return names
-
-

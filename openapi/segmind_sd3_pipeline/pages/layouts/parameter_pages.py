@@ -56,7 +56,7 @@ def read_parameter_page(lines: list[Line], layout: str) -> Facts:
     sections = _sections(lines)
     head, code = _head_and_sample(sections["head"], sections["address"][0])
     facts, rest = _head_facts(head)
-    sample = (read_sample(code, 0, needs_header=False) if layout == "N" else read_sdk_sample(code, 0))
+    sample = read_sample(code, 0, needs_header=False) if layout == "N" else read_sdk_sample(code, 0)
     address = _address(sections["address"], sample)
     queue = _queue(head, sample) if layout == "N2" else {}
     attributes = read_parameters(sections["parameters"][1:], sample.values)
@@ -102,7 +102,9 @@ def _sections(lines: list[Line]) -> dict[str, list[Line]]:
             raise PageError(section, lines[-1].number, expected, "the page's end")
     if list(sections)[:4] != ["head", *EXPECTED]:
         line = sections["parameters"][0]
-        raise PageError("parameters", line.number, "API Endpoint, Parameters and Response Type in this order", line.text)
+        raise PageError(
+            "parameters", line.number, "API Endpoint, Parameters and Response Type in this order", line.text
+        )
     return sections
 
 
@@ -119,7 +121,9 @@ def _head_and_sample(lines: list[Line], end: Line) -> tuple[list[Line], list[Lin
         code.append(line)
     after = filled[starts[-1] + len(code) :]
     if any(re.match(r"\d", line.text) for line in after):
-        raise PageError("sample", after[0].number, f"line {len(code) + 1} of the code, with its number", after[0].text)
+        raise PageError(
+            "sample", after[0].number, f"line {len(code) + 1} of the code, with its number", after[0].text
+        )
     return [*filled[: starts[-1]], *after], code
 
 
@@ -168,7 +172,10 @@ def _response(section: list[Line]) -> tuple[str, Facts]:
     found = RETURNS.fullmatch(filled[0].text) if filled else None
     if not found:
         raise PageError(
-            "response", section[0].number, "what the model returns, as Returns: Image", filled[0].text if filled else ""
+            "response",
+            section[0].number,
+            "what the model returns, as Returns: Image",
+            filled[0].text if filled else "",
         )
     return found[1], {"response": digest_lines(filled[1:])} if filled[1:] else {}
 

@@ -176,7 +176,9 @@ def _unknown(filled: list[Line]) -> LayoutError:
     found = {name: list(_signs_in(filled, signs)) for name, signs in SIGNS.items()}
     nearest = max(found, key=lambda name: len(found[name]))
     known = f"Known are {', '.join(READ)}"
-    what = "this page is in no layout that is known: it has no line Attributes, and no line Parameters above a "
+    what = (
+        "this page is in no layout that is known: it has no line Attributes, and no line Parameters above a "
+    )
     what += "parameter's name"
     if not found[nearest]:
         return LayoutError(
@@ -187,7 +189,9 @@ def _unknown(filled: list[Line]) -> LayoutError:
         sign.capitalize() for sign in SIGNS[nearest] if sign not in map(heading_of, found[nearest])
     )
     return LayoutError(
-        found[nearest][-1].number, what, f"{known}; nearest is {nearest}, because of {seen}, without {missing}"
+        found[nearest][-1].number,
+        what,
+        f"{known}; nearest is {nearest}, because of {seen}, without {missing}",
     )
 
 
