@@ -20,6 +20,8 @@ LITERAL: Final = re.compile(r"(?:true|false|null)(?![\w])")
 FULL_SEARCH_DIGITS: Final = 24
 """Longer texts are split into numbers of almost the same length alone, of which there are few ways."""
 
+MAX_NUMBER_DIGITS: Final = 15
+
 
 @dataclass(frozen=True, slots=True)
 class ValueList:
@@ -86,7 +88,7 @@ def _splits(text: str) -> Iterator[tuple[int, ...]]:
     if len(text) <= FULL_SEARCH_DIGITS:
         yield from _rising(text, -1)
         return
-    for length in range(1, len(text) + 1):
+    for length in range(1, min(len(text), MAX_NUMBER_DIGITS) + 1):
         for count in range(1, len(text) // length + 1):
             rest = len(text) - count * length
             if rest % (length + 1) == 0:
@@ -111,7 +113,7 @@ def _rising(text: str, above: int) -> Iterator[tuple[int, ...]]:
     if not text:
         yield ()
         return
-    for length in range(1, len(text) + 1):
+    for length in range(1, min(len(text), MAX_NUMBER_DIGITS) + 1):
         number = int(text[:length])
         if length > 1 and text[0] == "0":
             return

@@ -159,8 +159,9 @@ def _attribute_layout(filled: list[Line]) -> tuple[str, Line]:
         if re.match(r"messagesArray\b", line.text):
             return "A-llm", line
     start = next((at for at, line in enumerate(filled) if ONE_METHOD.fullmatch(line.text)), None)
-    if METHOD_AND_PATH.fullmatch(filled[0].text):
-        return "B", filled[0]
+    for line in filled:
+        if METHOD_AND_PATH.fullmatch(line.text):
+            return "B", line
     if start is None:
         column = [at for at in range(len(filled)) if starts_number_column(filled, at)]
         return ("A-lines", filled[column[0]]) if column else ("A-flat-py", filled[0])
