@@ -20,13 +20,25 @@ OTHER: Final = "sha256:other-{}"
 """A digest for which the writer has other words."""
 
 OTHER_TYPE: Final = {
-    **{"int": "float", "float": "int", "str": "int", "image": "str", "enum:str": "str"},
-    **{"integer": "number", "number": "integer", "string": "string (uri)", "string (uri)": "string"},
+    "int": "float",
+    "float": "int",
+    "str": "int",
+    "image": "str",
+    "enum:str": "str",
+    "integer": "number",
+    "number": "integer",
+    "string": "string (uri)",
+    "string (uri)": "string",
 }
 NUMERIC: Final = ("int", "float", "integer", "number")
 PARAMETER_TYPES: Final = {
-    **{"int": "integer", "float": "number", "str": "string", "enum:str": "string", "image": "string (uri)"},
-    **{"bool": "boolean", "boolean": "boolean"},
+    "int": "integer",
+    "float": "number",
+    "str": "string",
+    "enum:str": "string",
+    "image": "string (uri)",
+    "bool": "boolean",
+    "boolean": "boolean",
 }
 LANGUAGES: Final = {
     **dict.fromkeys(("A-flat-js", "B", "C", "M"), "javascript"),
@@ -63,7 +75,10 @@ def in_layout(facts: Facts, layout: str) -> Facts:
         stated["queue"] = f"POST /v2/{facts['slug']}"
     return {
         **stated,
-        **{"layout": layout, "returns": "Image", "seconds": "~4.20s", "price": "~$0.003"},
+        "layout": layout,
+        "returns": "Image",
+        "seconds": "~4.20s",
+        "price": "~$0.003",
         "attributes": attributes,
         "statuses": [each for each in facts["statuses"] if each["code"] != 200],
         "prose": {**facts["prose"], "credits": ""},
@@ -285,11 +300,11 @@ def _page_mutants(facts: Facts) -> Iterator[FactMutant]:
     ):
         if name in facts:
             changes.append((name, {name: other}))
-    for name in ("seconds", "price"):
-        if name in facts:
-            changes.append((name, {name: None}))
-    for name in ("rest", "sample", *(() if "layout" in facts else ("credits",))):
-        changes.append((f"prose.{name}", {"prose": {**facts["prose"], name: OTHER.format("words")}}))
+    changes += [(name, {name: None}) for name in ("seconds", "price") if name in facts]
+    changes += [
+        (f"prose.{name}", {"prose": {**facts["prose"], name: OTHER.format("words")}})
+        for name in ("rest", "sample", *(() if "layout" in facts else ("credits",)))
+    ]
     if "layout" not in facts:
         language = "python" if facts["sample"]["language"] == "javascript" else "javascript"
         changes.append(("sample.language", {"sample": {**facts["sample"], "language": language}}))

@@ -1,8 +1,8 @@
 """Prove that every fact that differs is noticed, in each layout: `python -m proofs.pages.layouts`.
 
-The facts of the recorded pages are written as pages in each layout that is read. Each mutant changes one fact. The
-reader must report that very fact, or refuse the page and name the parameter. Survivors are printed, and the exit
-code is 1.
+The facts of the recorded pages are written as pages in each layout that is read. Each mutant changes one
+fact. The reader must report that very fact, or refuse the page and name the parameter. Survivors are
+printed, and the exit code is 1.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.pages.nesting import Listed, nest
+from segmind_sd3_pipeline.pages.nesting import Listed, nest, objects_in
 from segmind_sd3_pipeline.pages.page_error import Line, PageError
 from segmind_sd3_pipeline.pages.words import NUMBER, bounds_in_words, parameter_retirement
 
@@ -114,15 +114,10 @@ def in_order(attribute: Facts) -> Facts:
 
 def _names_in(value: object) -> set[str]:
     """Return the keys of a sample at every depth."""
-    match value:
-        case {"code": str(), **others} if not others:
-            return set()
-        case dict():
-            return {str(key) for key in value}.union(*map(_names_in, value.values()))
-        case list():
-            return set().union(*map(_names_in, value))
-        case _:
-            return set()
+    objects = objects_in(value)
+    return {name for each in objects for name in each}.union(
+        *(_names_in(inside) for each in objects for inside in each.values())
+    )
 
 
 def _header(text: str, keys: Collection[str], *, stands_apart: bool) -> Facts | None:

@@ -33,11 +33,16 @@ if TYPE_CHECKING:
 @click.option(
     "--prose", "with_prose", is_flag=True, help="List changes of other text, too. They are no drift."
 )
-def check(files: tuple[Path, ...], root: Path, as_json: bool, with_prose: bool) -> None:  # noqa: FBT001 - click's own way
+def check(
+    files: tuple[Path, ...],
+    root: Path,
+    as_json: bool,  # noqa: FBT001 - click's own way
+    with_prose: bool,  # noqa: FBT001
+) -> None:
     """Compare docs pages with the specs, fact by fact.
 
-    Also reports where a page contradicts itself. Text that states no fact (marketing, navigation, banners) is no
-    drift. Exit code: 0 pages and specs agree, 1 they differ, 2 a page or a spec can't be read.
+    Also reports where a page contradicts itself. Text that states no fact (marketing, navigation, banners) is
+    no drift. Exit code: 0 pages and specs agree, 1 they differ, 2 a page or a spec can't be read.
     """
     found: list[tuple[Path, Facts, list[LocatedDifference]]] = []
     quirks = quirk_names(root / "openapi")

@@ -16,10 +16,11 @@ compared here. Prose is:
 
 A sample value that is code is `{"code": …}`.
 
-What the layout of a page doesn't state is absent: a page in the layouts N and N2 has the facts `layout`, `returns`,
-`seconds` and `price` (as printed), and N2 `queue`; neither has `reply` and `headers`. Such a page prints a default
-as JSON. So its default is real, `no_default` says that it prints null, and `default_type` names the type of a
-default that is not the parameter's. `values_more` and `values_total` say that a list of values is cut.
+What the layout of a page doesn't state is absent: a page in the layouts N and N2 has the facts `layout`,
+`returns`, `seconds` and `price` (as printed), and N2 `queue`; neither has `reply` and `headers`. Such a
+page prints a default as JSON. So its default is real, `no_default` says that it prints null, and
+`default_type` names the type of a default that is not the parameter's. `values_more` and `values_total` say
+that a list of values is cut.
 """
 
 from __future__ import annotations
@@ -40,8 +41,11 @@ OTHER_TYPES: Final = {"enum:str": "string", "image": "string", "bool": "boolean"
 
 # The types of a page that prints a default as JSON.
 JSON_WORDS: Final = {
-    **{"string": "string", "string (uri)": "string", "string (base64)": "string"},
-    **{"integer": "integer", "number": "number"},
+    "string": "string",
+    "string (uri)": "string",
+    "string (base64)": "string",
+    "integer": "integer",
+    "number": "number",
 }
 
 # The page's word for a keyword of a property, where the value is put into words and no more.
@@ -176,9 +180,7 @@ def _attribute(schema: Mapping[str, Any]) -> Facts:
     facts |= {fact: as_page_text(schema[keyword]) for fact, keyword in KEYWORDS.items() if keyword in schema}
     has_list = "enum" in schema or "x-documented-values" in schema
     if schema.get("x-lists-values", facts["type"].startswith("enum:") or has_list):
-        facts["allowed_values"] = next(
-            (schema[each] for each in ("enum", "x-documented-values") if each in schema), []
-        )
+        facts["allowed_values"] = schema.get("enum", schema.get("x-documented-values", []))
     if "x-affects-pricing" in schema:
         facts["affects_pricing"] = schema["x-affects-pricing"]
     # Any other keyword is a rule that no page has, so it counts as a difference.
@@ -188,10 +190,10 @@ def _attribute(schema: Mapping[str, Any]) -> Facts:
 
 def _type(schema: Mapping[str, Any]) -> str:
     """Return the page's word for the type, or the JSON type if the spec contradicts itself."""
-    kind = schema.get("type", "nothing")
-    word = schema.get("x-documented-type", USUAL_TYPE.get(kind, kind))
-    known = word == USUAL_TYPE.get(kind) or kind in {OTHER_TYPES.get(word), JSON_WORDS.get(word)}
-    return word if known else kind
+    kind: str = schema.get("type", "nothing")
+    word: str = schema.get("x-documented-type", USUAL_TYPE.get(kind, kind))
+    is_known = word == USUAL_TYPE.get(kind) or kind in {OTHER_TYPES.get(word), JSON_WORDS.get(word)}
+    return word if is_known else kind
 
 
 def as_page_text(value: object) -> str:

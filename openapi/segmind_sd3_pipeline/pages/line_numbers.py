@@ -1,7 +1,7 @@
 """Remove the line numbers of a sample.
 
-They stand before the code (`1 2 3 import …`), in a column of their own, at the start of each line (`12data = {`),
-or, where the line ends are lost, each before its own code (`1const a; 2 3 4const b;`).
+They stand before the code (`1 2 3 import …`), in a column of their own, at the start of each line (`12data
+= {`), or, where the line ends are lost, each before its own code (`1const a; 2 3 4const b;`).
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def _code_after(text: str, number: int) -> str | None:
 def _without_inner_numbers(code: str) -> str:
     """Replace each line number by a line end.
 
-    A number is a line's only if it is the next one, and stands outside of quotes and behind what ends a line: in
-    `"steps": 9, 10 "seed"` the 9 is a value. In `[8, 9, 10]`, numbers are values.
+    A number is a line's only if it is the next one, and stands outside of quotes and behind what ends a line:
+    in `"steps": 9, 10 "seed"` the 9 is a value. In `[8, 9, 10]`, numbers are values.
     """
     pieces: list[str] = []
     start, at, expected = 1, 1, 2
@@ -84,8 +84,8 @@ def _without_inner_numbers(code: str) -> str:
 def _begins_line(code: str, found: re.Match[str], start: int) -> bool:
     """Return whether a number stands where a line begins. `start` is where the line before it begins.
 
-    Behind a value, a bracket or a semicolon a number can only be a line's. Behind a colon or an operator it is a
-    value, and so is a number between commas in a list.
+    Behind a value, a bracket or a semicolon a number can only be a line's. Behind a colon or an operator it is
+    a value, and so is a number between commas in a list.
     """
     before = code[start : found.start()].rstrip()
     if not before or before.lstrip().startswith(("//", "#")):

@@ -1,13 +1,13 @@
 """Put the parameters of nested objects into the parameter that holds them.
 
-A page lists all parameters at one level, whatever their depth. The sample shows where each belongs. A parameter
-that the sample shows at two places, or at none where it may be inside, is refused.
+A page lists all parameters at one level, whatever their depth. The sample shows where each belongs. A
+parameter that the sample shows at two places, or at none where it may be inside, is refused.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from segmind_sd3_pipeline.pages.page_error import PageError
 
@@ -67,7 +67,7 @@ def nest(listed: Iterable[Listed], values: Mapping[str, Any], *, is_settled_by_l
             outer = above[-1].objects if above else [values]
             above = [
                 *above,
-                _Open(path, each.facts, [one for object_ in outer for one in _objects(object_.get(name))]),
+                _Open(path, each.facts, [one for object_ in outer for one in objects_in(object_.get(name))]),
             ]
     return top
 
@@ -95,13 +95,8 @@ def _has(one: _Open, name: str) -> bool:
     return any(name in object_ for object_ in one.objects)
 
 
-def _objects(value: object) -> list[Mapping[str, Any]]:
-    match value:
-        case {"code": str(), **others} if not others:
-            return []
-        case dict():
-            return [value]
-        case list():
-            return [one for one in value if isinstance(one, dict)]
-        case _:
-            return []
+def objects_in(value: object) -> list[dict[str, Any]]:
+    """Return the object that a value of the sample is, or those of the list that it is. Code is none."""
+    found = cast("list[object]", value) if isinstance(value, list) else [value]
+    objects = [cast("dict[str, Any]", each) for each in found if isinstance(each, dict)]
+    return [each for each in objects if [*each] != ["code"]]

@@ -1,8 +1,8 @@
 """Read the text of a docs page into facts (see `segmind_sd3_pipeline.pages.facts`).
 
-The layout is recognised first, and its reader reads the lines. No line is dropped. In a known section, every
-line is understood, or a `PageError` names it. An unknown section is recorded as prose under its own heading, so
-that it is reported and a change in it is noticed.
+The layout is recognised first, and its reader reads the lines. No line is dropped. In a known section,
+every line is understood, or a `PageError` names it. An unknown section is recorded as prose under its own
+heading, so that it is reported and a change in it is noticed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Read the parameters of a page of the N family.
 
-A parameter has a line `promptrequired`, below it its type, then a description, a default as JSON, a range and
-allowed values, each of which may be missing. Nothing separates it from the next one. So a parameter begins where
-a name with `required` or `optional` has a type below it.
+A parameter has a line `promptrequired`, below it its type, then a description, a default as JSON, a range
+and allowed values, each of which may be missing. Nothing separates it from the next one. So a parameter
+begins where a name with `required` or `optional` has a type below it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MAX_SHOWN: Final = 80
 
 
 def read_parameters(lines: list[Line], values: Mapping[str, Any]) -> list[Facts]:
-    """Return the parameters in the order of the sample, those that it lacks behind, with descriptions as text.
+    """Return the parameters in the order of the sample, then those that it lacks, with descriptions as text.
 
     Raises:
         PageError: A line is not understood, or the place of a nested parameter can't be settled.
@@ -89,7 +89,7 @@ def _read_parameter(lines: list[Line], values: Mapping[str, Any]) -> Listed:
     if description:
         attribute["description"] = "\n".join(line.text for line in description)
         add_facts_in_words(attribute, attribute["description"])
-    return Listed(attribute, header.number, has_items or kind.text == "object" or kind.text == "object[]")
+    return Listed(attribute, header.number, has_items or kind.text in {"object", "object[]"})
 
 
 def _is_rule(text: str) -> bool:
@@ -139,7 +139,7 @@ def _read_rules(attribute: Facts, rules: list[Line], values: Mapping[str, Any]) 
 
 
 def _read_default(attribute: Facts, rules: list[Line], at: int) -> int:
-    """Read a default. It may go on below, and a range may follow on its last line. Return the next position."""
+    """Read a default, which may go on below, and a range on its last line. Return the next position."""
     line = rules[at]
     name = attribute["name"]
     text = "\n".join(each.text for each in rules[at:])[len("Default:") :].lstrip(" ")
@@ -165,7 +165,7 @@ def _add_default(attribute: Facts, value: object, written: str) -> None:
     if value is None:
         attribute["no_default"] = "null"
         return
-    kind = JSON_KINDS[type(value)]
+    kind = next(name for kind, name in JSON_KINDS.items() if isinstance(value, kind))
     is_simple = isinstance(value, (str, bool, int, float))
     attribute["default"] = (
         value if isinstance(value, str) else written if is_simple else json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
 """Translate a page's parameter into a schema property: the inverse of `segmind_sd3_pipeline.pages.facts`.
 
-A default that the property itself would refuse becomes `x-documented-default`, and so does a 1 that may stand for
-none. The `examples` of an open enum include its known values: the default and the sample's value.
+A default that the property itself would refuse becomes `x-documented-default`, and so does a 1 that may
+stand for none. The `examples` of an open enum include its known values: the default and the sample's value.
 """
 
 from __future__ import annotations

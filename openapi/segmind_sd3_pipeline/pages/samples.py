@@ -1,7 +1,7 @@
 """Read the sample call of a page, in JavaScript, Python or curl, or by the vendor's SDK.
 
-Many pages show the sample without line ends. So a comment ends only at the next key. A value that is no literal
-is recorded as code.
+Many pages show the sample without line ends. So a comment ends only at the next key. A value that is no
+literal is recorded as code.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ def require_own_page(
 ) -> None:
     """Raise `BrokenPage` for a page with placeholders, or with a sample that is not of its parameters.
 
-    With `lists_every_key`, each key of the sample must be a parameter, and each required parameter a key of the
-    sample. Otherwise most keys must be parameters; what differs is a contradiction of the page.
+    With `lists_every_key`, each key of the sample must be a parameter, and each required parameter a key of
+    the sample. Otherwise most keys must be parameters; what differs is a contradiction of the page.
     """
     names = [each["name"] for each in attributes]
     for name in dict.fromkeys([*names, *values]):

@@ -63,7 +63,8 @@ class SpecEditor:
         self._edit_stated()
         self._edit_sample()
         self._edit_attributes()
-        self._edit_statuses()
+        if "statuses" in self.facts:
+            self._edit_statuses()
         self._edit_headers()
         # New keys have their place only in the edited text, so order is restored in a second pass.
         second_pass = YamlEditor(str(self.edits))
@@ -187,8 +188,6 @@ class SpecEditor:
     # -- Replies ------------------------------------------------------------------------------------------
 
     def _edit_statuses(self) -> None:
-        if "statuses" not in self.facts:
-            return
         old: dict[str, Any] = self.operation["responses"]
         new = {str(each["code"]): each for each in self.facts["statuses"]}
         if "x-documented-name" not in old["200"]:

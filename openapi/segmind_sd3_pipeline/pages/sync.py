@@ -84,7 +84,7 @@ def _require_agreement(pages: list[Facts], folder: Path, *, others: bool) -> Non
 
 
 def _require_parameters_in_one_layout(facts: Facts, before: Facts | None) -> None:
-    """Raise `CanNotSync` for a page without parameters, and for one whose layout states other facts than before."""
+    """Raise `CanNotSync` for a page without parameters, or whose layout states other facts than before."""
     if "attributes" not in facts:
         raise CanNotSync(
             f"{facts['slug']}: the page ends with its sample, above the parameters. Save it whole."

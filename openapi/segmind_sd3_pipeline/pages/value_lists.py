@@ -1,7 +1,7 @@
 """Read the allowed values of a parameter in the N family: quoted texts, or numbers without a space between.
 
-`"calm""glad"+3 more` is a list of which three values are not shown. `512768` is split into rising numbers. If the
-page and its sample leave more than one way to split it, it stays as printed.
+`"calm""glad"+3 more` is a list of which three values are not shown. `512768` is split into rising numbers.
+If the page and its sample leave more than one way to split it, it stays as printed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def read_values(lines: list[str], holds: Collection[int], bounds: tuple[float, f
 
     Args:
         lines: The text below `Allowed values`.
-        holds: The numbers that the list must have: the default, and the sample's value if the list can have both.
+        holds: The numbers that the list must have: the default, and the sample's value if both fit.
         bounds: The least and the greatest number that may be in it.
     """
     text = "\n".join(lines)

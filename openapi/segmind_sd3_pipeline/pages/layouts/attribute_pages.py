@@ -4,15 +4,15 @@ The text is what a browser copies. It joins neighbouring elements without a spac
 attribute `image` of type `image`, and `200 - OKImage Generated` is the status OK. A page has, in this order:
 prose, the method, the sample, RESPONSE, HTTP Response Codes, Attributes, the paragraph on credits, prose.
 
-The layouts differ in the line of the method and in the sample. B has the path beside the method, and `min` for
-both bounds. A-lines has no method: the sample's call names it. A page in A-lines that ends with its sample states
-no reply, status or parameter, so its facts have none.
+The layouts differ in the line of the method and in the sample. B has the path beside the method, and `min`
+for both bounds. A-lines has no method: the sample's call names it. A page in A-lines that ends with its
+sample states no reply, status or parameter, so its facts have none.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from segmind_sd3_pipeline.pages.attributes import read_attributes
 from segmind_sd3_pipeline.pages.digests import digest, digest_lines

@@ -1,11 +1,12 @@
 """Read a page of the N family, whose parameters stand below `Parameters`, in the layouts N and N2.
 
-A page has, in this order: prose with seconds and price, the sample with a number on each line, API Endpoint,
-Parameters, Response Type, Common Error Codes, prose. N2 has the path of the queue above the sample, which calls
-the vendor's SDK, and a section on asynchronous requests. The address shown is that of v1 in both.
+A page has, in this order: prose with seconds and price, the sample with a number on each line, API
+Endpoint, Parameters, Response Type, Common Error Codes, prose. N2 has the path of the queue above the
+sample, which calls the vendor's SDK, and a section on asynchronous requests. The address shown is that of
+v1 in both.
 
-It states no header of the replies, no media type but the kind of the reply, and no status of a success. N2 states
-no header for the key. What a page does not state is absent from its facts.
+It states no header of the replies, no media type but the kind of the reply, and no status of a success. N2
+states no header for the key. What a page does not state is absent from its facts.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ ADDRESS: Final = re.compile(rf"({METHODS})\s{{0,3}}(https://\S{{1,300}})")
 RETURNS: Final = re.compile(r"Returns:\s?(\S.{0,40})")
 SECONDS: Final = re.compile(r"~?\d{1,9}(?:\.\d{1,9})?\s?s(?:ec(?:onds)?)?")
 PRICE: Final = re.compile(
-    r"~?\s?\$\s?\d{1,9}(?:\.\d{1,12})?(?:\s?[-\u2013]\s?\$?\s?\d{1,9}(?:\.\d{1,12})?)?(?:\s?(?:per|/)\s?[a-z ]{1,30})?"
+    r"~?\s?\$\s?\d{1,9}(?:\.\d{1,12})?(?:\s?[-\u2013]\s?\$?\s?\d{1,9}(?:\.\d{1,12})?)?"
+    r"(?:\s?(?:per|/)\s?[a-z ]{1,30})?"
 )
 CODE: Final = re.compile(r"[1-5]\d\d")
 
