@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -9,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from proofs.pages.fact_mutants import in_layout
 from proofs.pages.layouts import survivors
 from ruamel.yaml import YAML
 from segmind_sd3_pipeline.pages import parameters
+from segmind_sd3_pipeline.pages.check_command import check
+from segmind_sd3_pipeline.pages.comparison import page_differences
+from segmind_sd3_pipeline.pages.contract import write_files
 from segmind_sd3_pipeline.pages.contradictions import contradictions
 from segmind_sd3_pipeline.pages.digests import digest
 from segmind_sd3_pipeline.pages.facts import all_recorded_facts
@@ -20,6 +25,8 @@ from segmind_sd3_pipeline.pages.layouts.recognise import READ
 from segmind_sd3_pipeline.pages.page import MAX_PAGE_CHARS, PageError, read_page
 from segmind_sd3_pipeline.pages.page_error import BrokenPage, LayoutError
 from segmind_sd3_pipeline.pages.page_writer import LAYOUTS
+from segmind_sd3_pipeline.pages.spec_editor import CanNotSync
+from segmind_sd3_pipeline.pages.sync import synced_files
 from segmind_sd3_pipeline.pages.value_lists import split_numbers
 
 ROOT = Path(__file__).parents[2]
@@ -536,3 +543,121 @@ def test_no_page_takes_long(layout: str, line: str, run: str):
         contradictions(facts, ())
 
     assert time.process_time() - begun < 4, "two pages, each 2 s"
+
+
+# --- From a page to its spec ------------------------------------------------------------------------------
+
+OF_OVERLAYS = {"base64", "samples"}  # overlay actions for all pages expect these as the five have them
+NEW = {
+    **MEDIUM,
+    "slug": "otter-brush",
+    "url": "https://api.segmind.com/v1/otter-brush",
+    "attributes": [each for each in MEDIUM["attributes"] if each["name"] not in OF_OVERLAYS],
+    "sample": {
+        **MEDIUM["sample"],
+        "values": {
+            name: value for name, value in MEDIUM["sample"]["values"].items() if name not in OF_OVERLAYS
+        },
+    },
+}
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Path:
+    """Copy the contract into a folder."""
+    shutil.copytree(
+        ROOT / "openapi", tmp_path / "openapi", ignore=shutil.ignore_patterns("*.py", "__pycache__")
+    )
+    return tmp_path / "openapi"
+
+
+@each_layout
+def test_a_new_page_makes_a_spec_that_agrees_with_it_and_notices_a_change(layout: str, contract: Path):
+    facts = read_page(written(layout, NEW))
+    write_files(synced_files([facts], contract))
+    changed = read_page(written(layout, NEW).replace("DPM++ 2M", "DPM++ 3M"))
+
+    assert page_differences(facts, contract) == []
+    assert "attributes.scheduler.default" in {row.fact for row in page_differences(changed, contract)}
+
+
+@pytest.mark.parametrize("layout", ["N", "N2"])
+def test_a_changed_page_of_the_n_family_edits_its_spec(layout: str, contract: Path):
+    text = written(layout, NEW)
+    write_files(synced_files([read_page(text)], contract))
+    text = text.replace("Range: 10 - 100", "Range: 10 - 90").replace("$0.003", "$0.004")
+    changed = read_page(text.replace("Unauthorized", "No Key"))
+
+    write_files(synced_files([changed], contract))
+
+    assert page_differences(changed, contract) == []
+
+
+def test_a_page_without_parameters_edits_no_spec(contract: Path):
+    facts = read_page(written("A-lines").partition("RESPONSE")[0])
+
+    assert [row for row in page_differences(facts, contract) if row.fact.startswith("attributes")] == []
+    with pytest.raises(CanNotSync, match="above the parameters"):
+        synced_files([facts], contract)
+
+
+def test_a_page_of_another_layout_does_not_replace_the_spec(contract: Path):
+    with pytest.raises(CanNotSync, match="another layout"):
+        synced_files([read_page(written("N"))], contract)
+
+
+def test_other_text_is_no_drift_and_is_listed_with_prose(contract: Path):
+    text = written("A-titled")
+    write_files(synced_files([read_page(text)], contract))
+    file = contract.parent / "page.txt"
+    noisy = f"\ufeff{text}\n\nCookie settings\n\nWe use cookies. Accept all\n".replace("\n", "\r\n")
+    file.write_bytes(noisy.encode())
+
+    usual, listed = (
+        CliRunner().invoke(check, [str(file), "--root", str(contract.parent), *more])
+        for more in ((), ("--prose",))
+    )
+
+    assert (usual.exit_code, listed.exit_code) == (0, 0), usual.output
+    assert "0 differences" in usual.output
+    assert "no drift" not in usual.output
+    assert "no drift" in listed.output
+
+
+HOSTILE = (
+    *(
+        "../../x",
+        "..",
+        "a/../b",
+        "models/x",
+        ".hidden",
+        "x\ny",
+        "${x}",
+        "{{x}}",
+        "a" * 300,
+        "x;rm -rf",
+        "%2e",
+    ),
+    *("self: [1]", "a\n  b: 1", '"""', "'''", "{# x #}", "!!python/object/apply:os.system", "&a", "*a", "<<"),
+    *("__class__", "import os", "{0.__class__}", "\u202ex", "\x1b[2J", "# x", "null", "%YAML", "---", "\t"),
+)
+
+
+@pytest.mark.parametrize("layout", ["A-titled", "N", "N2"])
+@pytest.mark.parametrize("old", ["otter-brush", "negative_prompt", "DPM++ 2M", "Unauthorized"])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_page_is_refused_or_its_text_stays_text(layout: str, old: str, text: str, contract: Path):
+    page = written(layout, NEW).replace(old, text)
+    before = {file: file.read_bytes() for file in contract.rglob("*") if file.is_file()}
+
+    try:
+        texts = synced_files([read_page(page)], contract)
+    except (PageError, CanNotSync):
+        texts = {}
+
+    assert {file: file.read_bytes() for file in contract.rglob("*") if file.is_file()} == before
+    for file, content in texts.items():
+        assert file.resolve().is_relative_to(contract.resolve())
+        if file.suffix == ".yaml":
+            known = {"openapi", "info", "servers", "security", "tags", "paths", "components"}
+            assert set(_YAML.load(content)) <= known

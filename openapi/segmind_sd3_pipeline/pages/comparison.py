@@ -85,7 +85,12 @@ def page_differences(facts: Facts, folder: Path) -> list[Difference]:
     document = _document(spec, _file_bytes(folder))
     if f"/v1/{slug}" not in document["paths"]:
         return [Difference("url", _text(facts["url"]), _text([*document["paths"]]))]
-    before, now = _prose(recorded_facts(folder, slug) or {}), _prose(facts)
+    recorded = recorded_facts(folder, slug) or {}
+    # A page says nothing of what its layout, or the part of it that was saved, leaves open.
+    stated = {name: value for name, value in recorded.items() if name in facts}
+    if "headers" not in facts and "prose" in stated:
+        stated["prose"] = {name: value for name, value in stated["prose"].items() if name != "credits"}
+    before, now = _prose(stated), _prose(facts)
     return differences(facts, document) + [
         Difference(fact, now.get(fact), before.get(fact))
         for fact in now | before

@@ -35,7 +35,7 @@ ORDER: Final = (
 NOT_FROM_PAGE: Final = frozenset({"description"})
 """Keywords that people write, not the page."""
 
-JSON_TYPES: Final = {word: kind for kind, word in USUAL_TYPE.items()} | OTHER_TYPES
+JSON_TYPES: Final = {word: kind for kind, word in USUAL_TYPE.items()} | OTHER_TYPES | JSON_WORDS
 NUMBER: Final = re.compile(r"-?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 MISSING: Final = object()
