@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import pytest
 from segmind_sd3 import _options
-from segmind_sd3_pipeline.pages import page, samples
+from segmind_sd3_pipeline.pages import samples
+from segmind_sd3_pipeline.pages.layouts import attribute_pages
 
 pytestmark = pytest.mark.slow
 
@@ -160,7 +161,9 @@ PAGES = "segmind_sd3_pipeline.pages"
 EXCUSED: Final[dict[str, str]] = {
     f"{PAGES}.overlays": "reads the overlays of this project",
     f"{PAGES}.retirement": "reads the files of this project",
-    f"{PAGES}.page:{page.HEADER.pattern!r}": f"a line is cut to {page.MAX_CREDITS_CHARS} characters before",
+    f"{PAGES}.layouts.attribute_pages:{attribute_pages.HEADER.pattern!r}": (
+        f"a line is cut to {attribute_pages.MAX_CREDITS_CHARS} characters before"
+    ),
     "segmind_sd3_pipeline.generate.readme": "reads the README",
 }
 """The modules, and expressions as `module:source`, that read no foreign text, with the reason."""
@@ -169,6 +172,10 @@ QUOTED = "f'{self.code[at]}(?:[^\\\\\\\\{self.code[at]}]|\\\\\\\\.)*+{self.code[
 COMPUTED: Final[dict[str, Iterable[str]]] = {
     "segmind_sd3._options:pattern": list(_options._WRONG_KEYS.values()),  # pyright: ignore[reportPrivateUsage]
     "segmind_sd3_contract.conformance.judging:about": keywords("about"),
+    rf"{PAGES}.line_numbers:f'\\s{{expected}}(?!\\d)'": [r"\s12(?!\d)"],
+    rf"{PAGES}.samples:f'\\b{{spread[1]}}\\s{{{{0,9}}}}=\\s{{{{0,9}}}}(?=\\{{{{)'": [
+        r"\bpayload\s{0,9}=\s{0,9}(?=\{)"
+    ],
     f"{PAGES}.samples:mark": list(samples.LANGUAGE_MARKS.values()),
     f"{PAGES}.samples:{QUOTED}": [rf"{quote}(?:[^\\{quote}]|\\.)*+{quote}" for quote in "\"'`"],
 }

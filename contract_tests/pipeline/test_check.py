@@ -341,7 +341,7 @@ def test_a_contradiction_whose_row_is_not_in_quirks_yaml_has_no_row(checkout: Pa
         (b"", "line 1"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8 text"),
         (b"x" * 20_000_000, "800,000 bytes"),
-        (b"Weather in Rome\n\nSunny", "method"),
+        (b"Weather in Rome\n\nSunny", "in no layout that is known"),
         (page_text(TURBO)[: len(page_text(TURBO)) // 2].encode(), "expected"),
     ],
     ids=["empty", "binary", "20 MB", "another site", "cut"],

@@ -249,7 +249,8 @@ def test_a_comment_without_an_end_ends_before_the_next_key():
         '"image": to_base64("x.jpg"), # Or use file("PATH") "prompt": "cat", // a comma, "last": 1 # the end'
     )
 
-    assert read_page(with_attributes("promptstr *", sample=sample))["sample"]["values"] == {
+    page = with_attributes("promptstr *", "imageimage *", "lastint *", sample=sample)
+    assert read_page(page)["sample"]["values"] == {
         "image": {"code": 'to_base64("x.jpg")'},
         "prompt": "cat",
         "last": 1,
@@ -316,19 +317,19 @@ def test_an_unknown_section_is_prose_under_its_heading(before: str):
         ("Allowed values:", "Allowed values:\nOne.\nTwo.", "attributes", "One."),
         ("Allowed values:", "Allowed values: one, one", "attributes", "one, one"),
         ("seedint ( default: -1 )", "seed!int ( default: -1 )", "attributes", "seed!int ( default: -1 )"),
-        ("seedint ( default: -1 )", "samplesint ( default: -1 )", "attributes", "samplesint ( default: -1 )"),
+        ("seedint ( default: -1 )", "samplesint ( default: -1 )", "attributes", "samples"),
         ("404 - Not Found", "4o4 - Not Found", "response codes", "4o4 - Not FoundWhat is meant"),
         ("404 - Not Found", "401 - Not Found", "response codes", "401 - Not FoundWhat is meant"),
         ("image/jpeg", "a picture", "response", "a picture"),
         ("RESPONSE", "REPLY", "response", "the page's end"),
-        ("Attributes", "Parameters", "attributes", "the page's end"),
+        ("Attributes", "Parameters", "layout", None),
         ('"samples": 1,', '"samples" 1,', "sample", None),
         ("const data =", "const nothing =", "sample", None),
         ("/v1/", "/", "sample", None),
         ("'x-api-key'", "'accept'", "sample", None),
         ("POST", "SEND", "method", "the page's end"),
-        ("read the response headers", "read on", "credits", "the page's end"),
         ("The x-remaining-credits property", "It", "credits", None),
+        ("The x-remaining-credits property is the rest.", "It is the rest", "credits", None),
     ],
 )
 def test_a_line_that_is_not_understood_is_named_with_its_section(
@@ -351,7 +352,7 @@ def test_a_line_that_is_not_understood_is_named_with_its_section(
         ("a\0b", "a binary file"),
         ("<!doctype html><html>", "<!doctype html>"),
         ('{"slug": "sd4"}', "slug"),
-        ("Weather in Rome\n\nSunny, 25 degrees", "the page's end"),
+        ("Weather in Rome\n\nSunny, 25 degrees", "in no layout that is known"),
         ("x" * (MAX_PAGE_CHARS + 1), f"{MAX_PAGE_CHARS + 1:,}"),
     ],
     ids=["empty", "blank", "binary", "html", "json", "another site", "too big"],

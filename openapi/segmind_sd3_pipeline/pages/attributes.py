@@ -9,24 +9,27 @@ The reader accepts one value a line, or values separated by commas.
 from __future__ import annotations
 
 import re
-from itertools import takewhile
+from fractions import Fraction
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
+from segmind_sd3_pipeline.pages.nesting import Listed, nest, objects_in
 from segmind_sd3_pipeline.pages.page_error import Line, PageError
+from segmind_sd3_pipeline.pages.words import NUMBER, bounds_in_words, parameter_retirement
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from segmind_sd3_pipeline.pages.facts import Facts
 
+CONTAINERS: Final = ("array", "list", "object", "dict")
 NUMBERS: Final = ("int", "float", "integer", "number")
 TYPES: Final = (
     *("str", "bool", "boolean", "image", "enum:str", "enum:int", "enum:float", *NUMBERS),
-    *("string", "array", "list", "object", "dict", "file", "url", "video", "audio"),
+    *("string", "Array", "array", "list", "object", "dict", "file", "url", "video", "audio"),
 )
 """The type names that pages use, and others that they may use later."""
 
-NUMBER: Final = r"-?(?:\d{1,40}(?:\.\d{1,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,3})?"
 HEADER: Final = re.compile(
     r"(?P<glued>[A-Za-z_][\w:-]*)(?:\s+(?P<type>[a-z]+(?::[a-z]+)?))?(?P<required>\s*\*)?"
     r"(?:\s*\(\s*default\s*:\s?(?P<default>.*?)\s?\))?(?P<pricing>\s+Affects Pricing)?"
@@ -39,38 +42,39 @@ PRICING: Final = "Affects Pricing"
 ALLOWED: Final = re.compile(r"Allowed values\s*:\s*(.*)", re.IGNORECASE)
 MAX_VALUE_CHARS: Final = 60
 
-PROSE_BOUNDS: Final = re.compile(
-    rf"\b(?:between\s+({NUMBER})\s+and|from\s+({NUMBER})\s+to)\s+({NUMBER})", re.IGNORECASE
-)
-PROSE_STEP: Final = re.compile(rf"\bmultiples?\s+of\s+({NUMBER})", re.IGNORECASE)
-
 ORDER: Final = (
-    *("name", "type", "required", "default", "min", "max", "multiple_of", "bounds_from"),
-    *("allowed_values", "affects_pricing", "description"),
+    *("name", "type", "required", "default", "default_type", "no_default", "min", "max"),
+    *("multiple_of", "bounds_from", "allowed_values", "values_total", "values_more", "values_as_printed"),
+    *("affects_pricing", "retired", "instead", "members", "description"),
 )
 
 
-def read_attributes(lines: list[Line], keys: Collection[str]) -> tuple[list[Facts], dict[str, list[Line]]]:
+def read_attributes(
+    lines: list[Line], values: Mapping[str, Any], *, repeats_min: bool = False
+) -> tuple[list[Facts], dict[str, list[Line]]]:
     """Return the parameters, with descriptions as text, and the unknown sections between them.
+
+    Args:
+        lines: The lines below the heading.
+        values: The sample's values. Their names tell a parameter from a word of a description.
+        repeats_min: The page writes `min` for both bounds, the lower one first.
 
     Raises:
         PageError: A line is not understood, or a parameter occurs twice.
     """
-    attributes: list[Facts] = []
     unknown: dict[str, list[Line]] = {}
     body: list[Line] | None = None
+    keys = _names_in(values)
     blanks = 2
-    bodies: list[tuple[Facts, list[Line]]] = []
+    has_blanks = any(not one.text and not other.text for one, other in pairwise(lines))
+    bodies: list[tuple[Listed, list[Line]]] = []
     for line in lines:
         if not line.text:
             blanks += 1
             continue
         if header := _header(line.text, keys, stands_apart=blanks >= 2):
-            if header["name"] in (each["name"] for each in attributes):
-                raise PageError("attributes", line.number, "each parameter once", line.text)
-            attributes.append(header)
             body = []
-            bodies.append((header, body))
+            bodies.append((Listed(header, line.number, header["type"].lower() in CONTAINERS), body))
         elif body is not None and not _is_description(line):
             body.append(line)
         elif blanks >= 2 and _is_heading(line.text):
@@ -82,14 +86,38 @@ def read_attributes(lines: list[Line], keys: Collection[str]) -> tuple[list[Fact
                 "a parameter's name and type, as seedint ( default: -1 )",
                 line.text,
             )
+        elif not has_blanks and _header(line.text, keys, stands_apart=True):
+            # Without blank lines, `seedint` may be a parameter or a word of the description above it.
+            raise PageError(
+                "attributes",
+                line.number,
+                "blank lines between parameters, or the name in the sample",
+                line.text,
+            )
         else:
             body.append(line)
         blanks = 0
-    if not attributes:
+    if not bodies:
         raise PageError("attributes", lines[0].number if lines else 0, "one parameter at least", "nothing")
     for attribute, body_lines in bodies:
-        _read_body(attribute, body_lines)
-    return [{key: each[key] for key in ORDER if key in each} for each in attributes], unknown
+        _read_body(attribute.facts, body_lines, repeats_min=repeats_min)
+    attributes = nest((each for each, _ in bodies), values, is_settled_by_layout=True)
+    return [in_order(each) for each in attributes], unknown
+
+
+def in_order(attribute: Facts) -> Facts:
+    """Return the facts of a parameter, and of those inside it, in their order."""
+    if "members" in attribute:
+        attribute["members"] = [in_order(each) for each in attribute["members"]]
+    return {key: attribute[key] for key in ORDER if key in attribute}
+
+
+def _names_in(value: object) -> set[str]:
+    """Return the keys of a sample at every depth."""
+    objects = objects_in(value)
+    return {name for each in objects for name in each}.union(
+        *(_names_in(inside) for each in objects for inside in each.values())
+    )
 
 
 def _header(text: str, keys: Collection[str], *, stands_apart: bool) -> Facts | None:
@@ -128,16 +156,19 @@ def _split_name_and_type(
 
 
 def _is_heading(text: str) -> bool:
-    return text[0].isupper() and "default" not in text and not text.endswith("*") and len(text) <= 80
+    is_title = text[0].isupper() and "default" not in text and not text.endswith("*") and len(text) <= 80
+    return is_title or "cookie" in text.lower()
 
 
-def _read_body(attribute: Facts, lines: list[Line]) -> None:
+def _read_body(attribute: Facts, lines: list[Line], *, repeats_min: bool) -> None:
     """Add what follows the header: the description first, then bounds and allowed values in any order."""
     name, description = attribute["name"], [line.text for line in takewhile(_is_description, lines)]
     for line in lines[len(description) :]:
         bound, allowed = BOUND.fullmatch(line.text), ALLOWED.fullmatch(line.text)
         if bound and re.fullmatch(NUMBER, bound[2]) and bound[1].lower() not in attribute:
             attribute[bound[1].lower()] = bound[2]
+        elif bound and repeats_min and "max" not in attribute and is_number_above(bound[2], attribute["min"]):
+            attribute["max"] = bound[2]
         elif allowed and "allowed_values" not in attribute:
             attribute["allowed_values"] = _split_values(allowed[1], line)
         elif _is_description(line) and "allowed_values" in attribute:
@@ -153,7 +184,12 @@ def _read_body(attribute: Facts, lines: list[Line]) -> None:
         raise PageError("attributes", lines[-1].number, f"each value of {name} once", ", ".join(values))
     if description:
         attribute["description"] = "\n".join(description)
-        _add_bounds_from_prose(attribute, attribute["description"])
+        add_facts_in_words(attribute, attribute["description"])
+
+
+def is_number_above(text: str, least: str) -> bool:
+    """Return whether a text is a number that is not below another."""
+    return re.fullmatch(NUMBER, text) is not None and Fraction(least) <= Fraction(text)
 
 
 def _is_description(line: Line) -> bool:
@@ -169,14 +205,10 @@ def _split_values(text: str, line: Line) -> list[str]:
     return values
 
 
-def _add_bounds_from_prose(attribute: Facts, text: str) -> None:
-    if attribute["type"] not in NUMBERS:
-        return
-    found: dict[str, Any] = {}
-    if bounds := PROSE_BOUNDS.search(text):
-        found |= {"min": bounds[1] or bounds[2], "max": bounds[3]}
-    if step := PROSE_STEP.search(text):
-        found["multiple_of"] = step[1]
+def add_facts_in_words(attribute: Facts, text: str) -> None:
+    """Add the bounds and the retirement that a description states. Bounds on lines of their own stand."""
+    attribute |= parameter_retirement(text)
+    found = bounds_in_words(text, attribute["name"]) if attribute["type"] in NUMBERS else {}
     new = {name: value for name, value in found.items() if name not in attribute}
     if new:
         attribute |= {**new, "bounds_from": "prose"}

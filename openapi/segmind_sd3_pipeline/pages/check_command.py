@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
-from segmind_sd3_contract.terminal import Console
+from segmind_sd3_contract.terminal import Console, echo
 
 from segmind_sd3_pipeline.checkout import in_checkout
 from segmind_sd3_pipeline.pages.comparison import LocatedDifference, located_differences
@@ -21,6 +21,8 @@ from segmind_sd3_pipeline.spec.documents import ContractError
 from segmind_sd3_pipeline.spec.quirks import read_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from segmind_sd3_pipeline.pages.facts import Facts
 
 
@@ -28,21 +30,45 @@ if TYPE_CHECKING:
 @click.argument("files", metavar="PAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @in_checkout
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-def check(files: tuple[Path, ...], root: Path, as_json: bool) -> None:  # noqa: FBT001 - click's own way
+@click.option(
+    "--prose", "with_prose", is_flag=True, help="List changes of other text, too. They are no drift."
+)
+def check(
+    files: tuple[Path, ...],
+    root: Path,
+    as_json: bool,  # noqa: FBT001 - click's own way
+    with_prose: bool,  # noqa: FBT001
+) -> None:
     """Compare docs pages with the specs, fact by fact.
 
-    Also reports where a page contradicts itself. Exit code: 0 pages and specs agree, 1 they differ, 2 a page
-    or a spec can't be read.
+    Also reports where a page contradicts itself. Text that states no fact (marketing, navigation, banners) is
+    no drift. Exit code: 0 pages and specs agree, 1 they differ, 2 a page or a spec can't be read.
     """
     found: list[tuple[Path, Facts, list[LocatedDifference]]] = []
     quirks = quirk_names(root / "openapi")
     for file, facts in read_pages(files).items():
         found.append((file, facts, _compare(facts, root / "openapi")))
+    other_text = {file: [row for row in rows if row.is_left_open] for file, _, rows in found}
+    found = [(file, facts, [row for row in rows if not row.is_left_open]) for file, facts, rows in found]
     if as_json:
-        click.echo(json.dumps([_as_json(*each, quirks) for each in found], indent=2))
+        results = [_as_json(*each, quirks) for each in found]
+        for result in results if with_prose else ():
+            result["prose"] = [row.fact for row in other_text[Path(result["file"])]]
+        click.echo(json.dumps(results, indent=2))
     else:
         _print_report(found, quirks)
+        if with_prose:
+            _print_other_text(other_text)
     sys.exit(1 if any(rows for _, _, rows in found) else 0)
+
+
+def _print_other_text(found: Mapping[Path, list[LocatedDifference]]) -> None:
+    """Print which pages have other text than when they were last read."""
+    for file, rows in found.items():
+        if any(row.fact != "digest" for row in rows):
+            echo(f"{file}: its text around the facts has changed since it was last read. That is no drift.")
+        elif rows:
+            echo(f"{file}: its bytes have changed (blanks, line ends or code), and no text around the facts.")
 
 
 def _compare(facts: Facts, folder: Path) -> list[LocatedDifference]:
@@ -105,7 +131,7 @@ def _print_report(found: list[tuple[Path, Facts, list[LocatedDifference]]], quir
         console.print("Where pages and specs differ:")
         console.print(differences)
     attributes, statuses = (
-        sum(len(facts[kind]) for _, facts, _ in found) for kind in ("attributes", "statuses")
+        sum(len(facts.get(kind, ())) for _, facts, _ in found) for kind in ("attributes", "statuses")
     )
     console.print(
         f"{_count(len(found), 'page')}, {_count(attributes, 'attribute')}, "

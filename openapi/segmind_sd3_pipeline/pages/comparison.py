@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.pages.facts import KEYWORDS, Difference, differences, recorded_facts
+from segmind_sd3_pipeline.pages.facts import KEYWORDS, Difference, differences, facts_by_path, recorded_facts
 from segmind_sd3_pipeline.pages.places import Place, Places
 from segmind_sd3_pipeline.spec.bundle import bundle
 
@@ -50,6 +50,11 @@ class LocatedDifference:
     place: Place
 
     @property
+    def is_left_open(self) -> bool:
+        """Return whether it is in what a page may say as it likes: its marketing, navigation and banners."""
+        return self.fact in {"digest", "prose.rest"}
+
+    @property
     def is_prose(self) -> bool:
         """Return whether the values are digests of text."""
         return _is_prose(self.fact) or self.fact == "digest"
@@ -80,11 +85,26 @@ def page_differences(facts: Facts, folder: Path) -> list[Difference]:
     document = _document(spec, _file_bytes(folder))
     if f"/v1/{slug}" not in document["paths"]:
         return [Difference("url", _text(facts["url"]), _text([*document["paths"]]))]
-    before, now = _prose(recorded_facts(folder, slug) or {}), _prose(facts)
+    recorded = recorded_facts(folder, slug) or {}
+    # A page says nothing of what its layout, or the part of it that was saved, leaves open.
+    stated = {name: value for name, value in recorded.items() if name in facts}
+    if "headers" not in facts and "prose" in stated:
+        stated["prose"] = {name: value for name, value in stated["prose"].items() if name != "credits"}
+    before, now = _prose(stated), _prose(facts)
     return differences(facts, document) + [
         Difference(fact, now.get(fact), before.get(fact))
         for fact in now | before
         if now.get(fact) != before.get(fact)
+    ]
+
+
+def reading_differences(before: Facts, after: Facts) -> list[Difference]:
+    """List every fact in which two readings of pages differ, prose by its digests."""
+    one, other = ({**facts_by_path(facts), **_prose(facts)} for facts in (before, after))
+    return [
+        Difference(fact, other.get(fact), one.get(fact))
+        for fact in one | other
+        if one.get(fact) != other.get(fact)
     ]
 
 

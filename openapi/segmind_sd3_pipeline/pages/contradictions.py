@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_pipeline.pages.attributes import NUMBER, NUMBERS
-from segmind_sd3_pipeline.pages.facts import may_be_none
+from segmind_sd3_pipeline.pages.facts import JSON_WORDS, may_be_none
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -59,10 +60,19 @@ class Contradiction:
 def contradictions(facts: Facts, rows: Collection[str]) -> list[Contradiction]:
     """List where a page contradicts itself. `rows` are the names of all quirks."""
     values = facts["sample"]["values"]
+    found = [
+        (each["name"], what, details)
+        for each in facts.get("attributes", ())
+        for what, details in _attribute_contradictions(each, values.get(each["name"]), facts.get("reply", ""))
+    ]
+    if "attributes" in facts:
+        known = {each["name"] for each in facts["attributes"]}
+        found += [
+            (name, "sent, and no parameter", "in the sample alone") for name in values if name not in known
+        ]
     return [
-        Contradiction(each["name"], what, details, _row(what, facts["slug"], each["name"], rows))
-        for each in facts["attributes"]
-        for what, details in _attribute_contradictions(each, values.get(each["name"]), facts["reply"])
+        Contradiction(name, what, details, _row(what, facts["slug"], name, rows))
+        for name, what, details in found
     ]
 
 
@@ -83,6 +93,8 @@ def _attribute_contradictions(attribute: Facts, sample: Any, reply: str) -> Iter
         yield from _default_contradictions(attribute, default, sample, reply)
     if sample is not None:
         yield from _sample_contradictions(attribute, sample)
+    if "values_as_printed" in attribute:
+        yield "values run together", f"{attribute['values_as_printed']}, which splits in more than one way"
     if attribute.get("allowed_values") == []:
         yield "enum without values", attribute["type"]
         if attribute.get("required") and default is None:
@@ -93,16 +105,40 @@ def _default_contradictions(
     attribute: Facts, default: str, sample: object, reply: str
 ) -> Iterator[tuple[str, str]]:
     kind, values = attribute["type"], attribute.get("allowed_values")
-    if may_be_none(default, sample):
+    if kind in JSON_WORDS or "default_type" in attribute:
+        yield from _json_default_contradictions(attribute, default)
+    elif may_be_none(default, sample):
         yield "default that may be none", f"{kind} with the default {default}"
     elif not _is_of_type(default, kind):
         yield "default of another type", f"{kind} with the default {default}"
     elif not _is_within(default, attribute):
         yield "default outside its bounds", f"{default}, and {_bounds(attribute)}"
     elif values and default not in values:
-        yield "default outside its values", f"{default}, and {', '.join(values)}"
+        yield "default outside its values", f"{default}, and {_listed(values)}"
     if attribute["name"] == "base64" and default in {"true", "True"} and "json" not in reply:
         yield "text by default, picture as the reply", f"{default}, and {reply}"
+
+
+def _json_default_contradictions(attribute: Facts, default: str) -> Iterator[tuple[str, str]]:
+    """Yield the contradictions of a default that the page prints as JSON, and which therefore has a type."""
+    values = attribute.get("allowed_values", [])
+    if kind := attribute.get("default_type"):
+        yield "default of another type", f"{attribute['type']} with a {kind} as the default: {default}"
+    elif attribute["type"] == "integer" and not _is_of_type(default, "integer"):
+        yield "default of another type", f"integer with the default {default}"
+    elif attribute["type"] in NUMBERS and not _is_within(default, attribute):
+        yield "default outside its bounds", f"{default}, and {_bounds(attribute)}"
+    elif values and default not in map(str, values) and not _is_cut(attribute):
+        yield "default outside its values", f"{default}, and {_listed(values)}"
+
+
+def _is_cut(attribute: Facts) -> bool:
+    """Return whether the page shows only some of the values."""
+    return "values_more" in attribute or "values_total" in attribute
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _sample_contradictions(attribute: Facts, sample: Any) -> Iterator[tuple[str, str]]:
@@ -112,8 +148,10 @@ def _sample_contradictions(attribute: Facts, sample: Any) -> Iterator[tuple[str,
         yield "sample outside its bounds", f"{sample}, and {_bounds(attribute)}"
     if isinstance(sample, str) and CALL.fullmatch(sample):
         yield "code inside quotes", sample
-    elif isinstance(sample, str) and values and sample not in values:
-        yield "sample outside its values", f"{sample}, and {', '.join(values)}"
+    elif attribute["type"] in JSON_WORDS and not _is_of_json_type(sample, attribute["type"]):
+        yield "sample of another type", f"{json.dumps(sample)} for {attribute['type']}"
+    elif isinstance(sample, (str, int)) and values and sample not in values and not _is_cut(attribute):
+        yield "sample outside its values", f"{sample}, and {_listed(values)}"
     match sample:
         case str(code) | {"code": str(code)} if OPENS_A_FILE.match(code):
             yield "address opened as a file", code
@@ -137,6 +175,19 @@ def _is_of_type(text: str, kind: str) -> bool:
     if kind in ("str", "string"):
         return text not in NO_TEXT and not re.fullmatch(NUMBER, text)
     return True
+
+
+def _is_of_json_type(sample: object, kind: str) -> bool:
+    if isinstance(sample, dict):
+        return True  # code, whose value is unknown
+    is_number = isinstance(sample, (int, float)) and not isinstance(sample, bool)
+    match kind:
+        case "integer":
+            return isinstance(sample, int) and is_number
+        case "number":
+            return is_number
+        case _:
+            return isinstance(sample, str)
 
 
 def _is_within(text: str, attribute: Facts) -> bool:

@@ -15,6 +15,12 @@ compared here. Prose is:
 - a text in a sample that has spaces and is not the parameter's default.
 
 A sample value that is code is `{"code": …}`.
+
+What the layout of a page doesn't state is absent: a page in the layouts N and N2 has the facts `layout`,
+`returns`, `seconds` and `price` (as printed), and N2 `queue`; neither has `reply` and `headers`. Such a
+page prints a default as JSON. So its default is real, `no_default` says that it prints null, and
+`default_type` names the type of a default that is not the parameter's. `values_more` and `values_total` say
+that a list of values is cut.
 """
 
 from __future__ import annotations
@@ -33,13 +39,39 @@ Facts = dict[str, Any]
 USUAL_TYPE: Final = {"integer": "int", "number": "float", "string": "str", "boolean": "boolean"}
 OTHER_TYPES: Final = {"enum:str": "string", "image": "string", "bool": "boolean"}
 
+# The types of a page that prints a default as JSON.
+JSON_WORDS: Final = {
+    "string": "string",
+    "string (uri)": "string",
+    "string (base64)": "string",
+    "integer": "integer",
+    "number": "number",
+}
+
 # The page's word for a keyword of a property, where the value is put into words and no more.
 KEYWORDS: Final = {
     "min": "minimum",
     "max": "maximum",
     "multiple_of": "multipleOf",
     "bounds_from": "x-bounds-from",
+    "default_type": "x-documented-default-type",
+    "no_default": "x-documented-no-default",
+    "values_total": "x-values-total",
+    "values_more": "x-values-more",
+    "values_as_printed": "x-values-as-printed",
+    "retired": "x-retired",
+    "instead": "x-instead",
 }
+
+# The keyword of an operation, where the value is that of the fact.
+OPERATION_KEYWORDS: Final = {
+    **{name: f"x-documented-{name}" for name in ("layout", "returns", "seconds", "price", "queue")},
+    "retired": "x-retired",
+    "instead": "x-instead",
+}
+
+# The facts that not every layout states. A page without them says nothing of them.
+NOT_ON_EVERY_PAGE: Final = ("auth_header", "reply", "headers", "attributes", "statuses")
 
 # Keywords that `_attribute` translates by rules of their own, or that state no fact of a page.
 COVERED_KEYWORDS: Final = {
@@ -73,7 +105,11 @@ def differences(page: Mapping[str, Any], document: Mapping[str, Any]) -> list[Di
     Raises:
         LookupError: The document has no operation for the page.
     """
-    stated, specified = _by_path(page), _by_path(documented_facts(document, page["slug"]))
+    specified_facts = documented_facts(document, page["slug"])
+    for name in NOT_ON_EVERY_PAGE:
+        if name not in page:
+            specified_facts.pop(name, None)
+    stated, specified = facts_by_path(page), facts_by_path(specified_facts)
     return [
         Difference(fact, stated.get(fact), specified.get(fact))
         for fact in stated | specified
@@ -128,7 +164,9 @@ def documented_facts(document: Mapping[str, Any], slug: str) -> Facts:
         "statuses": [
             {"code": int(code), "name": names.get(code, response["x-documented-name"])}
             for code, response in responses.items()
+            if "x-documented-name" in response
         ],
+        **{fact: operation[key] for fact, key in OPERATION_KEYWORDS.items() if key in operation},
         "sample": schema["x-documented-sample"],
     }
 
@@ -137,10 +175,12 @@ def _attribute(schema: Mapping[str, Any]) -> Facts:
     facts: Facts = {"type": _type(schema)}
     for default in ("default", "x-documented-default"):
         if default in schema:
-            facts["default"] = as_page_text(schema[default])
+            print_value = as_json_text if facts["type"] in JSON_WORDS else as_page_text
+            facts["default"] = print_value(schema[default])
     facts |= {fact: as_page_text(schema[keyword]) for fact, keyword in KEYWORDS.items() if keyword in schema}
-    if schema.get("x-lists-values", facts["type"].startswith("enum:") or "enum" in schema):
-        facts["allowed_values"] = schema.get("enum", [])
+    has_list = "enum" in schema or "x-documented-values" in schema
+    if schema.get("x-lists-values", facts["type"].startswith("enum:") or has_list):
+        facts["allowed_values"] = schema.get("enum", schema.get("x-documented-values", []))
     if "x-affects-pricing" in schema:
         facts["affects_pricing"] = schema["x-affects-pricing"]
     # Any other keyword is a rule that no page has, so it counts as a difference.
@@ -150,14 +190,20 @@ def _attribute(schema: Mapping[str, Any]) -> Facts:
 
 def _type(schema: Mapping[str, Any]) -> str:
     """Return the page's word for the type, or the JSON type if the spec contradicts itself."""
-    kind = schema.get("type", "nothing")
-    word = schema.get("x-documented-type", USUAL_TYPE.get(kind, kind))
-    return word if word == USUAL_TYPE.get(kind) or OTHER_TYPES.get(word) == kind else kind
+    kind: str = schema.get("type", "nothing")
+    word: str = schema.get("x-documented-type", USUAL_TYPE.get(kind, kind))
+    is_known = word == USUAL_TYPE.get(kind) or kind in {OTHER_TYPES.get(word), JSON_WORDS.get(word)}
+    return word if is_known else kind
 
 
 def as_page_text(value: object) -> str:
     """Return a value as a page prints it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def as_json_text(value: object) -> str:
+    """Return a default as facts hold one that the page prints as JSON: a text is itself."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def may_be_none(default: str, sampled: object) -> bool:
@@ -182,12 +228,14 @@ def _resolve(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[st
     return document["components"][section][name]
 
 
-def _by_path(facts: Mapping[str, Any]) -> dict[str, str]:
+def facts_by_path(facts: Mapping[str, Any]) -> dict[str, str]:
     """Return each comparable fact by its path, as JSON text, in which 1, "1" and true differ."""
     paths: Facts = {
         name: facts[name] for name in facts.keys() - {"attributes", "statuses", "sample", "prose"}
     }
     for name, key in (("attributes", "name"), ("statuses", "code")):
+        if name not in facts:
+            continue
         paths[name] = [row[key] for row in facts[name]]
         for row in facts[name]:
             paths |= {f"{name}.{row[key]}.{fact}": row[fact] for fact in row.keys() - {key, "description"}}

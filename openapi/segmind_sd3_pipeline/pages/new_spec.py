@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from segmind_sd3_pipeline.pages.facts import OPERATION_KEYWORDS
 from segmind_sd3_pipeline.pages.properties import property_of
 from segmind_sd3_pipeline.pages.yaml_editor import block, scalar
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 SHARED: Final = "components.yaml"
 CREDITS: Final = {"$ref": f"{SHARED}#/components/headers/RemainingCredits"}
+
+USUAL_REPLY: Final = "image/jpeg"
+"""The media type of a page that states none, as pages in the layout N."""
 
 HEAD: Final = """\
 openapi: 3.1.0
@@ -37,6 +41,7 @@ paths:
       operationId: {operation_id}
       tags: [images]
       summary: {summary}
+{stated}\
       requestBody:
         required: true
         content:
@@ -89,6 +94,7 @@ def new_spec(facts: Facts, shared: Mapping[str, str], day: str) -> str:
         method=facts["method"].lower(),
         operation_id=operation_id,
         summary=scalar(f"Draw pictures with {slug}."),
+        stated=block({key: facts[fact] for fact, key in OPERATION_KEYWORDS.items() if fact in facts}, 6),
         model=model,
         shared=SHARED,
         responses=block(_responses(facts, shared), 8),
@@ -109,7 +115,8 @@ def new_spec(facts: Facts, shared: Mapping[str, str], day: str) -> str:
 def headers_of(facts: Facts) -> dict[str, Any]:
     """Return the headers that the page promises for every reply."""
     return {
-        name: CREDITS if "credits" in name else {"schema": {"type": "string"}} for name in facts["headers"]
+        name: CREDITS if "credits" in name else {"schema": {"type": "string"}}
+        for name in facts.get("headers", ())
     }
 
 
@@ -127,6 +134,7 @@ def response_of(status: Facts, shared: Mapping[str, str], headers: Mapping[str, 
 
 def _responses(facts: Facts, shared: Mapping[str, str]) -> dict[str, Any]:
     headers = headers_of(facts)
-    responses = {str(each["code"]): response_of(each, shared, headers) for each in facts["statuses"]}
-    responses.setdefault("200", {})["content"] = {kind: {} for kind in facts["reply"].split()}
-    return responses
+    responses = {str(each["code"]): response_of(each, shared, headers) for each in facts.get("statuses", ())}
+    success = responses.pop("200", {"description": "A success, as the page names none."})
+    reply = facts.get("reply", USUAL_REPLY).split()
+    return {"200": {**success, "content": {kind: {} for kind in reply}}, **responses}

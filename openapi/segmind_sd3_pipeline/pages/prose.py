@@ -99,4 +99,4 @@ def _status_tasks(spec: YamlEditor, before: Facts, after: Facts, at: Path) -> It
 
 
 def _rows_by(facts: Facts, kind: str, key: str) -> Mapping[Any, Facts]:
-    return {row[key]: row for row in facts[kind]}
+    return {row[key]: row for row in facts.get(kind, ())}

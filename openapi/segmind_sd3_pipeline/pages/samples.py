@@ -1,7 +1,7 @@
-"""Read the sample call of a page, in JavaScript, Python or curl.
+"""Read the sample call of a page, in JavaScript, Python or curl, or by the vendor's SDK.
 
-A page's sample is one line: the line numbers, then the code without line ends. So a comment ends only at the
-next key. A value that is no literal is recorded as code.
+Many pages show the sample without line ends. So a comment ends only at the next key. A value that is no
+literal is recorded as code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.pages.page_error import PageError
+from segmind_sd3_pipeline.pages.line_numbers import without_line_numbers
+from segmind_sd3_pipeline.pages.page_error import BrokenPage, PageError
 
 if TYPE_CHECKING:
     from segmind_sd3_pipeline.pages.facts import Facts
@@ -29,28 +30,48 @@ BODY: Final = re.compile(
 )
 HEADERS: Final = re.compile(r"\bheaders\s*[=:]\s*(?=\{)")
 HEADER_OPTION: Final = re.compile(r"(?:-H|--header)[\s=]+(['\"])([\w-]+)\s*:")
-URL: Final = re.compile(r"https://[\w.-]+(?::\d+)?/v\d+/([\w.-]+)")
+URL: Final = re.compile(r"https://[\w.-]+(?::\d{1,5})?/v\d{1,3}/([\w.-]+)")
+SLUG: Final = re.compile(r"[A-Za-z0-9](?:[\w-]|\.(?!\.)){0,99}")
+VERB: Final = re.compile(r"\b(?:requests|httpx|axios)\.(get|post|put|patch|delete)\(")
+SDK_CALL: Final = re.compile(r"\bsegmind\.(?:run|run_sync|submit|submit_async)\(")
+SPREAD: Final = re.compile(r"\*\*\s?([A-Za-z_]\w{0,60})\s?,?\s?(?=\))")
 NO_KEY: Final = frozenset({"content-type", "accept", "user-agent"})
 CONSTANTS: Final = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 NUMBER: Final = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,4})?")
 KEY: Final = re.compile(r"""(?:(["'])(?P<quoted>[\w-]+)\1|(?P<bare>[A-Za-z_$][\w$]*))\s*:""")
+IN_OBJECT: Final = re.compile(
+    r"""(?P<text>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')|\b(?P<word>True|False|None)\b|,(?=\s*[}\]])""",
+    re.DOTALL,
+)
+"""What Python and JavaScript write in an object otherwise than JSON: texts, constants, a last comma."""
+
+KEYWORD: Final = re.compile(r"([A-Za-z_]\w{0,99})\s{0,9}=")
 QUOTED_KEY: Final = re.compile(r"""(["'])[\w-]+\1\s*:""")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The content of a sample. `code` is the sample without its values."""
+    """The content of a sample. `code` is the sample without its values.
+
+    A call of the vendor's SDK has no address and no header.
+    """
 
     language: str
     slug: str
-    url: str
-    auth_header: str
+    url: str | None
+    auth_header: str | None
+    method: str | None
     values: Facts
     code: str
 
 
-def read_sample(lines: list[Line], method: Line) -> Sample:
-    """Return the sample below a page's method.
+def read_sample(lines: list[Line], at: int, *, needs_header: bool = True) -> Sample:
+    """Return the sample in these lines.
+
+    Args:
+        lines: Its lines, and the name of its language above them, if the page has it.
+        at: The number of the line above.
+        needs_header: Refuse a sample that shows no header for the key.
 
     Raises:
         PageError: There is none, or it is not understood.
@@ -58,8 +79,8 @@ def read_sample(lines: list[Line], method: Line) -> Sample:
     filled = [line for line in lines if line.text]
     has_label = bool(filled) and re.fullmatch(r"[A-Za-z.+#]{1,20}", filled[0].text)
     label = filled.pop(0).text.lower() if has_label else None
-    number = filled[0].number if filled else method.number
-    code = _strip_line_numbers("\n".join(line.text for line in filled))
+    number = filled[0].number if filled else at
+    code = without_line_numbers(filled)
     found = next((name for name, mark in LANGUAGE_MARKS.items() if re.search(mark, code)), None)
     if not found:
         raise PageError("sample", number, "a call in JavaScript, Python or curl", code[:80])
@@ -69,30 +90,79 @@ def read_sample(lines: list[Line], method: Line) -> Sample:
     reader = _Reader(code, number)
     values, end = reader.read_object(body.end())
     around = f"{code[: body.end()]}{{}}{code[end:]}"
-    url = URL.search(around)
-    if not url:
-        raise PageError("sample", number, "the endpoint's address, https://…/v1/…", around[:80])
+    url, slug = read_address(around, number)
+    method = VERB.search(around)
     return Sample(
-        label or found, url[1], url[0], _find_auth_header(around, number), values, " ".join(around.split())
+        label or found,
+        slug,
+        url,
+        _find_auth_header(around, number, is_needed=needs_header),
+        method[1].upper() if method else None,
+        values,
+        " ".join(around.split()),
     )
 
 
-def _strip_line_numbers(code: str) -> str:
-    words = re.compile(r"\s*(\d+)(?=\s|$)")
-    at, expected = 0, 1
-    while (found := words.match(code, at)) and found[1] == str(expected):
-        at, expected = found.end(), expected + 1
-    return code[at:].strip()
+def read_sdk_sample(lines: list[Line], at: int) -> Sample:
+    """Return the sample that calls the vendor's SDK, as `segmind.run("slug", prompt="…")`.
+
+    Raises:
+        PageError: There is no such call, or it is not understood.
+    """
+    number = lines[0].number if lines else at
+    shown = without_line_numbers(lines)
+    code = "\n".join(line for line in shown.split("\n") if not line.lstrip().startswith("#"))
+    call = SDK_CALL.search(code)
+    if not call:
+        raise PageError("sample", number, 'a call of the SDK, as segmind.run("…", …)', code[-80:])
+    reader = _Reader(code, number)
+    slug, begin = reader.read_first_argument(call.end())
+    if spread := SPREAD.match(code, begin):
+        body = re.search(rf"\b{spread[1]}\s{{0,9}}=\s{{0,9}}(?=\{{)", code)
+        if not body:
+            raise PageError("sample", number, f"the body as an object, as {spread[1]} = {{…}}", code[-80:])
+        begin = body.end()
+        values, end = reader.read_object(begin)
+    else:
+        values, end = reader.read_keywords(begin)
+    around = f"{code[:begin]}{{}}{code[end:]}"
+    return Sample("python", slug, None, None, None, values, " ".join(around.split()))
 
 
-def _find_auth_header(code: str, number: int) -> str:
+def read_address(text: str, number: int) -> tuple[str, str]:
+    """Return the address of an endpoint in a text, and its slug.
+
+    Raises:
+        PageError: There is none, or the slug can't be a file's name.
+        BrokenPage: The address is a placeholder.
+    """
+    found = URL.search(text)
+    if not found:
+        raise PageError("sample", number, "the endpoint's address, https://…/v1/…", text[:80])
+    if text.startswith("/", found.end()):
+        raise BrokenPage(number, f"its address {text[found.start() : found.end() + 40]} is no model's")
+    return found[0], checked_slug(found[1], number)
+
+
+def checked_slug(slug: str, number: int) -> str:
+    """Return a slug.
+
+    Raises:
+        PageError: It can't be a file's name.
+    """
+    if not SLUG.fullmatch(slug):
+        raise PageError("sample", number, "the model's name, of letters, digits, '.', '_' and '-'", slug)
+    return slug
+
+
+def _find_auth_header(code: str, number: int, *, is_needed: bool) -> str | None:
     names = [found[2] for found in HEADER_OPTION.finditer(code)]
     for found in HEADERS.finditer(code):
         names += _Reader(code, number).read_object(found.end())[0]
     keys = sorted({name for name in names if name.lower() not in NO_KEY})
-    if len(keys) != 1:
+    if len(keys) != 1 and (keys or is_needed):
         raise PageError("sample", number, "one header that carries the key", ", ".join(keys))
-    return keys[0]
+    return keys[0] if keys else None
 
 
 class _Reader:
@@ -120,6 +190,32 @@ class _Reader:
                 raise self._error(f"a comma or the body's end after {name}", at)
         return members, at + 1
 
+    def read_first_argument(self, at: int) -> tuple[str, int]:
+        """Read the text that a call begins with. Return it and where the next argument begins."""
+        at = self._skip_blanks(at)
+        if self.code[at : at + 1] not in {'"', "'"}:
+            raise self._error("the model's name in quotes", at)
+        end = self._end_of_text(at)
+        following = self._skip_blanks(end)
+        slug = checked_slug(self.code[at + 1 : end - 1], self.number)
+        return slug, self._skip_blanks(following + self.code.startswith(",", following))
+
+    def read_keywords(self, at: int) -> tuple[dict[str, Any], int]:
+        """Read the keywords of a call up to its closing bracket. Return them and their end."""
+        members: dict[str, Any] = {}
+        at = self._skip_blanks(at)
+        while not self.code.startswith(")", at):
+            key = KEYWORD.match(self.code, at)
+            if not key or key[1] in members:
+                raise self._error("a keyword of the sample's call, once", at)
+            members[key[1]], at = self._read_value(self._skip_blanks(key.end()))
+            at = self._skip_blanks(at)
+            if self.code.startswith(",", at):
+                at = self._skip_blanks(at + 1)
+            elif not self.code.startswith(")", at):
+                raise self._error(f"a comma or the call's end after {key[1]}", at)
+        return members, at
+
     def _read_value(self, at: int) -> tuple[Any, int]:
         end = self._end_of_value(at)
         code = self.code[at:end].strip()
@@ -135,7 +231,7 @@ class _Reader:
             if character in "\"'`":
                 at = self._end_of_text(at)
                 continue
-            if depth == 0 and (character in ",}" or self._is_comment(at)):
+            if depth == 0 and (character in ",})" or self._is_comment(at)):
                 return at
             depth += (character in "([{") - (character in ")]}")
             at += 1
@@ -187,7 +283,7 @@ def _literal(code: str) -> Any:
             return {"code": code}
     if code[0] in "[{":
         try:
-            return json.loads(code, parse_constant=_reject_constant)
+            return json.loads(IN_OBJECT.sub(_in_json, code), parse_constant=_reject_constant)
         except (ValueError, RecursionError):
             return {"code": code}
     return {"code": code}
@@ -195,6 +291,13 @@ def _literal(code: str) -> Any:
 
 def _reject_constant(constant: str) -> Any:
     raise ValueError(constant)
+
+
+def _in_json(found: re.Match[str]) -> str:
+    """Return a part of a Python or JavaScript object as JSON writes it."""
+    if found["text"]:
+        return _as_json(found["text"][1:-1])
+    return json.dumps(CONSTANTS[found["word"]]) if found["word"] else ""
 
 
 def _as_json(inside: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.pages.facts import recorded_facts
+from segmind_sd3_pipeline.pages.facts import OPERATION_KEYWORDS, recorded_facts
 from segmind_sd3_pipeline.pages.new_spec import headers_of, response_of
 from segmind_sd3_pipeline.pages.properties import NOT_FROM_PAGE, ORDER, property_of, same_json
 from segmind_sd3_pipeline.pages.yaml_editor import YamlEditor
@@ -60,9 +60,11 @@ class SpecEditor:
         """Return the texts of the spec and of the shared file, with all edits applied."""
         self._edit_source(day)
         self._edit_address()
+        self._edit_stated()
         self._edit_sample()
         self._edit_attributes()
-        self._edit_statuses()
+        if "statuses" in self.facts:
+            self._edit_statuses()
         self._edit_headers()
         # New keys have their place only in the edited text, so order is restored in a second pass.
         second_pass = YamlEditor(str(self.edits))
@@ -71,7 +73,8 @@ class SpecEditor:
         )
         method = self.facts["method"].lower()
         responses = ("paths", self.path, method, "responses")
-        second_pass.reorder(responses, [str(each["code"]) for each in self.facts["statuses"]])
+        codes = [str(each["code"]) for each in self.facts.get("statuses", ())]
+        second_pass.reorder(responses, codes if "200" in codes else ["200", *codes])
         return {self.file: str(second_pass), self.folder / SHARED: str(self.shared)}
 
     def _edit_source(self, day: str) -> None:
@@ -93,17 +96,24 @@ class SpecEditor:
         if server != self.document["servers"][0]["url"]:
             self.edits.put(("servers",), [{"url": server}])
         at = ("components", "securitySchemes", "ApiKey")
-        if (
-            self.shared_document["components"]["securitySchemes"]["ApiKey"]["name"]
-            != self.facts["auth_header"]
-        ):
+        known = self.shared_document["components"]["securitySchemes"]["ApiKey"]["name"]
+        if self.facts.get("auth_header", known) != known:
             self.shared.put((*at, "name"), self.facts["auth_header"])
         content = self.operation["responses"]["200"]["content"]
-        reply = self.facts["reply"].split()
+        reply = self.facts.get("reply", " ".join(content)).split()
         if list(content) != reply:
             self.edits.put(
                 (*self.at_responses, "200", "content"), {kind: content.get(kind, {}) for kind in reply}
             )
+
+    def _edit_stated(self) -> None:
+        """Edit what the page states of the operation as a whole."""
+        for fact, keyword in OPERATION_KEYWORDS.items():
+            at = (*self.at_operation, keyword)
+            if fact not in self.facts and keyword in self.operation:
+                self.edits.remove(at)
+            elif fact in self.facts and self.operation.get(keyword) != self.facts[fact]:
+                self.edits.put(at, self.facts[fact])
 
     # -- Parameters ---------------------------------------------------------------------------------------
 
@@ -180,7 +190,9 @@ class SpecEditor:
     def _edit_statuses(self) -> None:
         old: dict[str, Any] = self.operation["responses"]
         new = {str(each["code"]): each for each in self.facts["statuses"]}
-        if "200" not in new:
+        if "x-documented-name" not in old["200"]:
+            old = {code: response for code, response in old.items() if code != "200"}
+        elif "200" not in new:
             raise CanNotSync(
                 f"{self.facts['slug']}: the page no longer names the status 200. Edit it by hand."
             )
@@ -212,7 +224,7 @@ class SpecEditor:
         names = {
             each["name"]
             for page in self.pages.values()
-            for each in page["statuses"]
+            for each in page.get("statuses", ())
             if each["code"] == status["code"]
         }
         if names != {status["name"]}:
@@ -223,6 +235,8 @@ class SpecEditor:
 
     def _edit_headers(self) -> None:
         """Edit the headers of the spec's 200 and of each shared status."""
+        if "headers" not in self.facts:
+            return
         new: list[str] = self.facts["headers"]
         known: dict[str, Any] = self.operation["responses"]["200"].get("headers", {})
         if list(known) == new:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from segmind_sd3_pipeline.pages.contract import spec_differences, temporary_copy, write_files
-from segmind_sd3_pipeline.pages.facts import all_recorded_facts
+from segmind_sd3_pipeline.pages.facts import all_recorded_facts, recorded_facts
 from segmind_sd3_pipeline.pages.new_spec import new_spec
 from segmind_sd3_pipeline.pages.properties import UnsupportedParameter
 from segmind_sd3_pipeline.pages.spec_editor import SHARED, CanNotSync, SpecEditor, shared_responses
@@ -83,8 +83,22 @@ def _require_agreement(pages: list[Facts], folder: Path, *, others: bool) -> Non
             )
 
 
+def _require_parameters_in_one_layout(facts: Facts, before: Facts | None) -> None:
+    """Raise `CanNotSync` for a page without parameters, or whose layout states other facts than before."""
+    if "attributes" not in facts:
+        raise CanNotSync(
+            f"{facts['slug']}: the page ends with its sample, above the parameters. Save it whole."
+        )
+    if before and ("layout" in before) != ("layout" in facts):
+        raise CanNotSync(
+            f"{facts['slug']}: the spec is written from a page in another layout, which states what this one "
+            f"({facts.get('layout', 'A')}) leaves open. See docs check for what they say differently."
+        )
+
+
 def _edited_texts(facts: Facts, folder: Path, day: str, known: Mapping[str, Facts]) -> dict[Path, str]:
     """Return the texts for one page, changed or not. `known` holds the facts of every page now."""
+    _require_parameters_in_one_layout(facts, recorded_facts(folder, facts["slug"]))
     file = folder / f"{facts['slug']}.yaml"
     recorded = folder / "facts" / f"{facts['slug']}.json"
     texts = {recorded: json.dumps(facts, indent=2, ensure_ascii=False) + "\n"}
