@@ -73,7 +73,7 @@ PROOFS: Final = {
     ),
     "pages": Proof(
         "every fact of the docs pages and specs changed: docs check reports it, docs sync applies it",
-        (module("proofs.pages.check"), module("proofs.pages.sync")),
+        (module("proofs.pages.check"), module("proofs.pages.layouts"), module("proofs.pages.sync")),
     ),
     "page-to-client": Proof(
         "each kind of change of a page becomes a tested client by one command, within 10 seconds",

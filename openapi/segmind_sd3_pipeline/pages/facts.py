@@ -70,8 +70,10 @@ OPERATION_KEYWORDS: Final = {
     "instead": "x-instead",
 }
 
-# The facts that not every layout states. A page without them says nothing of them.
-NOT_ON_EVERY_PAGE: Final = ("auth_header", "reply", "headers", "attributes", "statuses")
+# The facts that not every layout states. A page in such a layout, or one that ends with its sample, says
+# nothing of those that it lacks.
+BELOW_THE_SAMPLE: Final = ("reply", "headers", "attributes", "statuses")
+NOT_ON_EVERY_PAGE: Final = ("auth_header", *BELOW_THE_SAMPLE)
 
 # Keywords that `_attribute` translates by rules of their own, or that state no fact of a page.
 COVERED_KEYWORDS: Final = {
@@ -106,8 +108,8 @@ def differences(page: Mapping[str, Any], document: Mapping[str, Any]) -> list[Di
         LookupError: The document has no operation for the page.
     """
     specified_facts = documented_facts(document, page["slug"])
-    for name in NOT_ON_EVERY_PAGE:
-        if name not in page:
+    if "layout" in page or page.keys().isdisjoint(BELOW_THE_SAMPLE):
+        for name in {*NOT_ON_EVERY_PAGE} - page.keys():
             specified_facts.pop(name, None)
     stated, specified = facts_by_path(page), facts_by_path(specified_facts)
     return [

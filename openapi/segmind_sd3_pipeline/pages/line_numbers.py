@@ -84,8 +84,8 @@ def _without_inner_numbers(code: str) -> str:
 def _begins_line(code: str, found: re.Match[str], start: int) -> bool:
     """Return whether a number stands where a line begins. `start` is where the line before it begins.
 
-    After a value, a bracket or a semicolon, a number can only be a line's. After a colon or operator it is
-    a value, and so is a number between commas in a list.
+    Behind a value, a bracket or a semicolon a number can only be a line's. Behind a colon or an operator
+    it is a value, and so is a number between commas in a list.
     """
     before = code[start : found.start()].rstrip()
     if not before or before.lstrip().startswith(("//", "#")):

@@ -1,7 +1,7 @@
 """Recognise the layout of a page, or refuse the page by the name of its layout.
 
 A page of the A family lists its parameters below `Attributes`, one of the N family below `Parameters`. Each
-layout has signs of its own (`ARCHITECTURE.md` names the layouts that are read). No layout is assumed: a page
+layout has signs of its own (`READ` names those that are read). No layout is assumed: a page
 without the signs of one is refused, with the nearest layout and what it has of it.
 """
 
