@@ -14,7 +14,14 @@ from PIL import Image
 
 from segmind_sd3_contract.conformance.bodies import PROMPTS, default_of, is_picture, picture
 from segmind_sd3_contract.conformance.case import Case
-from segmind_sd3_contract.conformance.judging import all_drawn, another_picture, draws, same_picture, sound
+from segmind_sd3_contract.conformance.judging import (
+    all_drawn,
+    another_picture,
+    as_the_schema_says,
+    draws,
+    same_picture,
+    sound,
+)
 from segmind_sd3_contract.oracle import FORMATS
 
 if TYPE_CHECKING:
@@ -196,6 +203,16 @@ def about_replies(endpoint: Endpoint) -> Iterator[Case]:
             f"`{endpoint.count}` 2 gives two pictures, and they differ.",
             (endpoint.call(**{endpoint.count: 2, "base64": True}),),
             two_pictures,
+            layer="documented",
+        )
+        # Two may differ where the third is one of them again: a rule about all replies compares them.
+        yield _case(
+            endpoint,
+            endpoint.count,
+            "three",
+            f"`{endpoint.count}` 3 is drawn, and no picture comes twice.",
+            (endpoint.call(**{endpoint.count: 3, "base64": True}),),
+            as_the_schema_says,
             layer="documented",
         )
 
