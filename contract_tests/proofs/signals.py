@@ -267,11 +267,10 @@ def report_of(trial: Trial, end: End) -> Report | None:
             printed: dict[str, Any] = json.loads(end.stdout)
         except ValueError:
             return None
-        if "files" in printed:
-            return Report(billed=True, names=tuple(printed["files"]))
         if "billed" not in printed:
             return None
-        return Report(printed["billed"], (printed["saved"],) if printed["saved"] else ())
+        saved = (printed["saved"],) if printed.get("saved") else ()
+        return Report(printed["billed"], tuple(printed.get("files", saved)))
     if end.code == 0:
         return Report(billed=True, names=(end.stdout.partition("  ")[0],))
     said = list(BILLED_LINE.finditer(end.stderr))

@@ -600,6 +600,7 @@ def test_json_is_one_object_about_the_picture(run: Run, server: ReferenceServer,
     assert printed == {
         "operation": "sd35_turbo_txt2img",
         "files": ["panda.jpg"],
+        "billed": True,
         "media_type": "image/jpeg",
         "width": 64,
         "height": 64,
@@ -672,8 +673,9 @@ def test_local_draws_without_key_or_target_and_says_that_it_is_not_live(offline:
     assert size_of(folder / "panda.jpg") == (64, 64)
 
 
-def test_local_is_named_in_json(offline: Run):
-    assert json.loads(offline(*TURBO, "--local", "--json").stdout)["target"] == "local"
+def test_local_is_named_in_json_and_costs_nothing(offline: Run):
+    printed = json.loads(offline(*TURBO, "--local", "--json").stdout)
+    assert (printed["target"], printed["billed"]) == ("local", False)
 
 
 def test_local_without_the_contract_package_says_what_to_install(

@@ -408,6 +408,7 @@ class DrawCall(Call):
             reply = ("seed", "cost", "credits_remaining", "generation_time", "request_id")
             self._print_json(
                 files=names,
+                billed=self.billed,
                 media_type=first.media_type,
                 width=first.width,
                 height=first.height,
