@@ -4,7 +4,6 @@ import errno
 import io
 import logging
 import os
-import resource
 import stat
 import subprocess
 import sys
@@ -223,6 +222,7 @@ def test_of_processes_that_save_one_name_at_once_each_picture_has_a_file_of_its_
 @contextmanager
 def full_disk(after: int) -> Generator[None]:
     """Let no file of this process grow beyond so many bytes."""
+    resource = pytest.importorskip("resource", reason="the system limits the size of no file")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (after, hard))
     try:

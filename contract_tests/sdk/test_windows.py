@@ -91,6 +91,7 @@ def env(server: ReferenceServer) -> Iterator[dict[str, str]]:
         yield os.environ | {"SEGMIND_BASE_URL": url, "SEGMIND_API_KEY": MADE_UP_KEY}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it takes from Linux what Windows lacks")
 @pytest.mark.parametrize(
     ("program", "printed"),
     [
