@@ -177,9 +177,9 @@ def _whole_number(value: Any) -> int | None:
     """Return the whole number that a float, Decimal or Fraction stands for, such as 3 for 3.0; else None."""
     if not _has_method(value, "__float__"):
         return None
-    with suppress(TypeError, ValueError, OverflowError):  # no __int__, not a number, infinite
-        number = int(value)
-        if number == value:
+    with suppress(TypeError, ValueError, OverflowError):  # no __int__, not a number, beyond any float
+        # A float first: a Decimal of a million digits would take minutes to become an int.
+        if float(value).is_integer() and (number := int(value)) == value:
             return number
     return None
 
