@@ -1,7 +1,7 @@
 """Translate a page's parameter into a schema property: the inverse of `segmind_sd3_pipeline.pages.facts`.
 
-A default that the property itself would refuse becomes `x-documented-default`, and so does a 1 that may stand
-for none. The `examples` of an open enum include its known values: the default and the sample's value.
+A default that the property itself would refuse becomes `x-documented-default`, and so does a 1 that may
+stand for none. The `examples` of an open enum include its known values: the default and the sample's value.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from segmind_sd3_pipeline.pages.facts import KEYWORDS, OTHER_TYPES, USUAL_TYPE, as_page_text, may_be_none
+from segmind_sd3_pipeline.pages.facts import (
+    JSON_WORDS,
+    KEYWORDS,
+    OTHER_TYPES,
+    USUAL_TYPE,
+    as_page_text,
+    may_be_none,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,17 +26,20 @@ if TYPE_CHECKING:
 
 ORDER: Final = (
     *("type", "default", "minimum", "maximum", "multipleOf", "x-bounds-from", "x-documented-default"),
-    *("x-affects-pricing", "x-documented-type", "x-lists-values", "enum", "examples", "description"),
+    *("x-documented-default-type", "x-documented-no-default", "x-affects-pricing", "x-documented-type"),
+    *("x-lists-values", "enum", "x-documented-values", "x-values-total", "x-values-more"),
+    *("x-values-as-printed", "x-retired", "x-instead", "examples", "description"),
 )
 """The order of a property's keywords."""
 
 NOT_FROM_PAGE: Final = frozenset({"description"})
 """Keywords that people write, not the page."""
 
-JSON_TYPES: Final = {word: kind for kind, word in USUAL_TYPE.items()} | OTHER_TYPES
+JSON_TYPES: Final = {word: kind for kind, word in USUAL_TYPE.items()} | OTHER_TYPES | JSON_WORDS
 NUMBER: Final = re.compile(r"-?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 MISSING: Final = object()
+PYTHON_TYPES: Final = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
 
 
 class UnsupportedParameter(ValueError):
@@ -57,11 +67,14 @@ def property_of(
     made: dict[str, Any] = {"type": JSON_TYPES[word]}
     if word != USUAL_TYPE[made["type"]]:
         made["x-documented-type"] = word
-    made |= _bounds(attribute) | _values(attribute)
+    made |= _bounds(attribute) | _values(attribute, made["type"])
     if "affects_pricing" in attribute:
         made["x-affects-pricing"] = attribute["affects_pricing"]
     if "default" in attribute:
-        keyword, default = _default(attribute["default"], made, sampled, old)
+        is_json = word in JSON_WORDS or "default_type" in attribute
+        keyword, default = (
+            _json_default(attribute, made) if is_json else _default(attribute["default"], made, sampled, old)
+        )
         made[keyword] = default
     if word.startswith("enum:") and (examples := _examples(made, sampled, old, previous_values)):
         made["examples"] = examples
@@ -81,12 +94,17 @@ def _bounds(attribute: Facts) -> dict[str, Any]:
     return made
 
 
-def _values(attribute: Facts) -> dict[str, Any]:
+def _values(attribute: Facts, kind: str) -> dict[str, Any]:
     values = attribute.get("allowed_values")
     has_list = values is not None
     is_usual = has_list == (attribute["type"].startswith("enum:") or bool(values))
     made: dict[str, Any] = {} if is_usual else {"x-lists-values": has_list}
-    return made | ({"enum": list(values)} if values else {})
+    if not values:
+        return made
+    # A list that is cut, or has values of another type, can't close the parameter.
+    is_cut = "values_more" in attribute or int(attribute.get("values_total", len(values))) > len(values)
+    is_typed = all(isinstance(value, PYTHON_TYPES[kind]) and not isinstance(value, bool) for value in values)
+    return made | {"enum" if is_typed and not is_cut else "x-documented-values": list(values)}
 
 
 def _number(text: str) -> Any:
@@ -130,6 +148,26 @@ def _default(
             is_odd = not made.get("enum") and (number is not MISSING or text == "None")
             value = number if is_odd and number is not MISSING else text
             is_sendable = not is_odd and _is_listed(text, made, "default")
+    return ("default" if is_sendable else "x-documented-default"), value
+
+
+def _json_default(attribute: Facts, made: Mapping[str, Any]) -> tuple[str, object]:
+    """Return keyword and value for a default that the page prints as JSON.
+
+    A required parameter has a value for the sample there, which nobody would want to be sent.
+    """
+    text = attribute["default"]
+    value: object = text
+    if attribute.get("default_type", made["type"]) != "string":
+        number = _number(text)
+        value = {"true": True, "false": False}.get(text, text if number is MISSING else number)
+    is_own = isinstance(value, PYTHON_TYPES[made["type"]]) and isinstance(value, bool) == (
+        made["type"] == "boolean"
+    )
+    is_within = not isinstance(value, (int, float)) or _is_within(value, made)
+    is_sendable = (
+        is_own and is_within and not attribute.get("required") and value in made.get("enum", [value])
+    )
     return ("default" if is_sendable else "x-documented-default"), value
 
 
