@@ -1236,11 +1236,12 @@ def process(
     *words: str,
     cwd: Path,
     target: str = "",
+    key: str = KEY,
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
     start: str = "",
 ) -> subprocess.Popen[str]:
-    env = os.environ | {"SEGMIND_API_KEY": KEY, "SEGMIND_BASE_URL": target, "TERM": "xterm", "COLUMNS": "80"}
+    env = os.environ | {"SEGMIND_API_KEY": key, "SEGMIND_BASE_URL": target, "TERM": "xterm", "COLUMNS": "80"}
     # Whoever runs the suite in the background has SIGINT ignored, and a child inherits that.
     start += "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     words = (sys.executable, "-c", f"{start}; from segmind_sd3.__main__ import main; main()", *words)
@@ -1403,7 +1404,8 @@ def test_serve_and_draw_are_two_commands_that_fit(tmp_path: Path):
         assert serving.stdout
         while not (found := re.search(r"SEGMIND_BASE_URL=(\S+)", line := serving.stdout.readline())):
             assert line, "it ended"
-        with process(*TURBO, "--out", "panda.jpg", target=found[1], cwd=tmp_path) as drawing:
+        key = serving.stdout.readline().strip().partition("SEGMIND_API_KEY=")[2]
+        with process(*TURBO, "--out", "panda.jpg", target=found[1], key=key, cwd=tmp_path) as drawing:
             assert drawing.communicate(timeout=20)[0].startswith("panda.jpg  64x64")
         serving.send_signal(signal.SIGINT)
         serving.communicate(timeout=20)
