@@ -211,11 +211,11 @@ def test_against_a_baseline_only_what_changed_fails(run: Callable[..., Result]):
 
 def test_a_run_that_goes_on_has_the_options_that_it_was_begun_with(run: Callable[..., Result]):
     with server().listening() as url:
-        words = ("--tier", "boundary", "--only", "sd35_turbo_txt2img::(call)::*", "--strict", "--seed", "3")
+        words = ("--tier", "boundary", "--only", "sd35_turbo_txt2img::sampler::*", "--strict", "--seed", "3")
         first = run("--target", url, "--yes", "--out", "found", *words, "--json")
         again = run("--resume", "found", "--yes", "--json")
 
-    assert again.exit_code == first.exit_code == 1, "strictly, the default of base64 is broken"
+    assert again.exit_code == first.exit_code == 1, "strictly, a call without sampler is to be refused"
     assert json.loads(again.stdout) == json.loads(first.stdout)
 
 

@@ -114,6 +114,7 @@ def command(server: ReferenceServer, *options: str, config: Path = CONFIG) -> tu
     return ran.returncode, ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 def test_the_command_line_finds_nothing_to_fail_or_to_warn_of():
     code, said = command(ReferenceServer("observed", RICH), "--phases=examples,fuzzing", "--max-examples=5")
 
@@ -121,6 +122,7 @@ def test_the_command_line_finds_nothing_to_fail_or_to_warn_of():
     assert f"Operations:       {len(OPERATIONS)} selected" in said
 
 
+@pytest.mark.slow
 def test_a_warning_alone_fails_the_command_line(tmp_path: Path):
     config = tmp_path / "schemathesis.toml"
     unused = '\n[auth.openapi.NoSuchScheme]\napi_key = "nobody\'s"\n'

@@ -172,6 +172,7 @@ QUOTED = "f'{self.code[at]}(?:[^\\\\\\\\{self.code[at]}]|\\\\\\\\.)*+{self.code[
 COMPUTED: Final[dict[str, Iterable[str]]] = {
     "segmind_sd3._options:pattern": list(_options._WRONG_KEYS.values()),  # pyright: ignore[reportPrivateUsage]
     "segmind_sd3_contract.conformance.judging:about": keywords("about"),
+    "segmind_sd3_contract.conformance.leaks:re.escape(each)": ["a-key-of-a-reader", r"a\-key"],
     rf"{PAGES}.line_numbers:f'\\s{{expected}}(?!\\d)'": [r"\s12(?!\d)"],
     rf"{PAGES}.samples:f'\\b{{spread[1]}}\\s{{{{0,9}}}}=\\s{{{{0,9}}}}(?=\\{{{{)'": [
         r"\bpayload\s{0,9}=\s{0,9}(?=\{)"

@@ -117,6 +117,7 @@ def test_set_up_takes_what_is_locked_and_nothing_else(line: int, tmp_path: Path)
     assert outcome.returncode == 0, outcome.stderr
 
 
+@pytest.mark.slow
 @each_line
 @pytest.mark.parametrize(
     ("hashed", "suffix", "said"),

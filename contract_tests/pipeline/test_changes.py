@@ -49,6 +49,7 @@ def test_a_class_of_changes_has_the_expected_rating(each: ChangeClass):
     assert (worst_of(change.wire for change in changes) if changes else "same") == each.expected
 
 
+@pytest.mark.slow
 @each_class
 def test_a_change_that_only_adds_or_does_nothing_is_breaking_or_does_nothing_the_other_way(each: ChangeClass):
     changes = rate_changes(each.after, each.before)

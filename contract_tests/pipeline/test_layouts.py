@@ -643,7 +643,10 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("layout", ["A-titled", "N", "N2"])
+@pytest.mark.parametrize(
+    "layout",
+    ["N", pytest.param("A-titled", marks=pytest.mark.slow), pytest.param("N2", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("old", ["otter-brush", "negative_prompt", "DPM++ 2M", "Unauthorized"])
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_hostile_page_is_refused_or_its_text_stays_text(layout: str, old: str, text: str, contract: Path):

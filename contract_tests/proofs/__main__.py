@@ -29,7 +29,7 @@ def module(*words: str) -> tuple[str, ...]:
 PROOFS: Final = {
     "slow-tests": Proof(
         "the slow tests: whole conformance runs, copies of the repository, planted faults",
-        (module("pytest", "-n", "3", "--dist", "loadfile", "-q", "-m", "slow"),),
+        (module("pytest", "-n", "3", "--dist", "loadfile", "-q", "--timeout", "300", "-m", "slow"),),
     ),
     "faults": Proof(
         "every fault that a paid API may show its client, in every way to call, as a table",

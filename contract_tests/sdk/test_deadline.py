@@ -127,6 +127,7 @@ def test_a_call_ends_by_its_deadline_though_the_server(server: Server, expected:
 
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize(("sip", "every"), [(64, 0.01), (4 * 1024, 0.002)], ids=["bytes", "kilobytes"])
+@pytest.mark.slow
 def test_a_call_ends_by_its_deadline_though_its_large_request_is_taken_a_few_at_a_time(
     sip: int, every: float, driver: Driver
 ):

@@ -1,5 +1,5 @@
 """Every fault that a paid API can meet its client with: all of them without `await`, and one of each kind in
-every other way. `make prove WHAT=faults` tries all of them in all ways.
+every other way, most of those among the slow tests. `make prove WHAT=faults` tries all of them in all ways.
 """
 
 from collections.abc import Iterator
@@ -35,9 +35,16 @@ def place() -> Iterator[ServerRoutes]:
         yield place
 
 
+FAST = ("sync", "asyncio")
+
 # What is large has test_limits.py.
 TRIALS = [
-    pytest.param(row, way, id=f"{row.fault}-{way.name}")
+    pytest.param(
+        row,
+        way,
+        id=f"{row.fault}-{way.name}",
+        marks=() if way.name in ("sync", "asyncio") else pytest.mark.slow,
+    )
     for row in ROWS.values()
     for way in WAYS.values()
     if not row.large and row.applies_to(way)

@@ -34,6 +34,7 @@ def test_forked_workers_get_their_own_pictures_and_the_parent_keeps_its_connecti
     assert forks.violations == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_call_in_progress_during_a_fork_ends_well(driver: Driver):
     assert list(fork_during_a_call(driver, "os.fork", tls=True)) == []

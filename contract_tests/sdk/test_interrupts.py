@@ -9,7 +9,10 @@ from segmind_sd3 import Client, Generation
 
 @pytest.mark.parametrize(
     ("after", "tls"),
-    [*((after, False) for after in MOMENTS), ("the call began", True)],
+    [
+        ("the call began", True),
+        *(pytest.param(after, False, marks=pytest.mark.slow) for after in MOMENTS),
+    ],
 )
 def test_an_interrupt_is_raised_soon_and_loses_nothing(after: After, *, tls: bool):
     done = Interrupts()

@@ -9,7 +9,7 @@ from proofs.fixtures.ledger import End, Sending, repeat_violations, report_viola
 from proofs.sequences import SETTINGS, Plan, Tally, in_process, make_plan, run
 from segmind_sd3 import OutcomeUnknown
 
-SAMPLE = {"in-process": 45, "reference server": 15, "http": 30, "https": 20}
+SAMPLE = {"in-process": 45, "reference server": 5, "http": 15, "https": 10}
 
 
 def careless(plan: Plan) -> Plan:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,6 +86,9 @@ with Client(base_url=f"http://127.0.0.1:{port}", retry=Retry(attempts=1)) as cli
 DRAW = 'command("sd35-turbo-txt2img", "--prompt=a panda", "--width=64", "--height=64", "--out=panda.jpg")'
 
 
+slow = partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.fixture
 def env(server: ReferenceServer) -> Iterator[dict[str, str]]:
     with server.listening() as url:
@@ -96,12 +100,12 @@ def env(server: ReferenceServer) -> Iterator[dict[str, str]]:
     ("program", "printed"),
     [
         (SYNC, "panda.jpg\npanda (1).jpg\n"),
-        (ASYNC, "panda-1.jpg\npanda-2.jpg\npanda-3.jpg\n"),
-        (NOBODY_LISTENS, "ConnectionFailed False\n"),
+        slow(ASYNC, "panda-1.jpg\npanda-2.jpg\npanda-3.jpg\n"),
+        slow(NOBODY_LISTENS, "ConnectionFailed False\n"),
         (DRAW, "panda.jpg  64x64"),
-        ('command("credits")', "$10.0 left"),
-        ('command("--help")', "Usage: segmind-sd3"),
-        ('command("sd35-turbo-txt2img", "--prompt=a panda", "--dry-run")', "curl "),
+        slow('command("credits")', "$10.0 left"),
+        slow('command("--help")', "Usage: segmind-sd3"),
+        slow('command("sd35-turbo-txt2img", "--prompt=a panda", "--dry-run")', "curl "),
     ],
     ids=["sync", "async", "nobody listens", "command", "credits", "help", "dry run"],
 )

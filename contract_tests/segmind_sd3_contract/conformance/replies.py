@@ -265,7 +265,7 @@ def words_of(reply: Reply) -> str:
         except (ValueError, RecursionError):
             return text
     if oracle.media_type(reply.seen) == "text/html":
-        return html.unescape(re.sub(r"<[^>]*>", " ", text))
+        return html.unescape(re.sub(r"<[^<>]*>", " ", text))
     return text
 
 
