@@ -219,7 +219,7 @@ shown = CliRunner().invoke(conformance, ["--dry-run", "--only", "sd3_medium_tile
 print(re.search(r"at the worst ([\\d.]+)", shown)[1])
 """,
         before="0.00769",
-        after="0.5",
+        after="0.5000",
     ),
     "add a conformance case": Task(
         [
