@@ -459,6 +459,7 @@ def test_an_edit_to_one_endpoint_makes_its_cassettes_stale_and_no_other():
     assert changed == {OPERATIONS["sd35_turbo_txt2img"].path}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_recorded_again_each_is_the_same_but_for_its_date(operation: str, tmp_path: Path):
     if version("pillow") != ALL[f"{operation}::plain"].versions["pillow"]:
@@ -544,6 +545,7 @@ def there(folder: Path) -> dict[str, Recorded]:
     return dict(recorded(target))
 
 
+@pytest.mark.slow
 def test_what_another_server_answers_is_recorded_as_from_its_url_and_never_as_live(
     command: Command, tmp_path: Path, url: str, elsewhere: ReferenceServer
 ):
@@ -730,6 +732,7 @@ def test_a_command_that_means_nothing_is_refused(command: Command, words: tuple[
     assert command(*words).exit_code == 2
 
 
+@pytest.mark.slow
 def test_the_module_is_a_command():
     done = subprocess.run(
         [sys.executable, "-m", "segmind_sd3_contract.cassettes", "list"],

@@ -103,6 +103,7 @@ def tracebacks(answer: Answer, _: Request) -> Answer:
     return answer.with_json({"error": "It broke", "detail": text}) if answer.status == 400 else answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "case", "only"),
     [

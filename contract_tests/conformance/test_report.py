@@ -485,6 +485,7 @@ def test_the_page_has_the_ledger_what_was_not_tested_and_what_changed(folder: Pa
     assert f"{left_out.id}heldnot run" in text
 
 
+@pytest.mark.slow
 def test_the_page_of_two_thousand_cases_stays_small(folder: Path):
     picture = a_picture(256, "JPEG")
     # What follows the end of a JPEG makes it another file, and no other picture.

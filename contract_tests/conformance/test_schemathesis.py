@@ -61,7 +61,13 @@ def run(
     return phases, failed
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param(operation, marks=() if operation == "sd3_medium_tile" else pytest.mark.slow)
+        for operation in OPERATIONS
+    ],
+)
 def test_whatever_schemathesis_sends_is_answered_as_the_contract_says(operation: str):
     phases, failed = run(ReferenceServer("observed", RICH), operation)
 
@@ -86,6 +92,7 @@ def test_a_server_that_sends_garbage_for_a_picture_fails():
     assert any("kept_contract: picture (documented): expected a whole picture" in each for each in failed)
 
 
+@pytest.mark.slow
 def test_a_server_that_answers_406_to_bad_data_fails():
     class Unspecific(ReferenceServer):
         def answer(self, request: Request) -> Answer:

@@ -172,6 +172,7 @@ def test_what_came_of_a_call_that_may_be_paid_for_is_saved(
 # -- Examples that a tool runs ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_tests_with_the_fixtures_pass(python: Run):
     path = EXAMPLES / "pytest_fixture.py"
 

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,7 +62,17 @@ class Found:
         return f"{self.module}:{self.source}"
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+@cache
+def modules() -> list[tuple[str, ast.Module]]:
+    return list(_modules())
+
+
+@cache
+def nodes_of(tree: ast.Module) -> list[ast.AST]:
+    return list(ast.walk(tree))
+
+
+def _modules() -> Iterator[tuple[str, ast.Module]]:
     for package, folder in FOLDERS.items():
         for file in sorted((folder / package).rglob("*.py")):
             if file.name != "__main__.py":
@@ -75,8 +86,8 @@ Called = defaultdict[tuple[str, str], set[str]]
 
 def found_in(name: str, tree: ast.Module, called: Called) -> Iterator[Found]:
     """Yield the expressions of a module."""
-    parents = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
-    for node in ast.walk(tree):
+    parents = {child: parent for parent in nodes_of(tree) for child in ast.iter_child_nodes(parent)}
+    for node in nodes_of(tree):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=attribute)) if attribute in USES:
                 use, flags_at = USES[attribute]
@@ -119,11 +130,11 @@ def uses_in(name: str, tree: ast.Module) -> Iterator[tuple[tuple[str, str], str]
     """Yield each use of a named expression, with the module that defines the name."""
     home = {
         each.asname or each.name: node.module or ""
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.ImportFrom)
         for each in node.names
     }
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         match node:
             case (
                 ast.Call(
@@ -137,17 +148,16 @@ def uses_in(name: str, tree: ast.Module) -> Iterator[tuple[tuple[str, str], str]
 
 
 def all_found() -> list[Found]:
-    trees = list(modules())
     called: Called = defaultdict(set)
-    for name, tree in trees:
+    for name, tree in modules():
         for used, method in uses_in(name, tree):
             called[used].add(method)
-    return [each for name, tree in trees for each in found_in(name, tree, called)]
+    return [each for name, tree in modules() for each in found_in(name, tree, called)]
 
 
 def keywords(name: str) -> list[str]:
     """Return every text that is passed as a keyword argument of this name, anywhere."""
-    nodes = (node for _, tree in modules() for node in ast.walk(tree))
+    nodes = (node for _, tree in modules() for node in nodes_of(tree))
     return [
         ast.literal_eval(each.value) for each in nodes if isinstance(each, ast.keyword) and each.arg == name
     ]

@@ -94,6 +94,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("words", OTHERS, ids=" ".join)
+@pytest.mark.slow
 def test_each_command_of_a_checkout_accepts_its_options(words: list[str], tmp_path: Path):
     """Run `--help` with the options. An unknown command or option would exit with 2."""
     page = tmp_path / "page.txt"

@@ -493,6 +493,7 @@ def diff(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(command, ["--root", str(folder), *words], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_diff_compares_two_revisions_as_json(repository: Path):
     done = diff(repository, "one", "two", "--json")
 
@@ -515,6 +516,7 @@ def test_diff_compares_with_the_working_tree_and_exits_with_1_on_a_breaking_chan
     assert "0.2.0" not in (repository / "CHANGELOG.md").read_text()
 
 
+@pytest.mark.slow
 def test_diff_prints_markdown_for_a_pull_request(repository: Path):
     done = diff(repository, "one", "two", "--markdown")
 

@@ -208,6 +208,7 @@ def test_an_unknown_section_is_a_difference(checkout: Path, record: Callable[[st
 # --- Every fact -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @each_page
 def test_every_page_mutant_is_reported_as_the_changed_fact(slug: str):
     tally = proof.try_page_mutants(FACTS[slug])

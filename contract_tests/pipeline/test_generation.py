@@ -138,6 +138,7 @@ def test_the_command_puts_right_what_is_spoilt_and_gives_the_committed_bytes(gen
     assert differences(generated, COMMITTED) == {}
 
 
+@pytest.mark.slow
 def test_check_lists_what_differs_and_writes_nothing(
     generated: Path, copied: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -593,6 +594,7 @@ def values_of_one_name(_: Path) -> Document:
     return spec(properties={"size": {"type": "string", "enum": ["DPM++ 2M", "DPM 2M"]}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("document", "loss"),
     [

@@ -647,7 +647,14 @@ HOSTILE = (
     "layout",
     ["N", pytest.param("A-titled", marks=pytest.mark.slow), pytest.param("N2", marks=pytest.mark.slow)],
 )
-@pytest.mark.parametrize("old", ["otter-brush", "negative_prompt", "DPM++ 2M", "Unauthorized"])
+@pytest.mark.parametrize(
+    "old",
+    [
+        "otter-brush",
+        "negative_prompt",
+        *(pytest.param(text, marks=pytest.mark.slow) for text in ("DPM++ 2M", "Unauthorized")),
+    ],
+)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_hostile_page_is_refused_or_its_text_stays_text(layout: str, old: str, text: str, contract: Path):
     page = written(layout, NEW).replace(old, text)

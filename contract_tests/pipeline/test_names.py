@@ -357,6 +357,7 @@ def test_a_file_may_begin_and_its_lines_end_as_windows_has_it(tmp_path: Path, st
     assert read(file) == {"a": 1, "b": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ['"\\UFFFFFFFF"', "!!bool x", "!!float x", "9" * 5000, "&a [*a]", "[" * 3000, "!x y", "2026-99-99"],
@@ -523,6 +524,7 @@ def test_odd_names_make_methods_and_commands_that_send_them(odd: Path):
     assert run.stdout.splitlines() == ["[true, true, true]"] * 2
 
 
+@pytest.mark.slow
 def test_odd_texts_arrive_as_they_are(odd: Path):
     parameters = (
         imported(odd / "generated_client" / GENERATED.name)["parameters"].OPERATIONS["match"].parameters
@@ -549,6 +551,7 @@ def page(slug: str = TURBO, prompt: str = "a cat", **attribute: Any) -> str:
     return page_text(facts).replace("PROMPT", prompt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "given"),
     [
@@ -724,6 +727,7 @@ def run(source: str) -> dict[str, Any]:
 
 
 @given(properties=any_properties)
+@pytest.mark.slow
 def test_any_parameters_that_are_accepted_are_arguments_of_the_method_by_the_same_names(
     tmp_path_factory: pytest.TempPathFactory, properties: dict[str, Document]
 ):

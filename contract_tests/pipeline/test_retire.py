@@ -31,6 +31,7 @@ def text(change: Retirement, name: str) -> str:
 # --- The changes --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_spec_and_facts_are_removed(change: Retirement):
     assert {ROOT / "openapi" / f"{SLUG}.yaml", ROOT / "openapi" / "facts" / f"{SLUG}.json"} <= {
         *change.removed

@@ -3,6 +3,7 @@
 from fractions import Fraction
 from typing import Any, cast
 
+import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -96,6 +97,7 @@ def adds_properties(before: Any, after: Any) -> bool:
 
 
 @settings(max_examples=200)
+@pytest.mark.slow
 @given(pairs(), VALUES)
 def test_no_value_that_was_allowed_is_refused_after_a_change_that_is_not_breaking(
     pair: tuple[Any, Any], value: Any
@@ -109,6 +111,7 @@ def test_no_value_that_was_allowed_is_refused_after_a_change_that_is_not_breakin
 
 
 @settings(max_examples=200)
+@pytest.mark.slow
 @given(pairs(), VALUES)
 def test_no_value_that_could_not_be_replied_can_be_after_a_change_that_is_not_breaking(
     pair: tuple[Any, Any], value: Any

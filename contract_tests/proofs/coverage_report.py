@@ -42,7 +42,7 @@ MEASURED: Final = frozenset(
     for name in (
         *("addresses", "checks", "cli", "closing", "deadline", "deprecation", "environment"),
         *("errors", "events", "exchange", "exported_members", "faults", "gaps", "image_table", "images"),
-        *("key", "lifecycle"),
+        *("key", "lifecycle", "metadata", "quirks", "sent", "showing"),
         *(
             "connections",
             "limits",

@@ -296,6 +296,7 @@ def test_serve_says_what_it_is_and_how_to_try_it_answers_and_ends_quietly():
         assert process.stderr.read() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "let_in"),
     [

@@ -298,6 +298,19 @@ hostile_files_may_complain = pytest.mark.filterwarnings(
 )
 
 
+class LyingFloat(float):
+    """A number that is smaller than any other, as it says."""
+
+    def __lt__(self, other: float) -> bool:
+        return True
+
+    __le__ = __gt__ = __ge__ = __lt__
+
+
+def test_a_number_that_lies_when_it_is_compared_is_one_problem_at_most():
+    judge(("sd3_medium_txt2img", "conditioningsettimesteprange_stop"), LyingFloat(1.5))
+
+
 @hostile_files_may_complain
 @given(where=st.sampled_from(EVERY_PARAMETER), recipe=recipes)
 @settings(max_examples=400)

@@ -35,7 +35,7 @@ def place() -> Iterator[ServerRoutes]:
         yield place
 
 
-FAST = ("sync", "asyncio")
+FAST = ("sync", "asyncio", "trio")
 
 # What is large has test_limits.py.
 TRIALS = [

@@ -41,10 +41,12 @@ def test_a_call_in_progress_during_a_fork_ends_well(driver: Driver):
 
 
 @pytest.mark.parametrize("used", [True, False], ids=["used it", "did not use it"])
+@pytest.mark.slow
 def test_the_server_sees_a_parent_close_while_a_child_lives(*, used: bool):
     assert list(close_parent_while_child_lives("sync", "os.fork", tls=False, used=used)) == []
 
 
+@pytest.mark.slow
 def test_a_swapped_picture_is_detected(monkeypatch: pytest.MonkeyPatch):
     original = Client.sd35_turbo_txt2img
 

@@ -21,6 +21,7 @@ def test_an_interrupt_is_raised_soon_and_loses_nothing(after: After, *, tls: boo
     assert done.raised == 30
 
 
+@pytest.mark.slow
 def test_a_swallowed_interrupt_is_detected(monkeypatch: pytest.MonkeyPatch):
     original = Client.sd35_turbo_txt2img
 

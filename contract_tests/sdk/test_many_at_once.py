@@ -114,6 +114,7 @@ def test_cancelled_tasks_give_their_connections_back(loop: str, picture: bytes):
     assert (seen.most, peer.connections) == (LIMIT, LIMIT * 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 10, 20])
 @pytest.mark.parametrize("loop", LOOPS)
 def test_tasks_that_are_cancelled_after_few_turns_of_the_loop_cost_no_slot(

@@ -278,6 +278,7 @@ paths = st.one_of(
 
 @each_way
 @given(path=paths, operation=st.sampled_from([*OPERATIONS, "sd4", ""]), content=contents)
+@pytest.mark.slow
 def test_whatever_is_made_by_hand_is_sent_as_it_stands_or_refused(
     way: Way, peer: Peer, path: str, operation: str, content: bytes
 ):

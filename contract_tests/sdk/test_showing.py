@@ -96,6 +96,7 @@ def test_no_text_from_outside_is_markup(prompt: str, media_type: str):
         assert shown(drawn).count(mark) == shown(plain).count(mark)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", [None, 7, ["a"], "x" * 10_000])
 def test_no_prompt_makes_it_fail_or_long(prompt: Any):
     drawn = Image(b"", "image/png", 1, 1, SentRequest("x", {"prompt": prompt}))

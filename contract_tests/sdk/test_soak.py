@@ -5,6 +5,7 @@ from proofs.soak import run_soak
 from segmind_sd3 import AsyncClient
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_concurrent_calls_with_faults_and_cancellation_leak_nothing(backend: str):
     done = run_soak(300, 64, cancelled=75, backend=backend)

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 from segmind_sd3_api.parameters import PICTURE_MEMBERS
 
@@ -168,8 +168,8 @@ def refuse_reversed_range(operation: Operation, parameters: Parameters) -> Itera
     if not operation.parameters.keys() >= {*names}:
         return
     first, last = (operation.parameters[name] for name in names)
-    start, stop = (parameters.get(each.name, each.documented_default) for each in (first, last))
-    if _is_within(first, start) and _is_within(last, stop) and start > stop:
+    start, stop = (_number_within(each, parameters) for each in (first, last))
+    if start is not None and stop is not None and start > stop:
         yield Problem(
             names[0],
             f"{start} is above the {names[1]} {stop}",
@@ -177,11 +177,17 @@ def refuse_reversed_range(operation: Operation, parameters: Parameters) -> Itera
         )
 
 
-def _is_within(known: Parameter, value: object) -> TypeGuard[float]:
-    """Return whether a value is a number within the bounds: any other has its problem already."""
+def _number_within(known: Parameter, parameters: Parameters) -> float | None:
+    """Return a plain number within the bounds: a subclass may misstate it. Any other has its problem already."""
+    match parameters.get(known.name, known.documented_default):
+        case int() as value:
+            number = int.__int__(value)
+        case float() as value:
+            number = float.__float__(value)
+        case _:
+            return None
     low, high = known.minimum, known.maximum
-    is_number = isinstance(value, (int, float))
-    return is_number and (low is None or value >= low) and (high is None or value <= high)
+    return number if (low is None or number >= low) and (high is None or number <= high) else None
 
 
 def _to_send(name: str, value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -13,6 +12,7 @@ from segmind_sd3_contract.oracle import carried
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+DOCUMENTED: Final = carried("documented")
 FILE: Final = Path(__file__).with_name("classes.yaml")
 ADDRESS: Final = "/v1/stable-diffusion-3.5-turbo-txt2img"
 
@@ -58,7 +58,7 @@ def read_classes() -> Iterator[ChangeClass]:
             yield ChangeClass(name, *bundles, row[side], row["why"], _answers(name, others))
     for row in table["documents"]:
         name, place = row["change"], row["at"]
-        before = _set(place, row["before"]) if "before" in row else carried("documented")
+        before = _set(place, row["before"]) if "before" in row else DOCUMENTED
         yield ChangeClass(name, before, _edit(row, before), row["wire"], row["why"], _answers(name, others))
 
 
@@ -86,25 +86,26 @@ def _steps(place: Sequence[Any]) -> list[Any]:
 
 
 def _get(place: Sequence[Any]) -> Any:
-    node = carried("documented")
+    node = DOCUMENTED
     for step in _steps(place):
         node = node[step]
     return node
 
 
 def _set(place: Sequence[Any], value: Any, bundle: Any = None) -> Any:
-    """Return a copy of a bundle with a value in a place, or with nothing there."""
-    copy = deepcopy(carried("documented") if bundle is None else bundle)
-    if not place:
-        return deepcopy(value)
-    *around, last = _steps(place)
-    node: Any = copy
-    for step in around:
-        node = node[step] if isinstance(step, int) else node.setdefault(step, {})
-    if value is not ABSENT:
-        node[last] = deepcopy(value)
+    """Return a copy of a bundle with a value in a place, or with nothing there. What stays is shared."""
+    return _set_at(DOCUMENTED if bundle is None else bundle, _steps(place), value)
+
+
+def _set_at(node: Any, steps: Sequence[Any], value: Any) -> Any:
+    if not steps:
+        return value
+    step, *others = steps
+    copy: Any = list(node) if isinstance(node, list) else dict(node)
+    if not others and value is ABSENT:
+        del copy[step]
     else:
-        del node[last]
+        copy[step] = _set_at(node[step] if isinstance(step, int) else node.get(step, {}), others, value)
     return copy
 
 
