@@ -72,6 +72,7 @@ def test_the_lines_of_the_reference_server_run(tmp_path: Path, monkeypatch: pyte
     python("-c", block("server.provoke"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.usefixtures("env")
 def test_each_command_line_runs(command: str, tmp_path: Path):

@@ -18,7 +18,7 @@ from segmind_sd3_pipeline.pages.page_writer import page_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 PAGE = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text("utf-8")
 FILES = dict(re.findall(r"^\| ([^|]+?) \| `([^`]+)` \|", PAGE, flags=re.MULTILINE))

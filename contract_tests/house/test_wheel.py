@@ -290,6 +290,7 @@ def test_contract_the_pytest_plugin_works_as_the_readme_shows(works: Works, tmp_
     assert f"{tests.count('def test_')} passed" in works("contract", "pytest")
 
 
+@pytest.mark.thorough
 def test_contract_schemathesis_runs_with_our_hooks_as_the_readme_shows(works: Works, serve: Serve):
     commands = block("Does an API keep its contract?", "schemathesis run")
 

@@ -650,6 +650,7 @@ def test_every_bound_of_the_specs_stands_in_operations(modules: dict[str, Module
 
 
 @given(data=st.data())
+@pytest.mark.slow
 def test_a_body_has_just_what_the_caller_set(
     modules: dict[str, ModuleType], layers: Layers, data: st.DataObject
 ):

@@ -526,6 +526,7 @@ LINES = {
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize(
     ("layout", "line"), [(name, line) for name, lines in LINES.items() for line in lines]

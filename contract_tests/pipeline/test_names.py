@@ -167,6 +167,7 @@ PARAMETERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_a_parameter_of_that_name_is_refused(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]):
     assert_is_refused(checkout(tmp_path, toy("toy", "prompt", name)), name[:50], capsys)
@@ -201,6 +202,7 @@ ENDPOINTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_an_endpoint_of_that_name_is_refused(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]):
     spec = toy(name, "prompt", path="/v1/toy")

@@ -97,6 +97,7 @@ def test_outside_a_checkout_the_exit_code_is_2(tmp_path: Path, monkeypatch: pyte
     assert "is no checkout" in done.output
 
 
+@pytest.mark.thorough
 def test_one_command_makes_a_tested_client_of_a_new_page():
     result = run_edit(EDITS["a whole new endpoint"])
 

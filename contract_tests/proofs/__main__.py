@@ -26,10 +26,16 @@ def module(*words: str) -> tuple[str, ...]:
     return (*PYTHON, *words)
 
 
+TESTS: Final = ("-n", "3", "--dist", "loadfile", "-q", "--timeout", "300", "-m")
+
 PROOFS: Final = {
     "slow-tests": Proof(
         "the slow tests: whole conformance runs, copies of the repository, planted faults",
-        (module("pytest", "-n", "3", "--dist", "loadfile", "-q", "--timeout", "300", "-m", "slow"),),
+        (module("pytest", *TESTS, "slow and not thorough"),),
+    ),
+    "thorough-tests": Proof(
+        "the slow tests that CI leaves out: the README followed twice, the tasks of ARCHITECTURE.md done in clones",
+        (module("pytest", *TESTS, "thorough"),),
     ),
     "faults": Proof(
         "every fault that a paid API may show its client, in every way to call, as a table",

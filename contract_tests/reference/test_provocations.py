@@ -84,6 +84,7 @@ def test_every_provocation_is_exported_as_a_spoil():
 
 @pytest.mark.parametrize("honest", HONEST.values(), ids=HONEST)
 @pytest.mark.parametrize("provocation", PROVOCATIONS.values(), ids=named)
+@pytest.mark.slow
 def test_a_spoil_is_pure_and_a_200_when_it_is_billed_and_no_error(provocation: Provocation, honest: Answer):
     before = (honest.status, dict(honest.headers), honest.body)
     assert provocation.change(honest) == provocation.change(honest)

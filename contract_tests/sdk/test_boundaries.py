@@ -145,6 +145,7 @@ def generated(profile: Profile, operation: str, **values: Any) -> oracle.Exchang
     return oracle.Exchange(operation, body, int(reply.status_code), headers, reply.content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("profile", "case"), cases(*AT, *INSIDE))
 def test_the_generated_client_sends_what_is_allowed_and_it_is_drawn(profile: Profile, case: Case):
     exchange = generated(profile, case.operation, base64=False, **{case.name: case.value})
@@ -153,6 +154,7 @@ def test_the_generated_client_sends_what_is_allowed_and_it_is_drawn(profile: Pro
     assert oracle.findings(exchange) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("profile", "case"), cases(*OUTSIDE, *BETWEEN))
 def test_the_generated_client_sends_what_is_not_allowed_and_the_server_refuses_it(
     profile: Profile, case: Case

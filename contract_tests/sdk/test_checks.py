@@ -167,6 +167,7 @@ WHOLE_NUMBERS = [
 @pytest.mark.parametrize(("operation", "known"), WHOLE_NUMBERS)
 @pytest.mark.parametrize("kind", [float, Decimal, Fraction])
 @given(data=st.data())
+@pytest.mark.slow
 def test_a_whole_number_of_another_type_is_sent_as_an_int(
     operation: str, known: Parameter, kind: type, data: st.DataObject, least: Least
 ):

@@ -1348,6 +1348,7 @@ def test_a_picture_is_written_to_no_terminal_and_to_nothing_closed(
     assert server.ledger == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "locale",
     [

@@ -15,7 +15,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
         yield server
 
 
-@pytest.mark.parametrize("megabytes", [0.1, 4.0])
+@pytest.mark.parametrize("megabytes", [0.1, pytest.param(4.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_an_answer_before_the_body_was_read_reaches_the_caller(
     driver: Driver, megabytes: float, server: ServerProcess

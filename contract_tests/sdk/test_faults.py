@@ -35,7 +35,9 @@ def place() -> Iterator[ServerRoutes]:
         yield place
 
 
-FAST = ("sync", "asyncio", "trio")
+def is_fast(way: Way) -> bool:
+    return (way.own and not way.name.endswith("auth")) or way.name == "httpx-asyncio"
+
 
 # What is large has test_limits.py.
 TRIALS = [
@@ -43,7 +45,7 @@ TRIALS = [
         row,
         way,
         id=f"{row.fault}-{way.name}",
-        marks=() if way.name in ("sync", "asyncio") else pytest.mark.slow,
+        marks=() if is_fast(way) else (pytest.mark.slow, pytest.mark.thorough),
     )
     for row in ROWS.values()
     for way in WAYS.values()

@@ -23,9 +23,16 @@ WAYS: dict[str, tuple[Driver, How, Start, bool]] = {
     "asyncio, https": ("asyncio", "os.fork", "at once", True),
     "trio, https": ("trio", "os.fork", "staggered", True),
 }
+FAST = ("sync, http", "asyncio, https")
 
 
-@pytest.mark.parametrize(("driver", "how", "start", "tls"), WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(
+    ("driver", "how", "start", "tls"),
+    [
+        pytest.param(*way, id=name, marks=() if name in FAST else pytest.mark.slow)
+        for name, way in WAYS.items()
+    ],
+)
 def test_forked_workers_get_their_own_pictures_and_the_parent_keeps_its_connection(
     driver: Driver, how: How, start: Start, *, tls: bool
 ):

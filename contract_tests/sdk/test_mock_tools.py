@@ -22,7 +22,7 @@ import respx
 import vcr  # pyright: ignore[reportMissingTypeStubs] - it has none
 from proofs.fixtures.sockets import Peer, answering, reply, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 Tool = Callable[[], AbstractContextManager[object]]
 Order = Literal["tool first", "client first", "client used first"]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,12 @@ def test_what_a_refusal_row_names_is_not_sent_and_the_error_says_what_to_do(  # 
 
     assert [str(problem) for problem in caught.value.problems] == [f"{given_}; {advice}"]
     assert server.ledger == ()
+
+
+def test_a_count_of_a_model_without_a_price_is_refused_all_the_same():
+    unpriced = replace(OPERATIONS["sd3_medium_img2img"], usd_per_picture=None)
+    (problem,) = FUNCTIONS["refusal"]["count-without-bounds"](unpriced, {"samples": 1000})
+    assert problem.given == "got 1000, whose price is not known"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)

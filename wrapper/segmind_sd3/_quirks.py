@@ -178,7 +178,7 @@ def refuse_reversed_range(operation: Operation, parameters: Parameters) -> Itera
 
 
 def _number_within(known: Parameter, parameters: Parameters) -> float | None:
-    """Return a plain number within the bounds: a subclass may misstate it. Any other has its problem already."""
+    """Return a plain number within the bounds: a subclass may misstate it. Others are refused already."""
     match parameters.get(known.name, known.documented_default):
         case int() as value:
             number = int.__int__(value)
