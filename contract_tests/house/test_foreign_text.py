@@ -274,6 +274,7 @@ def hardest(pattern: re.Pattern[Any], use: str) -> list[Callable[[int], str]]:
     [(pattern, use) for _, pattern, use in compiled()],
     ids=[name for name, _, _ in compiled()],
 )
+@pytest.mark.thorough
 def test_the_time_of_an_expression_grows_linearly_with_the_text(pattern: re.Pattern[Any], use: str):
     for text in hardest(pattern, use):
         for size in SIZES:

@@ -34,7 +34,7 @@ PROOFS: Final = {
         (module("pytest", *TESTS, "slow and not thorough"),),
     ),
     "thorough-tests": Proof(
-        "the slow tests that CI leaves out: the README followed twice, the tasks of ARCHITECTURE.md done in clones",
+        "the slow tests that CI leaves out: the README followed twice, tasks done in clones",
         (module("pytest", *TESTS, "thorough"),),
     ),
     "faults": Proof(

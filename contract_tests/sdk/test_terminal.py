@@ -172,6 +172,7 @@ REPLIES: dict[str, Script] = {
 
 @pytest.mark.parametrize("script", REPLIES.values(), ids=REPLIES)
 @pytest.mark.parametrize("options", [(), ("--json",), ("--traceback",)], ids=["plain", "json", "traceback"])
+@pytest.mark.thorough
 def test_no_reply_steers_the_terminal(script: Script, options: tuple[str, ...], tmp_path: Path):
     with serving(script) as peer:
         done = run(*TURBO, *options, cwd=tmp_path, SEGMIND_BASE_URL=peer.url)
@@ -243,6 +244,7 @@ NAME = STEERING.replace("/", "")
     ],
     ids=lambda words: " ".join(words).replace(NAME, "…").replace(FOREIGN, "…")[-40:],
 )
+@pytest.mark.thorough
 def test_no_name_steers_the_terminal(words: tuple[str, ...], tmp_path: Path):
     (tmp_path / f"{NAME}.png").write_bytes(b"x")
     done = run(*words, cwd=ROOT if words[0] in ("docs", "diff") else tmp_path)

@@ -60,6 +60,7 @@ def test_in_pyright_every_bad_call_is_an_error_on_its_line_and_no_good_one_is(tm
     assert broken
 
 
+@pytest.mark.thorough
 def test_in_mypy_every_bad_call_is_an_error_on_its_line_and_no_good_one_is(tmp_path: Path):
     write_cases(tmp_path)
 
