@@ -160,6 +160,10 @@ def _places(fact: str, before: Facts, after: Facts) -> Iterator[Place]:
             yield (*SAMPLE, *(() if rest == "language" else ("values",)), rest)
             yield from ((*SAMPLE, "values", each) for each in _renamed_samples(before, after))
             yield (*SCHEMA, "properties", rest, "examples")
+            if any(each["name"] == rest and each.get("default") == "1" for each in before["attributes"]):
+                # The old pages print 1 for no default, too: the sample's value settles which it is.
+                yield (*SCHEMA, "properties", rest, "default")
+                yield (*SCHEMA, "properties", rest, "x-documented-default")
         case "statuses":
             code = rest.partition(".")[0]
             for each in [code] if code else _moved(before, after, "statuses", "code"):
