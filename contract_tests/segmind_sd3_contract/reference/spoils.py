@@ -160,8 +160,8 @@ def _(answer: Answer) -> Answer:
 
 @_spoil("bad-padding")
 def _(answer: Answer) -> Answer:
-    """Each base64 text of a JSON reply has lost its padding."""
-    return _each_text(answer, lambda text: text.rstrip("="))
+    """Each base64 text of a JSON reply has lost its padding, or has some where none belongs."""
+    return _each_text(answer, lambda text: text.rstrip("=") if text.endswith("=") else f"{text}=")
 
 
 @_spoil("url-safe-base64")
