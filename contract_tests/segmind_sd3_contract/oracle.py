@@ -298,7 +298,15 @@ def pictures_in(exchange: Exchange) -> list[bytes]:
     texts: list[Any] = [image] if isinstance(image, str) else image
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):  # pyright: ignore[reportUnnecessaryIsInstance] - a reply may hold anything
         raise ValueError("The reply's pictures are no texts.")
-    return [base64.b64decode(text, validate=True) for text in texts]
+    return [_from_base64(text) for text in texts]
+
+
+def _from_base64(text: str) -> bytes:
+    """Decode base64 as RFC 4648 writes it: `b64decode` also takes padding where none belongs."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError("The base64 is padded or ended otherwise than RFC 4648 says.")
+    return data
 
 
 @cache
