@@ -126,5 +126,5 @@ def test_the_repr_of_an_exchange_shows_neither_body():
 def test_base64_that_is_not_written_as_the_standard_says_holds_no_picture(written: str):
     whole = exchange("sd3_large_img2img", **AS_JSON)
     spoilt = replace(whole, body=json.dumps({"image": written}).encode())
-    with pytest.raises(ValueError):  # noqa: PT011 - the words are Python's
+    with pytest.raises(ValueError):
         oracle.pictures_in(spoilt)
