@@ -1229,6 +1229,14 @@ def test_a_command_that_cannot_be_loaded_says_why_in_one_line(run: Run, command:
     assert (said.exit_code, said.stdout, said.stderr) == (code, "", f"Error: {reason}\n")
 
 
+@pytest.mark.parametrize("given", ["", " ", "it's"])
+def test_what_an_error_says_to_send_all_the_same_is_sent(given: str, offline: Run):
+    advice = f'extra={{"prompt": {json.dumps(given)}}}'
+    words = shlex.split(for_command_line(f"(to send it all the same: {advice})").strip("()"))[-2:]
+    said = offline(TURBO[0], "--prompt", "a panda", *words, "--dry-run", "--json")
+    assert json.loads(said.stdout)["body"]["prompt"] == given
+
+
 # -- Real processes ---------------------------------------------------------------------------------------
 
 

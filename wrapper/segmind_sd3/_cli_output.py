@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -69,10 +70,15 @@ def for_terminal(message: str) -> str:
     return _MONEY.sub("", message)
 
 
+def _as_option(extra: re.Match[str]) -> str:
+    name, text, other = extra[1], extra[3], extra[4]
+    return f"--extra {name}={other if text is None else shlex.quote(text)}"
+
+
 def for_command_line(text: str) -> str:
     """Return text about Python arguments as text about options."""
-    text = re.sub(r'extra=\{["\'](\w+)["\']: ([^}]*)\}', r"--extra \1=\2", text)
     text = re.sub(r'\b(\w+)="([^"]*)"', lambda found: f"{option_name(found[1])} {found[2]}", text)
+    text = re.sub(r'extra=\{["\'](\w+)["\']: (?:(["\'])(.*?)\2|([^}]*))\}', _as_option, text)
     text = re.sub(r" bytes, an open (?:binary )?file, .* a picture that (?:was drawn|a call drew),", "", text)
     text = re.sub(r" A Pillow picture is .*|; of what Pillow opens, .*", "", text)
     text = text.replace("; extra= sends", "; --extra sends")
