@@ -74,8 +74,8 @@ PROOFS: Final = {
         (module("proofs.mutation"),),
     ),
     "mutation-compare": Proof(
-        "a sample of the same mutants under schemathesis alone, side by side",
-        (module("proofs.mutation.compare", "--sample", "200"),),
+        "a sample of the same mutants under schemathesis, with and without our checks: README's table",
+        (module("proofs.mutation.compare", "--sample", "200", "--readme"),),
     ),
     "pages": Proof(
         "every fact of the docs pages and specs changed: docs check reports it, docs sync applies it",

@@ -1,17 +1,20 @@
-"""Run the same mutants under the suite and under schemathesis alone, in one run.
+"""Run the same mutants under the suite, under schemathesis alone, and under schemathesis with our checks.
 
-Usage: `python -m proofs.mutation.compare [GLOB…] --sample N`. For a fair comparison, schemathesis gets the
-key, pictures for image parameters, the smallest sizes by default, and the information that a 406 may refuse a
-bad value. It reads the same documents as the suite, with its own checks and its default number of examples,
-and stops at the first failure.
+Usage: `python -m proofs.mutation.compare [GLOB…] --sample N`. For a fair comparison, schemathesis alone gets
+the key, pictures for image parameters, the smallest sizes by default, and the information that a 406 may
+refuse a bad value. It reads the same documents as the suite, with its own checks and its default number of
+examples. With our hooks and checks it has the oracle, and not the suite's own cases. Each knows the changed
+endpoint, and stops at its first failure.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,18 +29,32 @@ from segmind_sd3_contract.terminal import Console
 
 from proofs.mutation.command import chosen_mutants, make_parser, with_progress
 from proofs.mutation.contracts import schema
+from proofs.mutation.equivalents import read_equivalents, reason_of
 from proofs.mutation.mutants import UNCHANGED
-from proofs.mutation.score import Result, UnchangedFails, by_name, try_mutant, workers
+from proofs.mutation.score import (
+    Result,
+    UnchangedFails,
+    by_name,
+    outcome_of,
+    sent_to,
+    try_mutant,
+    workers,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from segmind_sd3_contract.reference import ReferenceServer
 
     from proofs.mutation.mutants import Mutant
 
 COMPARISON_FILE: Final = Path("out/mutation-compare.json")
-FORMAT: Final = "segmind-sd3 mutation comparison 1"
+FORMAT: Final = "segmind-sd3 mutation comparison 2"
+SEED: Final = 20261121
+SEEDS: Final = range(10)
+"""The seeds of the runs on the unchanged server, where each failure is a false alarm."""
+
 SETTINGS: Final[dict[str, Any]] = {
-    "seed": 20261121,
     "max-failures": 1,
     "cache": {"enabled": False},
     "analysis": {"constants": {"enabled": False}},
@@ -55,23 +72,23 @@ SCHEMATHESIS: Final[Any] = schemathesis
 """Its loaders are only partly typed."""
 
 
-def try_with_schemathesis(name: str) -> Result:
+def try_with_schemathesis(name: str, seed: int = SEED) -> Result:
     """Run schemathesis on a mutant's endpoint until one of its checks fails."""
-    began = time.monotonic()
-    mutant = by_name()[name]
+    began, server = time.monotonic(), by_name()[name].server()
     try:
-        failure = first_failure(mutant)
+        failure = first_failure(by_name()[name], server, seed)
     except Exception as error:  # noqa: BLE001 - the result reports it
         return Result(name, None, f"{type(error).__name__}: {error}", time.monotonic() - began)
     check, why = failure or (None, None)
-    return Result(name, check, why, time.monotonic() - began)
+    return Result(name, check, why, time.monotonic() - began, *sent_to(server))
 
 
-def first_failure(mutant: Mutant) -> tuple[str, str] | None:
+def first_failure(mutant: Mutant, server: ReferenceServer, seed: int = SEED) -> tuple[str, str] | None:
     """Return the first failing check and its message, or None."""
     bundle = mutant.bundles().observed
-    loaded = SCHEMATHESIS.openapi.from_dict(bundle, config=SCHEMATHESIS.Config.from_dict(SETTINGS))
-    loaded.app = application(mutant.server())
+    settings = {**SETTINGS, "seed": seed}
+    loaded = SCHEMATHESIS.openapi.from_dict(bundle, config=SCHEMATHESIS.Config.from_dict(settings))
+    loaded.app = application(server)
     for event in from_schema(loaded.include(operation_id=mutant.operation)).execute():
         match event:
             case events.ScenarioFinished(recorder=recorder):
@@ -104,91 +121,140 @@ def before_call(_context: object, case: Any, _kwargs: object) -> None:
         case.headers.setdefault("content-type", "application/json")
 
 
-def try_with_both(name: str) -> tuple[Result, Result]:
-    """Return the suite's and schemathesis's result for a mutant."""
-    return try_mutant(name), try_with_schemathesis(name)
+def try_with_suite(name: str) -> Result:
+    """Run the suite on a mutant. Like schemathesis it knows the changed endpoint, and no more."""
+    return try_mutant(name, knows_group=False)
 
 
-def unchanged_failure(operation: str) -> str | None:
-    """Return schemathesis's failure on the unchanged endpoint, which would invalidate its kills."""
-    failure = first_failure(replace(UNCHANGED, operation=operation))
-    return failure and f"schemathesis fails on the unchanged {operation}: {': '.join(failure)}"
+def false_alarms(program: str, operation: str) -> list[str]:
+    """Return what a program finds on the unchanged endpoint, with each of ten seeds."""
+    unchanged = replace(UNCHANGED, operation=operation)
+    if program == SUITE:
+        broken = outcome_of(unchanged)  # it draws nothing at random in-process
+        return [broken.id] if broken else []
+    failures = (first_failure(unchanged, unchanged.server(), seed) for seed in SEEDS)
+    return [": ".join(each) for each in failures if each]
 
 
 # -- The command ------------------------------------------------------------------------------------------
 
 
+SUITE: Final = "our suite"
+ALONE: Final = "schemathesis alone"
+CHECKED: Final = "schemathesis with our checks"
+PROGRAMS: Final = (SUITE, ALONE, CHECKED)
+KINDS: Final = {
+    "": "mutants",
+    "server": "changed contracts of the server",
+    "behaviour": "changed behaviours",
+    "spec": "changed specs",
+}
+README: Final = Path("README.md")
+FIRST_MARK: Final = "<!-- comparison: printed by make prove WHAT=mutation-compare -->\n"
+LAST_MARK: Final = "<!-- end of comparison -->"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = make_parser(
+    parser = make_parser(
         "mutation.compare",
-        "Run the same mutants under the suite and under schemathesis alone.",
+        "Run the same mutants under the suite, and under schemathesis without and with its hooks.",
         COMPARISON_FILE,
-    ).parse_args(arguments)
+    )
+    parser.add_argument("--readme", action="store_true", help="write the table into README.md too")
+    options = parser.parse_args(arguments)
     chosen = chosen_mutants(options)
     if not chosen:
         print("No mutant has such a name.", flush=True)
         return 2
+    names = [mutant.name for mutant in chosen]
+    operations = sorted({mutant.operation for mutant in chosen})
+    found: dict[str, dict[str, Result]] = {}
+    alarms: dict[str, list[str]] = {}
     SCHEMATHESIS.hook(before_call)
-    try:
-        with workers(options.workers) as run:
-            if failures := list(
-                filter(None, run(unchanged_failure, sorted({each.operation for each in chosen})))
-            ):
-                raise UnchangedFails("; ".join(failures))
-            found: dict[str, tuple[Result, Result]] = {}
-            pairs = run(try_with_both, [mutant.name for mutant in chosen])
-            for pair in with_progress(pairs, len(chosen), lambda pair: pair[0].killed_by):
-                found[pair[0].mutant] = pair
-    except UnchangedFails as broken:
-        print(str(broken), flush=True)
-        return 2
-    pairs = [found[mutant.name] for mutant in chosen]
-    write(options.out, pairs)
-    Console().print(table(pairs))
-    for line in differences(pairs):
+    for program, run_one in (
+        (SUITE, try_with_suite),
+        (ALONE, try_with_schemathesis),
+        (CHECKED, try_with_schemathesis),
+    ):
+        if program == CHECKED:
+            SCHEMATHESIS.hooks.unregister(before_call)
+            importlib.import_module("segmind_sd3_contract.schemathesis_hooks")
+        try:
+            with workers(options.workers) as run:
+                lists = run(partial(false_alarms, program), operations)
+                alarms[program] = [alarm for each in lists for alarm in each]
+                results = with_progress(run(run_one, names), len(names), lambda each: each.killed_by)
+                found[program] = {each.mutant: each for each in results}
+        except UnchangedFails as broken:
+            print(str(broken), flush=True)
+            return 2
+    write(options.out, found, alarms)
+    lines = list(rows(found, alarms))
+    table = Table("", *PROGRAMS)
+    for line in lines:
+        table.add_row(*line)
+    Console().print(table)
+    if options.readme:
+        write_readme(lines)
+    for line in differences(found, alarms):
         print(line, flush=True)
     return 0
 
 
-def write(file: Path, pairs: Sequence[tuple[Result, Result]]) -> None:
+def write(file: Path, found: Mapping[str, Mapping[str, Result]], alarms: Mapping[str, list[str]]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     value = {
         "format": FORMAT,
         "schemathesis": version("schemathesis"),
-        "results": [{"suite": asdict(ours), "schemathesis": asdict(its)} for ours, its in pairs],
+        "false alarms": alarms,
+        "results": {
+            program: [asdict(each) for each in results.values()] for program, results in found.items()
+        },
     }
     file.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
 
 
-def table(pairs: Sequence[tuple[Result, Result]]) -> Table:
-    """Return a table of both results, by the kind of the mutants."""
-    made = Table("changed", "mutants", "suite", "schemathesis", "suite, s", "schemathesis, s")
-    kinds = dict.fromkeys(ours.mutant.partition(":")[0] for ours, _ in pairs)
-    for kind in (*kinds, "all"):
-        rows = [pair for pair in pairs if kind in ("all", pair[0].mutant.partition(":")[0])]
-        columns = [[pair[side] for pair in rows] for side in (0, 1)]
-        killed = [sum(1 for each in column if each.killed_by) for column in columns]
-        made.add_row(
-            kind,
-            str(len(rows)),
-            *(f"{each} ({100 * each / len(rows):.1f} %)" for each in killed),
-            *(f"{sum(each.seconds for each in column):.0f}" for column in columns),
-            end_section=kind == list(kinds)[-1],
-        )
-    return made
+def rows(
+    found: Mapping[str, Mapping[str, Result]], alarms: Mapping[str, list[str]]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the lines of the table, a column for each program: what it found, and what that took."""
+    columns = [list(results.values()) for results in found.values()]
+    for kind in ("", *dict.fromkeys(name.partition(":")[0] for name in found[SUITE])):
+        chosen = [[each for each in column if each.mutant.startswith(kind)] for column in columns]
+        head = f"found, of {len(chosen[0]):,} {KINDS[kind]}"
+        yield head, *(f"{sum(bool(each.killed_by) for each in column):,}" for column in chosen)
+    yield "false alarms on the unchanged server", *(str(len(alarms[program])) for program in found)
+    yield "requests", *(f"{sum(each.requests for each in column):,}" for column in columns)
+    yield "their price, USD", *(f"{sum(each.cost for each in column):,.0f}" for column in columns)
+    yield "seconds", *(f"{sum(each.seconds for each in column):,.0f}" for column in columns)
 
 
-def differences(pairs: Sequence[tuple[Result, Result]]) -> Iterator[str]:
-    """Yield the mutants that the suite misses, and count those that schemathesis misses."""
-    for ours, its in pairs:
-        if its.killed_by and not ours.killed_by:
-            yield f"schemathesis alone: {ours.mutant}  by {its.killed_by}: {its.why}"
-        elif not ours.killed_by:
-            yield f"neither:            {ours.mutant}"
-    alone = sum(1 for ours, its in pairs if ours.killed_by and not its.killed_by)
-    failed = [its for _, its in pairs if not its.killed_by and its.why]
-    yield f"{alone} are killed by the suite alone. schemathesis itself failed on {len(failed)}."
-    yield from (f"schemathesis failed: {its.mutant}: {its.why}" for its in failed)
+def write_readme(lines: Sequence[tuple[str, ...]]) -> None:
+    """Write the table between its marks in the README."""
+    head = ("", *PROGRAMS)
+    cells = [head, tuple("---" for _ in head), *lines]
+    table = "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in cells)
+    text = README.read_text("utf-8")
+    before, _, rest = text.partition(FIRST_MARK)
+    _, end, after = rest.partition(LAST_MARK)
+    if not end:
+        raise SystemExit(f"{README} has no place for the table: it needs {FIRST_MARK!r} and {LAST_MARK!r}")
+    README.write_text(f"{before}{FIRST_MARK}{table}\n{end}{after}", "utf-8")
+
+
+def differences(found: Mapping[str, Mapping[str, Result]], alarms: Mapping[str, list[str]]) -> Iterator[str]:
+    """Yield the mutants that the suite misses, where schemathesis itself failed, and all false alarms."""
+    equivalents = read_equivalents()
+    for name, ours in found[SUITE].items():
+        others = [program for program, results in found.items() if results[name].killed_by]
+        if not ours.killed_by:
+            why = reason_of(name, equivalents)
+            yield f"{', '.join(others) or 'nobody'}: {name}{f' (equivalent: {why})' if why else ''}"
+    for program in (ALONE, CHECKED):
+        for each in found[program].values():
+            if each.why and not each.killed_by:
+                yield f"{program} failed: {each.mutant}: {each.why}"
+    yield from (f"false alarm of {program}: {each}" for program, list_ in alarms.items() for each in list_)
 
 
 if __name__ == "__main__":

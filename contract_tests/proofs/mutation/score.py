@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segmind_sd3_contract.conformance.results import Outcome
+    from segmind_sd3_contract.reference import ReferenceServer
 
     from proofs.mutation.equivalents import Equivalent
     from proofs.mutation.mutants import Mutant
@@ -54,13 +55,16 @@ class Result:
     """The result for one mutant.
 
     `killed_by` is the broken case, or None. `why` is the first reason, or the error if the suite itself
-    failed, which is no kill.
+    failed, which is no kill. `requests` were sent until then, and `cost` in USD is what they would have cost
+    at the prices of the contract.
     """
 
     mutant: str
     killed_by: str | None
     why: str | None
     seconds: float
+    requests: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,13 @@ def by_name() -> dict[str, Mutant]:
     return {mutant.name: mutant for mutant in (UNCHANGED, *all_mutants())}
 
 
-def outcome_of(mutant: Mutant) -> Outcome | None:
-    """Run the suite against a mutant, until a case is broken."""
+def outcome_of(
+    mutant: Mutant, server: ReferenceServer | None = None, *, knows_group: bool = True
+) -> Outcome | None:
+    """Run the suite against a mutant's server, until a case is broken.
+
+    The cases of its endpoint come first, and among them those of its group if the suite `knows_group`.
+    """
     bundles = mutant.bundles()
     # Cases are made once for each contract, and most mutants leave that as it is.
     readings = (
@@ -126,18 +135,27 @@ def outcome_of(mutant: Mutant) -> Outcome | None:
         if bundles is packaged()
         else Readings.of(bundles.documented, bundles.observed, exact=True)
     )
-    return first_broken(mutant.server().transport(), readings, likely=(mutant.operation, mutant.group))
+    return first_broken(
+        (server or mutant.server()).transport(),
+        readings,
+        likely=(mutant.operation, mutant.group if knows_group else ""),
+    )
 
 
-def try_mutant(name: str) -> Result:
-    began = time.monotonic()
+def try_mutant(name: str, *, knows_group: bool = True) -> Result:
+    began, server = time.monotonic(), by_name()[name].server()
     try:
-        outcome = outcome_of(by_name()[name])
+        outcome = outcome_of(by_name()[name], server, knows_group=knows_group)
     except Exception as error:  # noqa: BLE001 - the result reports it
         why = f"the suite itself failed: {type(error).__name__}: {error}"
         return Result(name, None, why, time.monotonic() - began)
     why = outcome and next(iter(outcome.reasons), None)
-    return Result(name, outcome and outcome.id, why, time.monotonic() - began)
+    return Result(name, outcome and outcome.id, why, time.monotonic() - began, *sent_to(server))
+
+
+def sent_to(server: ReferenceServer) -> tuple[int, float]:
+    """Return how many requests a server had, and what they cost in USD."""
+    return len(server.ledger), sum(entry.cost for entry in server.ledger)
 
 
 @contextmanager
