@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import httpx
 
 from segmind_sd3_contract import oracle
+from segmind_sd3_contract.conformance.coverage import covered
 from segmind_sd3_contract.conformance.journal import Journal, UnreadableJournal
 from segmind_sd3_contract.conformance.judging import packaged
 from segmind_sd3_contract.conformance.probes import ledger
@@ -175,6 +176,7 @@ class Session:
             stopped=self.progress.stopped,
             exit_code=code,
             changed=changed,
+            coverage=covered(exchanges.values(), readings),
         )
 
     def _reached(self, sender: Sender) -> Exchange:

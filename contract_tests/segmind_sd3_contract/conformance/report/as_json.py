@@ -5,6 +5,8 @@ has everything that `Run` has, under the names of the attributes, and:
 
     format                      FORMAT
     live_exchanges, counts      as `Run` counts them
+    covered.LAYER               of the sides in `coverage`: how many are stated, exercised, and within the
+                                reach of a call; the names of those that were not exercised; the percentage
     exchanges.NAME.request_id   the reply's `x-request-id`, or null
     exchanges.NAME.sent         the JSON or text that was sent; in place of a base64 picture of more than 2 KB
                                 stands {"sha256", "bytes", "media_type"}; a text is cut as below
@@ -22,7 +24,7 @@ import json
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, cast
 
-from segmind_sd3_contract.conformance.report import contents
+from segmind_sd3_contract.conformance.report import contents, words
 from segmind_sd3_contract.conformance.results import FORMAT, VERDICTS
 
 if TYPE_CHECKING:
@@ -38,11 +40,24 @@ def written(run: Run) -> bytes:
         **{each.name: getattr(run, each.name) for each in fields(run)},
         "live_exchanges": run.live_exchanges,
         "counts": run.counts(),
+        "coverage": [asdict(clause) for clause in run.coverage],
+        "covered": {each.layer: _covered(each, run) for each in words.coverage(run)},
         "ledger": [asdict(row) for row in run.ledger],
         "outcomes": [asdict(outcome) for outcome in run.outcomes],
         "exchanges": {name: _exchange(exchange) for name, exchange in run.exchanges.items()},
     }
     return json.dumps(whole, indent=1, default=dict, allow_nan=False).encode()
+
+
+def _covered(covered: words.Covered, run: Run) -> dict[str, Any]:
+    clauses = [clause for clause in run.coverage if clause.layer == covered.layer]
+    return {
+        "stated": covered.stated,
+        "exercised": covered.exercised,
+        "within_reach": covered.within_reach,
+        "percent": round(100 * covered.exercised / covered.stated, 2),
+        "missing": [name for clause in clauses for name in clause.missing],
+    }
 
 
 def _exchange(exchange: Exchange) -> dict[str, Any]:

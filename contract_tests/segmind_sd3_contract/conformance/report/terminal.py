@@ -14,7 +14,9 @@ from segmind_sd3_contract.conformance.report.words import (
     SIGNS,
     came,
     changes,
+    coverage,
     ending,
+    endpoints,
     exchanges_of,
     money,
     source,
@@ -55,6 +57,7 @@ def summary(run: Run, console: Console) -> None:
         _heading(console, "Ledger")
         rows = ((row.quirk, row.probed, row.grade, row.why) for row in run.ledger)
         _table(console, ("quirk", "probed", "grade", "why"), rows)
+    _coverage(run, console)
     if left := untested(run):
         _heading(console, "Not tested")
         rows = ((str(len(cases)), verdict, why) for (verdict, why), cases in left.items())
@@ -75,6 +78,16 @@ def summary(run: Run, console: Console) -> None:
     if run.stopped:
         console.print(Text(f"Stopped before its end: {run.stopped}", "bold"))
     console.print(Text(f"Exit {run.exit_code}: {ending(run)}.", "bold"))
+
+
+def _coverage(run: Run, console: Console) -> None:
+    for each in coverage(run):
+        _heading(console, f"Coverage of what is {each.layer}", str(each))
+        for what, operations in each.missing.items():
+            console.print(Text(f"  not exercised: {what} ({endpoints(operations, run)})"))
+        if each.out_of_reach:
+            statuses = ", ".join(dict.fromkeys(what.partition(" ")[0] for what in each.out_of_reach))
+            console.print(Text(f"  no call brings about: {statuses}", "dim"))
 
 
 def _heading(console: Console, text: str, rest: str = "") -> None:
