@@ -90,8 +90,7 @@ def _request(
     read = [each for each in ours if _is_json(each)]
     bodies = Counter(INSIDE if each.sent else OUTSIDE for each in read)
     yield (CALL, "required", "a body"), {side: bodies[side] for side in (INSIDE, OUTSIDE)}
-    objects: list[Any] = [each.sent for each in read if isinstance(each.sent, dict)]
-    yield from _parameters(contract, operation, objects)
+    yield from _parameters(contract, operation, [each.sent for each in read if _is_object(each.sent)])
 
 
 def _has_our_key(exchange: Exchange) -> bool:
@@ -100,6 +99,10 @@ def _has_our_key(exchange: Exchange) -> bool:
 
 def _is_json(exchange: Exchange) -> bool:
     return exchange.headers.get("content-type", "").partition(";")[0].strip() == JSON
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def _parameters(
@@ -132,12 +135,7 @@ def _stated(schema: Any) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
             yield name, "type", each["type"], both
         for keyword in (*BOUNDS, "multipleOf"):
             if keyword in each:
-                yield (
-                    name,
-                    keyword,
-                    f"{each[keyword]:g}" if isinstance(each[keyword], float) else str(each[keyword]),
-                    both,
-                )
+                yield name, keyword, str(each[keyword]), both
         if "enum" in each or each.get("x-documented-type") == "enum:str":
             yield name, "enum", "", (*map(repr, known_values(each)), OUTSIDE)
         for value in default_of(each):

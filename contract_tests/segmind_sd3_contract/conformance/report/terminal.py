@@ -18,6 +18,7 @@ from segmind_sd3_contract.conformance.report.words import (
     ending,
     endpoints,
     exchanges_of,
+    judged_as,
     money,
     source,
     untested,
@@ -45,9 +46,7 @@ STYLES: Final[Mapping[Verdict, str]] = {
 
 def summary(run: Run, console: Console) -> None:
     """Print what a run has found."""
-    _heading(
-        console, source(run), f"{run.target}, judged as {run.profile}{', strictly' if run.strict else ''}"
-    )
+    _heading(console, source(run), f"{run.target}, judged as {judged_as(run)}")
     console.print(Text(f"tier {run.tier}, seed {run.seed}, spec {run.spec}, {run.started}", "dim"))
     broken = [outcome for outcome in run.outcomes if outcome.verdict == "broken"]
     for outcome in broken[:MOST]:

@@ -30,6 +30,22 @@ def source(run: Run) -> str:
     return f"LIVE: {run.live_exchanges} exchanges" if run.live_exchanges else "REFERENCE"
 
 
+def headline(run: Run) -> str:
+    """Say in a line what came out, behind the sign of it."""
+    broken, tried = run.counts()["broken"], len(run.outcomes) - run.counts()["not run"]
+    if broken:
+        text = f"{broken} of {tried} cases {'is' if broken == 1 else 'are'} broken"
+    else:
+        text = f"Nothing is broken in {tried} cases" if tried else "No case was tried"
+    if run.exit_code > 1:
+        text += ", and the run is incomplete" if tried else ""
+    return f"{SIGNS['broken' if broken else 'inconclusive' if run.exit_code else 'held']} {text}"
+
+
+def judged_as(run: Run) -> str:
+    return f"{run.profile}{', strictly' if run.strict else ''}"
+
+
 def ending(run: Run) -> str:
     """Say what the exit code means: beside an earlier run, only what changed counts."""
     match run.exit_code:
