@@ -61,7 +61,11 @@ def test_the_reference_server_is_tried_without_a_key_and_named_in_capitals(
     result = run("--tier", "smoke", "--out", "found")
 
     assert (result.exit_code, "REFERENCE" in result.stderr) == (0, True)
-    assert sorted(path.name for path in Path("found").glob("report.*")) == ["report.html", "report.json"]
+    assert sorted(path.name for path in Path("found").glob("report.*")) == [
+        "report.har",
+        "report.html",
+        "report.json",
+    ]
 
 
 def test_a_broken_contract_ends_with_1_and_names_the_case(run: Callable[..., Result]):
@@ -324,7 +328,11 @@ def test_ctrl_c_waits_for_the_call_on_its_way_writes_the_report_and_the_run_can_
     assert resumed.returncode == 0
     billed = [(entry.path, entry.digest) for entry in drawing.ledger if entry.cost]
     assert len(billed) == len(set(billed)) == 5
-    assert set(report.read(tmp_path / "found" / "report.json").values()) <= {"held", "not run", "open"}
+    assert set(report.read(tmp_path / "found" / "report.json").verdicts.values()) <= {
+        "held",
+        "not run",
+        "open",
+    }
 
 
 # -- Against `serve`, as the README has it ----------------------------------------------------------------

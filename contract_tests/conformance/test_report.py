@@ -121,10 +121,16 @@ def read_as_junit(path: Path) -> Any:
 # -- Files ------------------------------------------------------------------------------------------------
 
 
-def test_a_report_is_three_files_that_replace_those_of_an_earlier_run(folder: Path):
+def test_a_report_is_five_files_that_replace_those_of_an_earlier_run(folder: Path):
     report.write(a_run(), folder)
     written = report.write(a_run(an_outcome()), folder)
-    assert [path.name for path in written] == ["report.json", "junit.xml", "report.html"]
+    assert [path.name for path in written] == [
+        "report.json",
+        "junit.xml",
+        "report.har",
+        "summary.md",
+        "report.html",
+    ]
     assert set(folder.iterdir()) == set(written)
     assert all(OPERATION in path.read_text() for path in written)
 
@@ -191,7 +197,7 @@ def test_whatever_a_server_sends_can_be_reported(body: bytes, folder: Path):
 
 def test_a_report_is_read_back_as_the_verdict_of_each_case(folder: Path):
     report.write(a_run(*EVERY_VERDICT), folder)
-    assert report.read(folder / "report.json") == {each.id: each.verdict for each in EVERY_VERDICT}
+    assert report.read(folder / "report.json").verdicts == {each.id: each.verdict for each in EVERY_VERDICT}
 
 
 @pytest.mark.parametrize(

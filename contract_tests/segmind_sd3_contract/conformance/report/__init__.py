@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from segmind_sd3._saving import write_whole
 
 from segmind_sd3_contract.conformance.report import as_json, har, junit, markdown, page
-from segmind_sd3_contract.conformance.report.as_json import read
+from segmind_sd3_contract.conformance.report.as_json import Recorded, read
 from segmind_sd3_contract.conformance.report.terminal import summary
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from segmind_sd3_contract.conformance.results import Run
 
-__all__ = ["read", "summary", "write"]
+__all__ = ["Recorded", "read", "summary", "write"]
 
 
 def write(run: Run, folder: Path) -> list[Path]:

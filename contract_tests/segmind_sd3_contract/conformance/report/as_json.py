@@ -21,17 +21,17 @@ A number that JSON can't say is a string: "nan", "inf".
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from segmind_sd3_contract.conformance.report import contents, words
-from segmind_sd3_contract.conformance.results import FORMAT, VERDICTS
+from segmind_sd3_contract.conformance.results import FORMAT, TIERS, VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from segmind_sd3_contract.conformance.results import Exchange, Run, Verdict
+    from segmind_sd3_contract.conformance.results import Exchange, Run, Tier, Verdict
 
 
 def written(run: Run) -> bytes:
@@ -70,28 +70,67 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def read(path: Path) -> Mapping[str, Verdict]:
-    """Read what each case ended as in an earlier run, by its id.
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What an earlier run was, and how it ended.
+
+    Attributes:
+        target, profile, tier, seed, strict: as in `Run`.
+        verdicts: of each case, by its id.
+        failures: the calls of each broken case, by its id.
+    """
+
+    target: str
+    profile: Literal["documented", "observed"]
+    tier: Tier
+    seed: int
+    strict: bool
+    verdicts: Mapping[str, Verdict]
+    failures: Mapping[str, Sequence[str]]
+
+
+def read(path: Path) -> Recorded:
+    """Read an earlier run, from its `report.json` or its `report.har`.
 
     Raises:
-        ValueError: the file is no report, or one of another format.
+        ValueError: the file is neither, or one of another format.
     """
+    give = "Give a report.json or a report.har."
     try:
-        report = json.loads(path.read_bytes())
+        whole = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as why:
-        raise ValueError(f"{path} is no report of a conformance run: {why}. Give a report.json.") from None
-    name = cast("dict[str, Any]", report).get("format") if isinstance(report, dict) else None
+        raise ValueError(f"{path} is no report of a conformance run: {why}. {give}") from None
+    report = _member(_member(whole, "log"), "_conformance") or whole
+    name = _member(report, "format")
     if not isinstance(name, str) or name.rpartition(" ")[0] != FORMAT.rpartition(" ")[0]:
-        raise ValueError(f"{path} is no report of a conformance run. Give a report.json.")
+        raise ValueError(f"{path} is no report of a conformance run. {give}")
     if name != FORMAT:
         raise ValueError(f"{path} is of the format {name!r}, and only {FORMAT!r} can be read. Make it anew.")
     try:
-        outcomes = cast("list[dict[str, Any]]", report["outcomes"])
-        verdicts: dict[str, Verdict] = {each["id"]: each["verdict"] for each in outcomes}
-        if unknown := set(verdicts.values()) - set(VERDICTS):
-            raise ValueError(f"nobody knows the verdict {min(unknown)!r}")
+        return _recorded(report)
     except (KeyError, TypeError, ValueError) as why:
         raise ValueError(
             f"{path} is a spoilt report, whose outcomes can't be read: {why}. Make it anew."
         ) from None
-    return verdicts
+
+
+def _recorded(report: Any) -> Recorded:
+    verdicts: dict[str, Verdict] = {each["id"]: each["verdict"] for each in report["outcomes"]}
+    if unknown := set(verdicts.values()) - set(VERDICTS):
+        raise ValueError(f"nobody knows the verdict {min(unknown)!r}")
+    if report["tier"] not in TIERS:
+        raise ValueError(f"nobody knows the tier {report['tier']!r}")
+    failures = {each["id"]: each["calls"] for each in report["outcomes"] if each["verdict"] == "broken"}
+    return Recorded(
+        str(report["target"]),
+        "documented" if report["profile"] == "documented" else "observed",
+        report["tier"],
+        int(report["seed"]),
+        bool(report["strict"]),
+        verdicts,
+        failures,
+    )
+
+
+def _member(value: Any, name: str) -> Any:
+    return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MOST: Final = 40
 """Cases that are shown in one list: where a server is broken as a whole, more say no more."""
 
+MOST_MISSING: Final = 10
+"""Clauses of a layer that are named as not exercised: a small run leaves most of them."""
+
 STYLES: Final[Mapping[Verdict, str]] = {
     "held": "green",
     "broken": "bold red",
@@ -82,8 +85,10 @@ def summary(run: Run, console: Console) -> None:
 def _coverage(run: Run, console: Console) -> None:
     for each in coverage(run):
         _heading(console, f"Coverage of what is {each.layer}", str(each))
-        for what, operations in each.missing.items():
+        for what, operations in [*each.missing.items()][:MOST_MISSING]:
             console.print(Text(f"  not exercised: {what} ({endpoints(operations, run)})"))
+        if (more := len(each.missing) - MOST_MISSING) > 0:
+            console.print(Text(f"  … and {more} more: they are in the report", "dim"))
         if each.out_of_reach:
             statuses = ", ".join(dict.fromkeys(what.partition(" ")[0] for what in each.out_of_reach))
             console.print(Text(f"  no call brings about: {statuses}", "dim"))
