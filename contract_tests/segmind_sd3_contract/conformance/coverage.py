@@ -48,13 +48,12 @@ def covered(exchanges: Iterable[Exchange], readings: Readings) -> tuple[Clause, 
     pages = oracle.Contract(documented, documented, "documented")
     found = _clauses(pages, by_operation)
     more = {
-        stated: sides
+        stated: {side: calls for side, calls in sides.items() if side not in found.get(stated, {})}
         for stated, sides in _clauses(readings.observed, by_operation).items()
-        if stated not in found
     }
     return (
         *(Clause(*stated, "documented", sides) for stated, sides in found.items()),
-        *(Clause(*stated, "observed", sides) for stated, sides in more.items()),
+        *(Clause(*stated, "observed", sides) for stated, sides in more.items() if sides),
     )
 
 
