@@ -200,6 +200,7 @@ CLEAN = replace(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("run", "begins", "strongest"),
     [
@@ -227,12 +228,14 @@ def test_a_clean_run_shows_nothing_that_is_broken(browser: Any, tmp_path: Path):
     assert texts(browser, ".broken") == []
 
 
+@pytest.mark.slow
 def test_what_the_run_was_is_folded_behind_one_line(page: Any):
     assert texts(page, ".facts dd") == []
     page.find_element("css selector", ".about summary").click()
     assert "full, 7" in texts(page, ".facts dd")
 
 
+@pytest.mark.slow
 def test_on_a_narrow_screen_the_filters_are_folded(page: Any):
     with of_width(page, 420):
         assert texts(page, "#filters label") == []
@@ -240,6 +243,7 @@ def test_on_a_narrow_screen_the_filters_are_folded(page: Any):
         assert len(texts(page, "#filters label")) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [420, 1200])
 def test_no_heading_that_is_jumped_to_is_under_the_bar(width: int, page: Any):
     script = """
@@ -258,6 +262,7 @@ def test_no_heading_that_is_jumped_to_is_under_the_bar(width: int, page: Any):
             assert top >= max(bar, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [420, 1200])
 def test_the_name_of_an_endpoint_stays_while_its_rows_go_by(width: int, page: Any):
     script = """

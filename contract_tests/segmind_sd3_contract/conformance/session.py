@@ -18,7 +18,7 @@ from segmind_sd3_contract.conformance.coverage import covered
 from segmind_sd3_contract.conformance.journal import Journal, UnreadableJournal
 from segmind_sd3_contract.conformance.judging import packaged
 from segmind_sd3_contract.conformance.probes import ledger
-from segmind_sd3_contract.conformance.results import Exchange, Outcome, Run, Tier, Verdict
+from segmind_sd3_contract.conformance.results import TIERS, Exchange, Outcome, Run, Tier, Verdict
 from segmind_sd3_contract.conformance.running import Progress, exit_code, planned, run
 from segmind_sd3_contract.conformance.sending import Pace, Sender, Stopped
 
@@ -237,8 +237,8 @@ def _failed(failures: Mapping[str, Sequence[str]], every: Sequence[Case]) -> set
     by_id = {case.id: case for case in every}
     found: set[str] = set()
     for name, calls in failures.items():
-        # The shortest case first: a call that many cases share is not a reason to try them all.
-        having = [by_id[name]] if name in by_id else sorted(every, key=lambda case: len(case.calls))
+        # The smallest case first: a call that many cases share is not a reason to try them all.
+        having = [by_id[name]] if name in by_id else sorted(every, key=_size)
         of_a_call = {call.name: case.id for case in reversed(having) for call in case.calls}
         if not calls or not set(calls) <= of_a_call.keys():
             raise CouldNotRun(
@@ -247,6 +247,10 @@ def _failed(failures: Mapping[str, Sequence[str]], every: Sequence[Case]) -> set
             )
         found |= {of_a_call[call] for call in calls}
     return found
+
+
+def _size(case: Case) -> tuple[int, int]:
+    return TIERS.index(case.tier), len(case.calls)
 
 
 def _matches_nothing(plan: Plan, settings: Settings) -> str:
