@@ -445,7 +445,7 @@ def test_the_json_says_how_much_was_exercised_and_names_what_was_not(folder: Pat
 
 
 def test_the_summary_the_page_junit_and_the_markdown_say_it_too(folder: Path):
-    run = a_run(coverage=CLAUSES)
+    run = a_run(an_outcome("held"), coverage=CLAUSES)
     whole = page(run, folder)
     assert "33.3 %" in (folder / "junit.xml").read_text()
     for text in (summary(run), as_markdown(run, folder), Text(whole).text):
