@@ -150,8 +150,8 @@ def _missing(clauses: list[Clause], *, by_a_call: bool) -> dict[str, list[str]]:
     return dict(found)
 
 
-OF_THE_SERVICE: Final = ("402", "403", "410", "429")
-"""Statuses below 500 that depend on the state of the service or of the account, and on no call."""
+OF_THE_SERVICE: Final = ("403", "410", "429")
+"""Statuses below 500 that depend on the state of the service, and on no call."""
 
 
 def _is_of_the_service(place: str) -> bool:
