@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 from proofs.fixtures.sockets import answering, authority, certified, refusing, reply, serving
 from segmind_sd3_contract.conformance import report
 from segmind_sd3_contract.conformance.command import conformance
+from segmind_sd3_contract.conformance.leaks import Secret
 from segmind_sd3_contract.reference import Answer, ReferenceServer, Request
 
 if TYPE_CHECKING:
@@ -61,7 +62,11 @@ def test_the_reference_server_is_tried_without_a_key_and_named_in_capitals(
     result = run("--tier", "smoke", "--out", "found")
 
     assert (result.exit_code, "REFERENCE" in result.stderr) == (0, True)
-    assert sorted(path.name for path in Path("found").glob("report.*")) == ["report.html", "report.json"]
+    assert sorted(path.name for path in Path("found").glob("report.*")) == [
+        "report.har",
+        "report.html",
+        "report.json",
+    ]
 
 
 def test_a_broken_contract_ends_with_1_and_names_the_case(run: Callable[..., Result]):
@@ -168,6 +173,129 @@ def test_an_outage_ends_with_3(run: Callable[..., Result]):
     assert result.exit_code == 3
 
 
+# -- Failures that are sent again -------------------------------------------------------------------------
+
+TILE = "sd3_medium_tile::(call)::good"
+RECORDS = ["found/report.json", "found/report.har"]
+
+
+@pytest.fixture
+def spoilt(run: Callable[..., Result]) -> Iterator[tuple[ReferenceServer, str]]:
+    """A server that spoils one endpoint's pictures, and the report of a run against it in `found`."""
+    spoils = server()
+    spoils.provoke("garbage", times=None, operation="sd3_medium_tile")
+    with spoils.listening() as url:
+        assert run("--target", url, "--tier", "smoke", "--yes", "--out", "found").exit_code == 1
+        yield spoils, url
+
+
+def posted(spoils: ReferenceServer, before: int) -> list[tuple[str, str]]:
+    return [(entry.path, entry.digest) for entry in spoils.ledger[before:] if entry.cost]
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_recorded_failure_is_sent_again_as_it_was_and_nothing_else_that_is_paid_for(
+    record: str, run: Callable[..., Result], spoilt: tuple[ReferenceServer, str]
+):
+    spoils, url = spoilt
+    first = {each for each in posted(spoils, 0) if each[0].endswith("sd3-med-tile")}
+    before = len(spoils.ledger)
+
+    result = run("--replay", record, "--target", url, "--yes", "--json")
+
+    assert (result.exit_code, json.loads(result.stdout)["broken"]) == (1, [TILE])
+    assert posted(spoils, before) == list(first)
+    assert f"{TILE} was broken, and is broken." in result.stderr
+
+
+@pytest.mark.usefixtures("spoilt")
+def test_a_failure_that_was_mended_is_held_and_the_replay_ends_with_0(run: Callable[..., Result]):
+    with server().listening() as mended:
+        result = run("--replay", RECORDS[0], "--target", mended, "--yes")
+
+    assert result.exit_code == 0
+    assert f"{TILE} was broken, and is held." in result.stderr
+
+
+def test_a_replay_tells_its_price_and_asks_first(
+    run: Callable[..., Result], spoilt: tuple[ReferenceServer, str]
+):
+    spoils, url = spoilt
+    before = len(spoils.ledger)
+
+    result = run("--replay", RECORDS[0], "--target", url, input="n\n")
+
+    assert (result.exit_code, len(spoils.ledger)) == (2, before)
+    assert "1 of which may still be paid for: at the worst 0.00769 credits" in result.stderr
+    assert f"Send these calls to {url}?" in result.stderr
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_file_does_not_decide_who_gets_the_key(
+    record: str, run: Callable[..., Result], spoilt: tuple[ReferenceServer, str]
+):
+    spoils, url = spoilt
+    before = len(spoils.ledger)
+
+    result = run("--replay", record, "--yes")
+
+    assert (result.exit_code, len(spoils.ledger)) == (2, before)
+    assert f"say --target {url}" in result.stderr
+
+
+def test_a_replay_that_was_interrupted_goes_on_with_its_own_cases_alone(
+    run: Callable[..., Result], spoilt: tuple[ReferenceServer, str]
+):
+    spoils, url = spoilt
+    stopped = run("--replay", RECORDS[0], "--target", url, "--yes", "--out", "again", "--budget", "0")
+    before = len(spoils.ledger)
+
+    resumed = run("--resume", "again", "--yes", "--budget", "1")
+
+    assert (stopped.exit_code, resumed.exit_code) == (3, 1), resumed.stderr
+    assert len(posted(spoils, before)) == 1
+
+
+def without_failures(report: str) -> str:
+    return report.replace('"broken"', '"held"')
+
+
+def of_other_calls(report: str) -> str:
+    return report.replace('"sd3_medium_tile:', '"sd3_medium_tile:0')
+
+
+def of_an_unknown_tier(report: str) -> str:
+    return report.replace('"tier": "smoke"', '"tier": "vast"')
+
+
+def of_another_program(report: str) -> str:
+    return json.dumps({"log": {"version": "1.2", "entries": [], "was": len(report)}})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without_failures, "there is nothing to send again"),
+        (of_other_calls, "another version of the suite has made them"),
+        (of_an_unknown_tier, "nobody knows the tier 'vast'"),
+        (of_another_program, "is no report of a conformance run"),
+    ],
+)
+def test_a_record_that_can_not_be_sent_again_says_why(
+    change: Callable[[str], str],
+    told: str,
+    run: Callable[..., Result],
+    spoilt: tuple[ReferenceServer, str],
+):
+    spoils, url = spoilt
+    before = len(spoils.ledger)
+    Path("changed").write_text(change(Path(RECORDS[0]).read_text()))
+
+    result = run("--replay", "changed", "--target", url, "--yes")
+
+    assert (result.exit_code, told in result.stderr, len(spoils.ledger)) == (2, True, before), result.stderr
+
+
 # -- Before anything is sent ------------------------------------------------------------------------------
 
 
@@ -253,14 +381,14 @@ def spoil_answer(file: Path) -> None:
         journal.execute("UPDATE call SET answer = '[1' WHERE answer IS NOT NULL")
 
 
-def of_another_program(file: Path) -> None:
+def journal_of_another_program(file: Path) -> None:
     file.unlink()
     with closing(sqlite3.connect(file)) as journal, journal:
         journal.execute("CREATE TABLE setting (name TEXT, value TEXT)")
         journal.execute("INSERT INTO setting VALUES ('colour', 'blue')")
 
 
-@pytest.mark.parametrize("spoil", [spoil_text, spoil_pages, spoil_answer, of_another_program])
+@pytest.mark.parametrize("spoil", [spoil_text, spoil_pages, spoil_answer, journal_of_another_program])
 def test_a_journal_that_can_not_be_read_ends_with_2_in_one_sentence_and_stays_as_it_is(
     spoil: Callable[[Path], None], run: Callable[..., Result]
 ):
@@ -324,7 +452,11 @@ def test_ctrl_c_waits_for_the_call_on_its_way_writes_the_report_and_the_run_can_
     assert resumed.returncode == 0
     billed = [(entry.path, entry.digest) for entry in drawing.ledger if entry.cost]
     assert len(billed) == len(set(billed)) == 5
-    assert set(report.read(tmp_path / "found" / "report.json").values()) <= {"held", "not run", "open"}
+    assert set(report.read(tmp_path / "found" / "report.json").verdicts.values()) <= {
+        "held",
+        "not run",
+        "open",
+    }
 
 
 # -- Against `serve`, as the README has it ----------------------------------------------------------------
@@ -421,10 +553,13 @@ def test_no_key_is_in_anything_that_a_run_writes_or_says(run: Callable[..., Resu
     with telltale.listening() as url:
         words = ("--target", url, "--tier", "boundary", "--yes", "--json", "--only", "sd35_turbo_txt2img::*")
         result = run(*words, "--out", "found", "--record", "recorded")
+        again = run("--replay", "found/report.har", "--target", url, "--yes", "--out", "again")
 
+    assert (result.exit_code, again.exit_code) == (1, 1)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) > 20
-    said = result.output.encode() + repr(result.exception).encode()
-    for text in (said, *(path.read_bytes() for path in written)):
-        assert KEY.encode() not in text
-        assert PENNILESS.encode() not in text
+    assert {"report.har", "summary.md"} <= {path.name for path in tmp_path.glob("again/*")}
+    said = "".join(each.output + repr(each.exception) for each in (result, again))
+    for text in (said, *(path.read_bytes().decode("latin-1") for path in written)):
+        assert not Secret(KEY, "").forms_in(text)
+        assert not Secret(PENNILESS, "").forms_in(text)

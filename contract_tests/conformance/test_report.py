@@ -11,24 +11,31 @@ from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import PIL.Image
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from junitparser import JUnitXml
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from rich.console import Console
 from segmind_sd3_contract.conformance import report
+from segmind_sd3_contract.conformance.report import har, markdown, words
 from segmind_sd3_contract.conformance.report.curl import command
 from segmind_sd3_contract.conformance.results import (
     FORMAT,
     KEY_SHOWN_AS,
     VERDICTS,
+    Clause,
     Exchange,
     LedgerRow,
     Outcome,
     Run,
     Verdict,
 )
+from segmind_sd3_contract.terminal import printable
 
 OPERATION = "sd35_turbo_txt2img"
 REQUEST_ID = "5a0c-77"
@@ -121,10 +128,16 @@ def read_as_junit(path: Path) -> Any:
 # -- Files ------------------------------------------------------------------------------------------------
 
 
-def test_a_report_is_three_files_that_replace_those_of_an_earlier_run(folder: Path):
+def test_a_report_is_five_files_that_replace_those_of_an_earlier_run(folder: Path):
     report.write(a_run(), folder)
     written = report.write(a_run(an_outcome()), folder)
-    assert [path.name for path in written] == ["report.json", "junit.xml", "report.html"]
+    assert [path.name for path in written] == [
+        "report.json",
+        "junit.xml",
+        "report.har",
+        "summary.md",
+        "report.html",
+    ]
     assert set(folder.iterdir()) == set(written)
     assert all(OPERATION in path.read_text() for path in written)
 
@@ -191,7 +204,7 @@ def test_whatever_a_server_sends_can_be_reported(body: bytes, folder: Path):
 
 def test_a_report_is_read_back_as_the_verdict_of_each_case(folder: Path):
     report.write(a_run(*EVERY_VERDICT), folder)
-    assert report.read(folder / "report.json") == {each.id: each.verdict for each in EVERY_VERDICT}
+    assert report.read(folder / "report.json").verdicts == {each.id: each.verdict for each in EVERY_VERDICT}
 
 
 @pytest.mark.parametrize(
@@ -261,6 +274,189 @@ def test_what_held_or_is_known_passes(verdict: Verdict, folder: Path):
     (suite,) = junit(a_run(an_outcome(verdict)), folder)
     (case,) = suite
     assert case.is_passed
+
+
+# -- HTTP Archive -----------------------------------------------------------------------------------------
+
+HAR_MEMBERS = {
+    "log": "version creator entries",
+    "entries": "startedDateTime time request response cache timings",
+    "request": "method url httpVersion cookies headers queryString headersSize bodySize",
+    "response": "status statusText httpVersion cookies headers content redirectURL headersSize bodySize",
+    "content": "size mimeType text",
+    "postData": "mimeType text",
+    "timings": "send wait receive",
+    "creator": "name version",
+    "headers": "name value",
+}
+"""What HAR 1.2 requires of each of its objects."""
+
+
+def as_har(run: Run, folder: Path) -> Any:
+    report.write(run, folder)
+    return json.loads((folder / "report.har").read_bytes())
+
+
+def members(name: str, value: Any) -> Iterator[tuple[str, set[str]]]:
+    """Give each object of an archive with the name that it has there."""
+    if isinstance(value, list):
+        for each in cast("list[Any]", value):
+            yield from members(name, each)
+    elif isinstance(value, dict):
+        having = cast("dict[str, Any]", value)
+        yield name, set(having)
+        for inner, part in having.items():
+            if not inner.startswith("_"):
+                yield from members(inner, part)
+
+
+def test_the_archive_has_all_that_har_requires(folder: Path):
+    archive = as_har(a_run(an_outcome(), exchanges={"one": an_exchange(), "two": an_exchange("two")}), folder)
+    found = list(members("", archive))
+    assert {name for name, _ in found} >= HAR_MEMBERS.keys()
+    for name, has in found:
+        assert set(HAR_MEMBERS.get(name, "").split()) <= has, name
+    assert archive["log"]["version"] == "1.2"
+
+
+def test_the_archive_has_each_exchange_as_it_was_sent(folder: Path):
+    sent = an_exchange(sent={"image": base64_of(LARGE)}, started="2026-10-01T10:00:07.250+00:00")
+    (entry,) = as_har(a_run(exchanges={"one": sent}), folder)["log"]["entries"]
+    request = entry["request"]
+    assert (request["method"], request["url"]) == ("POST", "https://staging.example/v1/turbo")
+    assert {"name": "x-api-key", "value": KEY_SHOWN_AS} in request["headers"]
+    assert json.loads(request["postData"]["text"]) == sent.sent
+    assert (entry["startedDateTime"], entry["time"]) == (sent.started, 250)
+
+
+@given(body=st.binary(max_size=200) | st.text(max_size=50).map(str.encode))
+def test_the_archive_has_the_body_of_each_reply_whole(body: bytes):
+    written = json.loads(har.written(a_run(exchanges={"one": an_exchange(body=body)})))
+    content = written["log"]["entries"][0]["response"]["content"]
+    text = content["text"]
+    assert (base64.b64decode(text) if "encoding" in content else text.encode()) == body
+    assert content["size"] == len(body)
+
+
+def test_a_call_without_a_reply_is_in_the_archive_with_the_reason(folder: Path):
+    lost = an_exchange(status=None, received={}, body=b"", failure="ReadTimeout: no byte came")
+    (entry,) = as_har(a_run(exchanges={"one": lost}), folder)["log"]["entries"]
+    assert (entry["response"]["status"], entry["response"]["_error"]) == (0, lost.failure)
+
+
+def test_an_entry_of_the_archive_names_the_cases_that_were_judged_by_it(folder: Path):
+    (entry,) = as_har(a_run(an_outcome()), folder)["log"]["entries"]
+    assert entry["_cases"] == [f"broken: {an_outcome().id}"]
+
+
+@pytest.mark.parametrize("name", ["report.json", "report.har"])
+def test_the_failures_of_a_run_are_read_back_with_their_calls(name: str, folder: Path):
+    report.write(a_run(*EVERY_VERDICT, strict=True), folder)
+    read = report.read(folder / name)
+    assert read.failures == {f"{OPERATION}::steps::broken": ["one"]}
+    assert read.verdicts == {each.id: each.verdict for each in EVERY_VERDICT}
+    assert (read.target, read.profile, read.tier) == ("https://staging.example", "documented", "full")
+    assert (read.seed, read.strict) == (7, True)
+
+
+# -- Markdown ---------------------------------------------------------------------------------------------
+
+
+def as_markdown(run: Run, folder: Path) -> str:
+    report.write(run, folder)
+    return (folder / "summary.md").read_text()
+
+
+def inline(text: str) -> Iterator[Token]:
+    """Give what a reader of Markdown makes of a text, in its smallest parts."""
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        yield from token.children or [token]
+
+
+def test_the_summary_for_a_pipeline_says_first_what_came_out(folder: Path):
+    assert as_markdown(a_run(an_outcome()), folder).startswith("## ✗ 1 of 1 cases is broken\n")
+    assert as_markdown(a_run(an_outcome("held"), exit_code=0), folder).startswith(
+        "## ✓ Nothing is broken in 1"
+    )
+
+
+def test_the_summary_for_a_pipeline_has_failures_changes_money_and_what_was_not_tested(folder: Path):
+    run = a_run(an_outcome(), an_outcome("not run", "min"), changed={an_outcome().id: "held"})
+    text = as_markdown(run, folder)
+    for part in (
+        f"**`{OPERATION}::steps::max+1`**",
+        "`a bad call was drawn, not refused`",
+        "400 in 0.25 s",
+        "held → broken",
+        "0.5000 of 2.0000 credits",
+        "1 not run",
+    ):
+        assert part in text
+
+
+@given(text=st.text(max_size=60) | st.text("`|\\<>[]()!*_ \n@#&ab", max_size=30))
+def test_what_a_server_says_is_code_to_a_reader_of_markdown(text: str):
+    shown = markdown.code(text)
+    (token,) = (each for each in inline(f"- {shown}") if each.type not in AROUND_A_LIST)
+    assert token.type == "code_inline"
+    assert token.content == (" ".join(printable(text).split()) or " ")
+
+
+AROUND_A_LIST = {
+    f"{part}_{end}" for part in ("bullet_list", "list_item", "paragraph") for end in ("open", "close")
+}
+
+
+def test_nothing_that_a_server_says_is_a_link_a_picture_or_a_tag(folder: Path):
+    said = "![x](https://elsewhere.invalid/x.png) <img src=x> https://elsewhere.invalid `` </details> | @me"
+    run = a_run(an_outcome(reasons=(said,)), an_outcome("not run", "min", reasons=(said,)))
+    kinds = {token.type for token in inline(as_markdown(run, folder))}
+    assert "code_inline" in kinds
+    assert not kinds & {"link_open", "image", "html_inline", "html_block"}
+
+
+def test_a_server_of_many_broken_cases_does_not_overflow_the_page_of_a_pipeline():
+    outcomes = (an_outcome(place=str(number), reasons=("ü" * 100_000,)) for number in range(2000))
+    written = markdown.written(a_run(*outcomes))
+    assert "… and 1950 more".encode() in written
+    assert len(written) < 1_048_576
+
+
+# -- Coverage ---------------------------------------------------------------------------------------------
+
+CLAUSES = (
+    Clause(OPERATION, "steps", "minimum", "10", "documented", {"inside": 3, "outside": 0}),
+    Clause(OPERATION, "500", "status", "500", "documented", {"came": 0}),
+    Clause(OPERATION, "200", "header", "x-cost", "observed", {"came": 9}),
+)
+
+
+def test_the_json_says_how_much_was_exercised_and_names_what_was_not(folder: Path):
+    written = as_json(a_run(coverage=CLAUSES), folder)
+    assert written["coverage"] == [asdict(each) for each in CLAUSES]
+    assert written["covered"]["documented"] == {
+        "stated": 3,
+        "exercised": 1,
+        "within_reach": 2,
+        "percent": 33.33,
+        "missing": [f"{OPERATION} steps minimum 10: outside", f"{OPERATION} 500 status: came"],
+    }
+    assert written["covered"]["observed"]["percent"] == 100
+
+
+def test_the_summary_the_page_junit_and_the_markdown_say_it_too(folder: Path):
+    run = a_run(an_outcome("held"), coverage=CLAUSES)
+    whole = page(run, folder)
+    assert "33.3 %" in (folder / "junit.xml").read_text()
+    for text in (summary(run), as_markdown(run, folder), Text(whole).text):
+        assert "33.3 %" in text
+        assert "steps minimum 10: outside" in text
+        assert "100 %" in text
+
+
+def test_only_the_whole_is_100_percent():
+    assert words.percent(9_999, 10_000) == "99.9 %"
+    assert words.percent(10_000, 10_000) == "100 %"
 
 
 # -- The terminal -----------------------------------------------------------------------------------------

@@ -1,15 +1,27 @@
 """The report's page in a real browser: what a reader sees, clicks and filters, and what the page asks for."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import PIL.Image
 import pytest
 from proofs.fixtures.browsing import needs_browser, open_browser
 from segmind_sd3_contract.conformance import report
-from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, VERDICTS, Exchange, LedgerRow, Outcome, Run
+from segmind_sd3_contract.conformance.results import (
+    KEY_SHOWN_AS,
+    VERDICTS,
+    Clause,
+    Exchange,
+    LedgerRow,
+    Outcome,
+    Run,
+)
 from selenium.webdriver import Keys
 
 pytestmark = needs_browser
@@ -84,6 +96,7 @@ RUN = Run(
     stopped=MARKUP,
     exit_code=1,
     changed={BROKEN: "held"},
+    coverage=(Clause(ENDPOINTS[0], "steps", "minimum", "10", "documented", {"inside": 3, "outside": 0}),),
 )
 
 
@@ -140,11 +153,141 @@ def choose(page: Any, name: str, value: str) -> None:
     page.find_element("css selector", f"#filters select[name={name}] option[value='{value}']").click()
 
 
-def test_it_opens_from_a_file_and_says_reference_in_large_letters(page: Any):
+def test_it_opens_from_a_file_and_says_reference_in_capitals(page: Any):
     (stamp,) = page.find_elements("css selector", "#source strong")
     assert page.current_url.startswith("file:")
     assert stamp.text == "REFERENCE"
-    assert stamp.size["height"] >= 30
+    assert is_on_the_first_screen(page, "#source")
+
+
+# -- The first screen -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def of_width(page: Any, width: int) -> Generator[None]:
+    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        page.refresh()
+        yield
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def is_on_the_first_screen(page: Any, selector: str) -> bool:
+    script = """
+        const box = document.querySelector(arguments[0]).getBoundingClientRect();
+        return scrollY === 0 && box.top >= 0 && box.bottom <= innerHeight
+    """
+    return page.execute_script(script, selector)
+
+
+@pytest.mark.parametrize("width", [420, 1200])
+def test_a_failure_is_on_the_first_screen_with_its_reason(width: int, page: Any):
+    with of_width(page, width):
+        assert is_on_the_first_screen(page, ".failure h3")
+        assert is_on_the_first_screen(page, ".failure .reasons")
+
+
+def colour(page: Any, selector: str) -> tuple[int, int, int]:
+    script = "return getComputedStyle(document.querySelector(arguments[0])).backgroundColor"
+    red, green, blue = map(int, re.findall(r"\d+", page.execute_script(script, selector))[:3])
+    return red, green, blue
+
+
+CLEAN = replace(
+    RUN, outcomes=tuple(replace(each, verdict="held") for each in OUTCOMES), stopped=None, exit_code=0
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("run", "begins", "strongest"),
+    [
+        (CLEAN, "✓ Nothing is broken in", 1),
+        (RUN, "✗ 1 of", 0),
+        (replace(CLEAN, exit_code=3, stopped="the budget is used up"), "… Nothing is broken in", 2),
+    ],
+    ids=["green", "red", "neither"],
+)
+def test_the_verdict_is_the_first_thing_on_the_page_in_its_colour(
+    run: Run, begins: str, strongest: int, browser: Any, tmp_path: Path
+):
+    report.write(run, tmp_path)
+    browser.get((tmp_path / "report.html").as_uri())
+    (first,) = texts(browser, "h1")
+    channels = colour(browser, "h1")
+    assert first.startswith(begins)
+    assert browser.execute_script("return document.querySelector('header').firstElementChild.tagName") == "H1"
+    assert channels.index(max(channels)) == strongest
+
+
+def test_a_clean_run_shows_nothing_that_is_broken(browser: Any, tmp_path: Path):
+    report.write(CLEAN, tmp_path)
+    browser.get((tmp_path / "report.html").as_uri())
+    assert texts(browser, ".broken") == []
+
+
+@pytest.mark.slow
+def test_what_the_run_was_is_folded_behind_one_line(page: Any):
+    assert texts(page, ".facts dd") == []
+    page.find_element("css selector", ".about summary").click()
+    assert "full, 7" in texts(page, ".facts dd")
+
+
+@pytest.mark.slow
+def test_on_a_narrow_screen_the_filters_are_folded(page: Any):
+    with of_width(page, 420):
+        assert texts(page, "#filters label") == []
+        page.find_element("css selector", "#fold summary").click()
+        assert len(texts(page, "#filters label")) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [420, 1200])
+def test_no_heading_that_is_jumped_to_is_under_the_bar(width: int, page: Any):
+    script = """
+        const bar = document.getElementById("filters");
+        return [...document.querySelectorAll("main > section, .failure")].map((part) => {
+            location.hash = ""; location.hash = part.id;
+            const heading = part.querySelector("h2, h3").getBoundingClientRect();
+            return [heading.top, bar.getBoundingClientRect().bottom, heading.top < innerHeight]
+        })
+    """
+    with of_width(page, width):
+        tops = page.execute_script(script)
+        assert len(tops) >= 6
+        for top, bar, is_shown in tops:
+            assert is_shown
+            assert top >= max(bar, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [420, 1200])
+def test_the_name_of_an_endpoint_stays_while_its_rows_go_by(width: int, page: Any):
+    script = """
+        const part = document.querySelectorAll(".endpoint")[1];
+        const bottom = () => Math.max(0, document.getElementById("filters").getBoundingClientRect().bottom);
+        part.scrollIntoView();
+        scrollTo(0, part.offsetTop - bottom() + 60);
+        return [part.querySelector("h3").getBoundingClientRect().top, bottom()]
+    """
+    with of_width(page, width):
+        top, bar = page.execute_script(script)
+        assert top == pytest.approx(bar, abs=1)
+
+
+# -- Coverage ---------------------------------------------------------------------------------------------
+
+
+def test_what_was_not_exercised_is_named_and_each_clause_stands_in_the_table_of_its_endpoint(page: Any):
+    assert texts(page, "#coverage h3") == ["Documented: 1 of 2 (50 %)"]
+    assert texts(page, "#coverage li") == [f"steps minimum 10: outside, {ENDPOINTS[0]}"]
+    page.find_element("xpath", f"//summary[starts-with(., '{ENDPOINTS[0]}: 1 clauses')]").click()
+    assert texts(page, "#coverage td:last-child") == ["inside 3 outside 0"]
+
+
+# -- Cases ------------------------------------------------------------------------------------------------
 
 
 def test_the_grid_has_a_cell_for_each_case(page: Any):
@@ -252,12 +395,9 @@ def test_the_console_stays_empty_and_no_host_is_asked(page: Any):
 
 @pytest.mark.parametrize("width", [400, 1400])
 def test_the_page_is_never_wider_than_its_window(width: int, page: Any):
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
+    with of_width(page, width):
+        page.execute_script("for (const each of document.querySelectorAll('details')) each.open = true")
         assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
-    finally:
-        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_without_scripts_the_failures_are_there(browser: Any, address: str):

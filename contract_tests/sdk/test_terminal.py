@@ -341,9 +341,10 @@ def test_no_part_of_a_report_steers_its_reader():
     )
     file = StringIO()
     report.summary(run_of, terminal.Console(file=file))
-    from segmind_sd3_contract.conformance.report import junit, page  # noqa: PLC0415 - of this test alone
+    from segmind_sd3_contract.conformance.report import har, junit, markdown, page  # noqa: PLC0415 - of this test
 
-    for text in (file.getvalue(), page.written(run_of).decode(), junit.written(run_of).decode()):
+    written = (form.written(run_of).decode() for form in (har, junit, markdown, page))
+    for text in (file.getvalue(), *written):
         assert "pwned" in text
         assert steering_in(text) == set()
     (data,) = page.written(run_of).decode().split('id="data">')[1:]

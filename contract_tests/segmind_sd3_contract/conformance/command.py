@@ -111,6 +111,12 @@ class CouldNotTry(Failed):
     help="Go on with an interrupted run and its options; give --header and --proxy again.",
 )
 @click.option(
+    "--replay",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A report.json or report.har: send the calls of its broken cases again, and nothing else.",
+)
+@click.option(
     "--record",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
@@ -143,8 +149,13 @@ def conformance(**given: Any) -> None:
     may hold a second one, of an account without credits.
     """
     try:
-        options = _resumed(given) if given["resume"] else Options(**given)
-        found, folder = _found(options)
+        recorded = None
+        if given["resume"]:
+            _as_it_was_begun(given)
+        if given["replay"]:
+            recorded = _as_it_was_recorded(given)
+        options = Options(**given)
+        found, folder = _found(options, recorded)
     except (CouldNotRun, OSError, ValueError, sqlite3.Error) as wrong:
         raise CouldNotTry(str(wrong)) from None
     if found is None:
@@ -162,6 +173,10 @@ def conformance(**given: Any) -> None:
                 profile=options.profile if options.is_reference else None,
             )
     report.summary(found, console)
+    if recorded:
+        verdicts = {outcome.id: outcome.verdict for outcome in found.outcomes}
+        for name in recorded.failures:
+            console.print(f"{name} was broken, and is {verdicts.get(name, 'not tried')}.")
     console.print("The report: " + ", ".join(map(str, written)))
     if options.as_json:
         click.echo(json.dumps(_counted(found)))
@@ -187,6 +202,7 @@ class Options:
     dry_run: bool
     out: Path | None
     resume: Path | None
+    replay: Path | None
     record: Path | None
     ca: Path | None
     extra_headers: tuple[str, ...]
@@ -207,29 +223,48 @@ class Options:
 
 
 KEPT: Final = ("budget", "rate", "allow_http")
-KEPT_PATHS: Final = ("price_list", "ca", "baseline", "record")
+KEPT_PATHS: Final = ("price_list", "ca", "baseline", "record", "replay")
 SETTINGS: Final = ("target", "profile", "tier", "seed", "only", "strict", "shared_account")
 
 
-def _resumed(given: dict[str, Any]) -> Options:
-    """Return the options of a run that goes on: what is not given now is as it was begun."""
-    if given["out"]:
-        raise CouldNotTry("--resume writes into its own folder: leave out --out.")
-    begun, source = begun_with(given["resume"]), click.get_current_context().get_parameter_source
+RECORDED: Final = ("profile", "tier", "seed", "strict")
+
+
+def _as_it_was_begun(given: dict[str, Any]) -> None:
+    """Take what is not given now as it was when the run was begun that goes on."""
+    if given["out"] or given["replay"]:
+        raise CouldNotTry("--resume goes on with its own cases in its own folder: leave out --out, --replay.")
+    begun = begun_with(given["resume"])
     for name in (*SETTINGS, *KEPT, *KEPT_PATHS):
-        if source(name) is ParameterSource.DEFAULT and begun.get(name) is not None:
+        if _is_left_out(name) and begun.get(name) is not None:
             given[name] = Path(begun[name]) if name in KEPT_PATHS else begun[name]
-    return Options(**given)
+
+
+def _as_it_was_recorded(given: dict[str, Any]) -> report.Recorded:
+    """Take what is not given as it was in the run whose failures are sent again, all but the target."""
+    recorded = report.read(given["replay"])
+    if not given["resume"]:
+        given |= {name: getattr(recorded, name) for name in RECORDED if _is_left_out(name)}
+        if _is_left_out("target") and recorded.target != given["target"]:
+            raise CouldNotTry(
+                f"{given['replay']} was recorded from {recorded.target}. A file does not decide who gets the "
+                f"key: say --target {recorded.target}, or where else the calls are to go."
+            )
+    return recorded
+
+
+def _is_left_out(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT
 
 
 def _console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def _found(options: Options) -> tuple[Run | None, Path]:
+def _found(options: Options, recorded: report.Recorded | None) -> tuple[Run | None, Path]:
     """Show the plan, ask, and try it; return what was found, and the folder for it. A dry run finds None."""
     console = _console()
-    earlier = report.read(options.baseline) if options.baseline else None
+    earlier = report.read(options.baseline).verdicts if options.baseline else None
     prices = Prices.read(options.price_list)
     reached = (
         Target("reference", MADE_UP_KEY, MADE_UP_PENNILESS)
@@ -276,6 +311,7 @@ def _found(options: Options) -> tuple[Run | None, Path]:
                 resumed=bool(options.resume),
                 budget=options.budget,
                 others=options.kept(),
+                failures=recorded and recorded.failures,
             )
         )
         _show_plan(session, pace, console)

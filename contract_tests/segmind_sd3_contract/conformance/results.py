@@ -58,6 +58,7 @@ class Exchange:
         live: whether the vendor's own host answered.
         wrong_cost: what is wrong with what it cost; None where that can't be judged.
         leaks: where the reply held the key, and in which form; it is redacted there.
+        started: when it was sent, ISO 8601 in UTC; None for one that an older version has kept.
     """
 
     call: str
@@ -73,6 +74,7 @@ class Exchange:
     live: bool = False
     wrong_cost: Sequence[str] | None = None
     leaks: Sequence[str] = ()
+    started: str | None = None
 
     @property
     def request_id(self) -> str | None:
@@ -124,6 +126,38 @@ class LedgerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Clause:
+    """One thing that the contract states, and how often a run exercised each side of it.
+
+    Attributes:
+        operation: the endpoint's operationId.
+        place: a parameter's name, a reply's status, or `(call)`.
+        keyword: `type`, `required`, `minimum`, `status`, `header`, `media type`, ...
+        value: what is stated, in words: the bound, the default, the header's name.
+        layer: where it stands.
+        sides: by side, the calls that show it: `inside` and `outside`; of a default `sent` and `omitted`; of
+            a list each known value, and `outside`; of a reply `came`.
+    """
+
+    operation: str
+    place: str
+    keyword: str
+    value: str
+    layer: Layer
+    sides: Mapping[str, int]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The sides that were not exercised, by name."""
+        return tuple(f"{self.operation} {self}: {side}" for side, calls in self.sides.items() if not calls)
+
+    def __str__(self) -> str:
+        # The value of a status is the place itself.
+        value = "" if self.keyword == "status" else self.value
+        return " ".join(filter(None, (self.place, self.keyword, value)))
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A whole run.
 
@@ -141,6 +175,7 @@ class Run:
         stopped: why the run ended before its plan; None where it did not.
         changed: by case id, the verdict of an earlier run that is another now; None where none was given.
         exit_code: 0 nothing broken, 1 broken, 2 the key was refused or nothing was tried, 3 incomplete.
+        coverage: every clause of the contract, and which sides of it were exercised.
     """
 
     target: str
@@ -162,6 +197,7 @@ class Run:
     stopped: str | None
     exit_code: int
     changed: Mapping[str, Verdict | None] | None = None
+    coverage: tuple[Clause, ...] = ()
 
     @property
     def live_exchanges(self) -> int:

@@ -10,6 +10,7 @@ import math
 import time
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
 import httpx
@@ -207,6 +208,7 @@ class Sender:
     def _sent(self, call: Call, request: httpx.Request) -> Exchange:
         response: httpx.Response | None = None
         body, failure = bytearray(), None
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
         began = time.perf_counter()
         try:
             response = self._client.send(request, stream=True)
@@ -233,6 +235,7 @@ class Sender:
             failure=failure and self._redacted(failure),
             live=self._live,
             leaks=tuple(self._leaks(headers, text)),
+            started=started,
         )
 
     def _leaks(self, headers: Mapping[str, str], body: str) -> Iterator[str]:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import httpx
 
 from segmind_sd3_contract import oracle
+from segmind_sd3_contract.conformance.cases import cases
+from segmind_sd3_contract.conformance.coverage import covered
 from segmind_sd3_contract.conformance.journal import Journal, UnreadableJournal
 from segmind_sd3_contract.conformance.judging import packaged
 from segmind_sd3_contract.conformance.probes import ledger
-from segmind_sd3_contract.conformance.results import Exchange, Outcome, Run, Tier, Verdict
+from segmind_sd3_contract.conformance.results import TIERS, Exchange, Outcome, Run, Tier, Verdict
 from segmind_sd3_contract.conformance.running import Progress, exit_code, planned, run
 from segmind_sd3_contract.conformance.sending import Pace, Sender, Stopped
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from segmind_sd3_contract.conformance.case import Case
     from segmind_sd3_contract.conformance.prices import Prices
     from segmind_sd3_contract.conformance.running import Plan
     from segmind_sd3_contract.conformance.target import Target
@@ -69,11 +72,12 @@ def begun_with(folder: Path) -> Mapping[str, Any]:
 class Session:
     """One run. `folder` is where its journal is; None keeps it in memory, for a plan that is only shown.
 
-    `others` are options that the journal keeps and that may be others when the run is resumed.
+    `others` are options that the journal keeps and that may be others when the run is resumed. `failures`
+    are the broken cases of an earlier run with their calls: where they are given, they alone are tried.
 
     Raises:
         CouldNotRun: there is a journal where a new run was to begin, or none, or another run's, to resume; or
-            no case is to be tried.
+            no case is to be tried; or this version does not make the calls of `failures`.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Session:
         resumed: bool = False,
         budget: float | None = None,
         others: Mapping[str, Any] | None = None,
+        failures: Mapping[str, Sequence[str]] | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         documented, observed = oracle.carried("documented"), oracle.carried("observed")
@@ -97,17 +102,23 @@ class Session:
         self._transport = transport
         self.progress: Final = Progress()
 
+        readings = packaged(exact=False)
+        again = None if failures is None else _failed(failures, cases(readings, settings.seed))
+
+        def chosen(name: str) -> bool:
+            return fnmatchcase(name, settings.only) and (again is None or name in again)
+
         self.plan: Final = planned(
-            packaged(exact=False),
+            readings,
             prices,
             can_send=target.can_send,
             tier=settings.tier,
             live=self._live,
             shared_account=settings.shared_account,
-            only=lambda name: fnmatchcase(name, settings.only),
+            only=chosen,
             seed=settings.seed,
         )
-        if not any(fnmatchcase(case.id, settings.only) for case in self.plan.cases):
+        if not any(chosen(case.id) for case in self.plan.cases):
             raise CouldNotRun(_matches_nothing(self.plan, settings))
         must_be = {**asdict(settings), "way": list(settings.way), "spec": self.spec}
         self.journal: Final = _journal(folder, must_be, others or {}, resumed=resumed)
@@ -175,6 +186,7 @@ class Session:
             stopped=self.progress.stopped,
             exit_code=code,
             changed=changed,
+            coverage=covered(exchanges.values(), readings),
         )
 
     def _reached(self, sender: Sender) -> Exchange:
@@ -213,6 +225,32 @@ def digest(documented: Any, observed: Any) -> str:
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _failed(failures: Mapping[str, Sequence[str]], every: Sequence[Case]) -> set[str]:
+    """Return the ids of the cases that send the calls of failures again, each call as it was.
+
+    A failure that was seen in replies of other cases is sent again by these.
+    """
+    if not failures:
+        raise CouldNotRun("No case of that run is broken: there is nothing to send again.")
+    by_id = {case.id: case for case in every}
+    found: set[str] = set()
+    for name, calls in failures.items():
+        # The smallest case first: a call that many cases share is not a reason to try them all.
+        having = [by_id[name]] if name in by_id else sorted(every, key=_size)
+        of_a_call = {call.name: case.id for case in reversed(having) for call in case.calls}
+        if not calls or not set(calls) <= of_a_call.keys():
+            raise CouldNotRun(
+                f"The calls of {name} can't be sent again: another version of the suite has made them. "
+                "--only with its id tries the case as it is now."
+            )
+        found |= {of_a_call[call] for call in calls}
+    return found
+
+
+def _size(case: Case) -> tuple[int, int]:
+    return TIERS.index(case.tier), len(case.calls)
 
 
 def _matches_nothing(plan: Plan, settings: Settings) -> str:

@@ -1,6 +1,6 @@
-"""The report of a run: JSON for programs, JUnit for CI, one page for people, and a summary for the terminal.
+"""The report of a run, for programs and for people, and a summary of it for the terminal.
 
-    Run -> contents, curl, words -> as_json | junit | page | terminal
+    Run -> contents, curl, words -> as_json | har | junit | markdown | page | terminal
 
 A report is made from a `Run` alone. Each file is written whole or not at all. The page loads nothing.
 """
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from segmind_sd3._saving import write_whole
 
-from segmind_sd3_contract.conformance.report import as_json, junit, page
-from segmind_sd3_contract.conformance.report.as_json import read
+from segmind_sd3_contract.conformance.report import as_json, har, junit, markdown, page
+from segmind_sd3_contract.conformance.report.as_json import Recorded, read
 from segmind_sd3_contract.conformance.report.terminal import summary
 
 if TYPE_CHECKING:
@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
     from segmind_sd3_contract.conformance.results import Run
 
-__all__ = ["read", "summary", "write"]
+__all__ = ["Recorded", "read", "summary", "write"]
 
 
 def write(run: Run, folder: Path) -> list[Path]:
-    """Write `report.json`, `junit.xml` and `report.html` into a folder, over those of an earlier run."""
+    """Write all forms of the report into a folder, over those of an earlier run."""
     folder.mkdir(parents=True, exist_ok=True)
     written = {
         folder / "report.json": as_json.written(run),
         folder / "junit.xml": junit.written(run),
+        folder / "report.har": har.written(run),
+        folder / "summary.md": markdown.written(run),
         folder / "report.html": page.written(run),
     }
     for path, content in written.items():

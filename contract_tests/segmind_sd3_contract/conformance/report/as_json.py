@@ -5,6 +5,8 @@ has everything that `Run` has, under the names of the attributes, and:
 
     format                      FORMAT
     live_exchanges, counts      as `Run` counts them
+    covered.LAYER               of the sides in `coverage`: how many are stated, exercised, and within the
+                                reach of a call; the names of those that were not exercised; the percentage
     exchanges.NAME.request_id   the reply's `x-request-id`, or null
     exchanges.NAME.sent         the JSON or text that was sent; in place of a base64 picture of more than 2 KB
                                 stands {"sha256", "bytes", "media_type"}; a text is cut as below
@@ -19,17 +21,17 @@ A number that JSON can't say is a string: "nan", "inf".
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from segmind_sd3_contract.conformance.report import contents
-from segmind_sd3_contract.conformance.results import FORMAT, VERDICTS
+from segmind_sd3_contract.conformance.report import contents, words
+from segmind_sd3_contract.conformance.results import FORMAT, TIERS, VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from segmind_sd3_contract.conformance.results import Exchange, Run, Verdict
+    from segmind_sd3_contract.conformance.results import Exchange, Run, Tier, Verdict
 
 
 def written(run: Run) -> bytes:
@@ -38,11 +40,24 @@ def written(run: Run) -> bytes:
         **{each.name: getattr(run, each.name) for each in fields(run)},
         "live_exchanges": run.live_exchanges,
         "counts": run.counts(),
+        "coverage": [asdict(clause) for clause in run.coverage],
+        "covered": {each.layer: _covered(each, run) for each in words.coverage(run)},
         "ledger": [asdict(row) for row in run.ledger],
         "outcomes": [asdict(outcome) for outcome in run.outcomes],
         "exchanges": {name: _exchange(exchange) for name, exchange in run.exchanges.items()},
     }
     return json.dumps(whole, indent=1, default=dict, allow_nan=False).encode()
+
+
+def _covered(covered: words.Covered, run: Run) -> dict[str, Any]:
+    clauses = [clause for clause in run.coverage if clause.layer == covered.layer]
+    return {
+        "stated": covered.stated,
+        "exercised": covered.exercised,
+        "within_reach": covered.within_reach,
+        "percent": round(100 * covered.exercised / covered.stated, 2),
+        "missing": [name for clause in clauses for name in clause.missing],
+    }
 
 
 def _exchange(exchange: Exchange) -> dict[str, Any]:
@@ -55,28 +70,67 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def read(path: Path) -> Mapping[str, Verdict]:
-    """Read what each case ended as in an earlier run, by its id.
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What an earlier run was, and how it ended.
+
+    Attributes:
+        target, profile, tier, seed, strict: as in `Run`.
+        verdicts: of each case, by its id.
+        failures: the calls of each broken case, by its id.
+    """
+
+    target: str
+    profile: Literal["documented", "observed"]
+    tier: Tier
+    seed: int
+    strict: bool
+    verdicts: Mapping[str, Verdict]
+    failures: Mapping[str, Sequence[str]]
+
+
+def read(path: Path) -> Recorded:
+    """Read an earlier run, from its `report.json` or its `report.har`.
 
     Raises:
-        ValueError: the file is no report, or one of another format.
+        ValueError: the file is neither, or one of another format.
     """
+    give = "Give a report.json or a report.har."
     try:
-        report = json.loads(path.read_bytes())
+        whole = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as why:
-        raise ValueError(f"{path} is no report of a conformance run: {why}. Give a report.json.") from None
-    name = cast("dict[str, Any]", report).get("format") if isinstance(report, dict) else None
+        raise ValueError(f"{path} is no report of a conformance run: {why}. {give}") from None
+    report = _member(_member(whole, "log"), "_conformance") or whole
+    name = _member(report, "format")
     if not isinstance(name, str) or name.rpartition(" ")[0] != FORMAT.rpartition(" ")[0]:
-        raise ValueError(f"{path} is no report of a conformance run. Give a report.json.")
+        raise ValueError(f"{path} is no report of a conformance run. {give}")
     if name != FORMAT:
         raise ValueError(f"{path} is of the format {name!r}, and only {FORMAT!r} can be read. Make it anew.")
     try:
-        outcomes = cast("list[dict[str, Any]]", report["outcomes"])
-        verdicts: dict[str, Verdict] = {each["id"]: each["verdict"] for each in outcomes}
-        if unknown := set(verdicts.values()) - set(VERDICTS):
-            raise ValueError(f"nobody knows the verdict {min(unknown)!r}")
+        return _recorded(report)
     except (KeyError, TypeError, ValueError) as why:
         raise ValueError(
             f"{path} is a spoilt report, whose outcomes can't be read: {why}. Make it anew."
         ) from None
-    return verdicts
+
+
+def _recorded(report: Any) -> Recorded:
+    verdicts: dict[str, Verdict] = {each["id"]: each["verdict"] for each in report["outcomes"]}
+    if unknown := set(verdicts.values()) - set(VERDICTS):
+        raise ValueError(f"nobody knows the verdict {min(unknown)!r}")
+    if report["tier"] not in TIERS:
+        raise ValueError(f"nobody knows the tier {report['tier']!r}")
+    failures = {each["id"]: each["calls"] for each in report["outcomes"] if each["verdict"] == "broken"}
+    return Recorded(
+        str(report["target"]),
+        "documented" if report["profile"] == "documented" else "observed",
+        report["tier"],
+        int(report["seed"]),
+        bool(report["strict"]),
+        verdicts,
+        failures,
+    )
+
+
+def _member(value: Any, name: str) -> Any:
+    return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None

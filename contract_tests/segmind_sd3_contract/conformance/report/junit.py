@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from segmind_sd3_contract.conformance.report.words import came, exchanges_of, money, source
+from segmind_sd3_contract.conformance.report.words import came, coverage, exchanges_of, money, source
 from segmind_sd3_contract.terminal import printable
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def _suite(root: Element, operation: str, outcomes: list[Outcome], run: Run) -> 
         "spec": run.spec,
         "money": money(run),
         "stopped": run.stopped or "",
+        **{f"coverage, {each.layer}": str(each) for each in coverage(run)},
     }
     for name, value in told.items():
         SubElement(properties, "property", {"name": name, "value": printable(value)})

@@ -121,4 +121,14 @@ filters.addEventListener("submit", (event) => event.preventDefault());
 filters.addEventListener("reset", () => setTimeout(apply));
 
 for (const element of document.querySelectorAll(".needs-script, #filters")) element.hidden = false;
+
+// On a narrow screen the filters are folded, and their bar is none that stays.
+const wide = matchMedia("(min-width: 46.01rem)");
+const fold = () => { document.getElementById("fold").open = wide.matches; };
+wide.addEventListener("change", fold);
+fold();
+new ResizeObserver(() => {
+  const height = getComputedStyle(filters).position === "sticky" ? filters.offsetHeight : 0;
+  document.documentElement.style.setProperty("--bar", `${height}px`);
+}).observe(filters);
 apply();

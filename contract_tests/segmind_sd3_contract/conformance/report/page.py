@@ -77,7 +77,11 @@ def written(run: Run) -> bytes:
             style=_source("page.css"),
             script=_source("page.js"),
             signs=words.SIGNS,
+            headline=words.headline(run),
+            judged_as=words.judged_as(run),
             ending=words.ending(run),
+            covered=words.coverage(run),
+            endpoints=lambda operations: words.endpoints(operations, run),  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType] - jinja2's caller
             untested=words.untested(run),
             changes=list(words.changes(run)),
             layers=sorted({outcome.layer for outcome in run.outcomes}),

@@ -14,8 +14,11 @@ from segmind_sd3_contract.conformance.report.words import (
     SIGNS,
     came,
     changes,
+    coverage,
     ending,
+    endpoints,
     exchanges_of,
+    judged_as,
     money,
     source,
     untested,
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 MOST: Final = 40
 """Cases that are shown in one list: where a server is broken as a whole, more say no more."""
 
+MOST_MISSING: Final = 10
+"""Clauses of a layer that are named as not exercised: a small run leaves most of them."""
+
 STYLES: Final[Mapping[Verdict, str]] = {
     "held": "green",
     "broken": "bold red",
@@ -43,9 +49,7 @@ STYLES: Final[Mapping[Verdict, str]] = {
 
 def summary(run: Run, console: Console) -> None:
     """Print what a run has found."""
-    _heading(
-        console, source(run), f"{run.target}, judged as {run.profile}{', strictly' if run.strict else ''}"
-    )
+    _heading(console, source(run), f"{run.target}, judged as {judged_as(run)}")
     console.print(Text(f"tier {run.tier}, seed {run.seed}, spec {run.spec}, {run.started}", "dim"))
     broken = [outcome for outcome in run.outcomes if outcome.verdict == "broken"]
     for outcome in broken[:MOST]:
@@ -55,6 +59,7 @@ def summary(run: Run, console: Console) -> None:
         _heading(console, "Ledger")
         rows = ((row.quirk, row.probed, row.grade, row.why) for row in run.ledger)
         _table(console, ("quirk", "probed", "grade", "why"), rows)
+    _coverage(run, console)
     if left := untested(run):
         _heading(console, "Not tested")
         rows = ((str(len(cases)), verdict, why) for (verdict, why), cases in left.items())
@@ -75,6 +80,18 @@ def summary(run: Run, console: Console) -> None:
     if run.stopped:
         console.print(Text(f"Stopped before its end: {run.stopped}", "bold"))
     console.print(Text(f"Exit {run.exit_code}: {ending(run)}.", "bold"))
+
+
+def _coverage(run: Run, console: Console) -> None:
+    for each in coverage(run):
+        _heading(console, f"Coverage of what is {each.layer}", str(each))
+        for what, operations in [*each.missing.items()][:MOST_MISSING]:
+            console.print(Text(f"  not exercised: {what} ({endpoints(operations, run)})"))
+        if (more := len(each.missing) - MOST_MISSING) > 0:
+            console.print(Text(f"  … and {more} more: they are in the report", "dim"))
+        if each.out_of_reach:
+            statuses = ", ".join(dict.fromkeys(what.partition(" ")[0] for what in each.out_of_reach))
+            console.print(Text(f"  no call brings about: {statuses}", "dim"))
 
 
 def _heading(console: Console, text: str, rest: str = "") -> None:

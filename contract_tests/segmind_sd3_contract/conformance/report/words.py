@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from segmind_sd3_contract.conformance.credits import ROUNDING, usd
@@ -11,7 +12,7 @@ from segmind_sd3_contract.conformance.credits import ROUNDING, usd
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from segmind_sd3_contract.conformance.results import Exchange, Outcome, Run, Verdict
+    from segmind_sd3_contract.conformance.results import Clause, Exchange, Layer, Outcome, Run, Verdict
 
 SIGNS: Final[Mapping[Verdict, str]] = {
     "held": "✓",
@@ -27,6 +28,22 @@ SIGNS: Final[Mapping[Verdict, str]] = {
 def source(run: Run) -> str:
     """Say whether anything here was seen of the live API."""
     return f"LIVE: {run.live_exchanges} exchanges" if run.live_exchanges else "REFERENCE"
+
+
+def headline(run: Run) -> str:
+    """Say in a line what came out, behind the sign of it."""
+    broken, tried = run.counts()["broken"], len(run.outcomes) - run.counts()["not run"]
+    if broken:
+        text = f"{broken} of {tried} cases {'is' if broken == 1 else 'are'} broken"
+    else:
+        text = f"Nothing is broken in {tried} cases" if tried else "No case was tried"
+    if run.exit_code > 1:
+        text += ", and the run is incomplete" if tried else ""
+    return f"{SIGNS['broken' if broken else 'inconclusive' if run.exit_code else 'held']} {text}"
+
+
+def judged_as(run: Run) -> str:
+    return f"{run.profile}{', strictly' if run.strict else ''}"
 
 
 def ending(run: Run) -> str:
@@ -81,6 +98,75 @@ def untested(run: Run) -> dict[tuple[Verdict, str], list[Outcome]]:
         if outcome.verdict in ("not run", "inconclusive"):
             found[outcome.verdict, "; ".join(outcome.reasons) or "no reason is told"].append(outcome)
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """How much of one layer of the contract a run has exercised, counted in sides.
+
+    Attributes:
+        within_reach: how many sides a call can bring about: no call makes an honest service fail.
+        missing: what was not exercised, and at which endpoints.
+        out_of_reach: the same, of what no call brings about.
+    """
+
+    layer: Layer
+    stated: int
+    exercised: int
+    within_reach: int
+    missing: Mapping[str, list[str]]
+    out_of_reach: Mapping[str, list[str]]
+
+    def __str__(self) -> str:
+        text = f"{self.exercised} of {self.stated} ({percent(self.exercised, self.stated)})"
+        if self.within_reach == self.stated:
+            return text
+        return f"{text}; of what a call can bring about {percent(self.exercised, self.within_reach)}"
+
+
+def coverage(run: Run) -> list[Covered]:
+    """Return the coverage of each layer that states anything."""
+    found: list[Covered] = []
+    layers: tuple[Layer, ...] = ("documented", "observed")
+    for layer in layers:
+        clauses = [clause for clause in run.coverage if clause.layer == layer]
+        if not clauses:
+            continue
+        stated = sum(len(clause.sides) for clause in clauses)
+        missing, out_of_reach = _missing(clauses, by_a_call=True), _missing(clauses, by_a_call=False)
+        beyond = sum(map(len, out_of_reach.values()))
+        exercised = stated - beyond - sum(map(len, missing.values()))
+        found.append(Covered(layer, stated, exercised, stated - beyond, missing, out_of_reach))
+    return found
+
+
+def _missing(clauses: list[Clause], *, by_a_call: bool) -> dict[str, list[str]]:
+    """Return each side that was not exercised, and the endpoints that state it."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for clause in clauses:
+        for side, calls in clause.sides.items():
+            if not calls and by_a_call is not _is_of_the_service(clause.place):
+                found[f"{clause}: {side}"].append(clause.operation)
+    return dict(found)
+
+
+OF_THE_SERVICE: Final = ("403", "410", "429")
+"""Statuses below 500 that depend on the state of the service, and on no call."""
+
+
+def _is_of_the_service(place: str) -> bool:
+    return place in OF_THE_SERVICE or (place.isdecimal() and place >= "500")
+
+
+def endpoints(operations: list[str], run: Run) -> str:
+    """Name the endpoints; all that the contract has, by their number."""
+    known = {clause.operation for clause in run.coverage if clause.keyword == "required"}
+    return f"all {len(known)} endpoints" if known == set(operations) else ", ".join(operations)
+
+
+def percent(part: int, whole: int) -> str:
+    """Say a share; only the whole is 100 %."""
+    return f"{1000 * part // whole / 10:g} %" if whole else "nothing is stated"
 
 
 def rank(place: str) -> tuple[int, int, str]:
