@@ -101,7 +101,7 @@ def _set_at(node: Any, steps: Sequence[Any], value: Any) -> Any:
     if not steps:
         return value
     step, *others = steps
-    copy: Any = list(node) if isinstance(node, list) else dict(node)
+    copy: Any = node.copy()
     if not others and value is ABSENT:
         del copy[step]
     else:
