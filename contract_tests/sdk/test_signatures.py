@@ -111,7 +111,7 @@ def test_the_typed_dict_has_the_tables_public_parameters_and_extra(operation: Op
 def test_what_the_sdk_sets_is_hidden(operation: Operation):
     hidden = {name for name, known in operation.parameters.items() if known.hidden}
 
-    assert "base64" in hidden
+    assert "base64" in hidden or "base64" not in operation.parameters
     assert hidden.isdisjoint(inspect.signature(method(Client, operation)).parameters)
     assert hidden.isdisjoint(typed_dict(operation).__annotations__)
     assert not any(f"    {name}: " in str(method(Client, operation).__doc__) for name in hidden)

@@ -36,6 +36,7 @@ PARAMETER_TYPES: Final = {
     "float": "number",
     "str": "string",
     "enum:str": "string",
+    "enum:int": "integer",
     "image": "string (uri)",
     "bool": "boolean",
     "boolean": "boolean",
@@ -96,7 +97,9 @@ def _parameter(attribute: Facts, sample: Any) -> Facts:
     if made.get("default") == "None":
         del made["default"]
         made["no_default"] = "null"
-    if values is not None:
+    if values:
+        made["allowed_values"] = values if kind == "string" else [int(value) for value in values]
+    elif values is not None:
         known = [value for value in (made.get("default"), sample) if isinstance(value, str)]
         made["allowed_values"] = list(dict.fromkeys([*known, "calm", "DPM++ 2M, or so"]))
         made["values_more"] = "3"

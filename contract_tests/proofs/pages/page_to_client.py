@@ -34,6 +34,7 @@ OTHER_SLUG: Final = "sd3-med-img2img"
 """No overlay action concerns this endpoint's required parameters."""
 NEW_SLUG: Final = "stable-diffusion-4-large-txt2img"
 COMMAND: Final = ("-m", "segmind_sd3_pipeline.changes.regenerate")
+PASSED: Final = re.compile(r"^(\d+) passed", re.MULTILINE)
 MAX_SECONDS: Final = 10.0
 """Seconds."""
 
@@ -137,27 +138,27 @@ def run_edit(edit: Edit) -> Result:
     """Run the command for one change of a page, in a new clone."""
     with TemporaryDirectory() as scratch:
         clone, page = Path(scratch, "clone"), Path(scratch, "page.txt")
-        _clone(clone)
+        clone_to(clone)
         recorded = clone / "openapi" / "facts" / f"{edit.slug}.json"
         facts = json.loads(recorded.read_text(encoding="utf-8"))
         # A page written from facts has invented prose, so the clone must record that page first. This also
         # compiles the Python files, as in any checkout in use.
         page.write_text(page_text(facts), encoding="utf-8")
-        _run(clone, *COMMAND, str(page), "--yes")
+        run_in(clone, *COMMAND, str(page), "--yes")
         _git(clone, "commit", "--quiet", "--all", "--message", "The page as it is")
         changed = deepcopy(facts)
         edit.change(changed)
         page.write_text(page_text(changed), encoding="utf-8")
         began = time.monotonic()
-        done = _run(clone, *COMMAND, str(page), "--yes")
+        done = run_in(clone, *COMMAND, str(page), "--yes")
         seconds = time.monotonic() - began
-        passed = re.search(r"^(\d+) passed", done.stdout, re.MULTILINE)
-        checked = _run(clone, "-c", f"{CLIENT_CODE.format(operation=OPERATION)}\nassert {edit.assertion}")
+        passed = PASSED.search(done.stdout)
+        checked = run_in(clone, "-c", f"{CLIENT_CODE.format(operation=OPERATION)}\nassert {edit.assertion}")
     problem = next((each.stdout + each.stderr for each in (done, checked) if each.returncode), "")
     return Result(seconds, int(passed[1]) if passed else 0, problem)
 
 
-def _clone(folder: Path) -> None:
+def clone_to(folder: Path) -> None:
     """Copy the repository as it was last committed."""
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)  # noqa: S603, S607 - git, and no shell
     _git(folder, "config", "user.name", "proof")
@@ -168,7 +169,7 @@ def _git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", folder, *arguments], check=True)  # noqa: S603, S607 - as above
 
 
-def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join(str(folder / name) for name in FOLDERS)
     return subprocess.run(  # noqa: S603 - the project's own commands
         [sys.executable, *arguments],

@@ -83,7 +83,8 @@ def _default(parameter: Parameter) -> str:
     if page is NO_DEFAULT:
         said = "The page names no default"
     elif parameter.default_may_be_none:
-        said = "The page prints 1, which may stand for no default"
+        may = "may stand" if page == 1 else "stands"
+        said = f"The page prints {page}, which {may} for no default"
     else:
         said = f"The page says {_shown(page)}{parameter.flaw(page)}"
     if parameter.hidden:

@@ -123,8 +123,8 @@ class Parameter:
 
     @property
     def default_may_be_none(self) -> bool:
-        """Return whether the page's default is a 1 that may stand for no default (see `pages.properties`)."""
-        return self.default_is_unsendable and self.documented_default == 1
+        """Return whether the page's default is none, or a 1 that may stand for none (`pages.properties`)."""
+        return self.default_is_unsendable and self.documented_default in (1, "None", "null")
 
     def flaw(self, value: object) -> str:
         """Return why a value can't be sent, as the end of a sentence; empty if it can."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_pipeline.pages.attributes import NUMBER, NUMBERS
-from segmind_sd3_pipeline.pages.facts import JSON_WORDS, may_be_none
+from segmind_sd3_pipeline.pages.facts import JSON_WORDS, NONE, may_be_none
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -107,6 +107,8 @@ def _default_contradictions(
     kind, values = attribute["type"], attribute.get("allowed_values")
     if kind in JSON_WORDS or "default_type" in attribute:
         yield from _json_default_contradictions(attribute, default)
+    elif default in NONE:
+        pass
     elif may_be_none(default, sample):
         yield "default that may be none", f"{kind} with the default {default}"
     elif not _is_of_type(default, kind):
@@ -150,7 +152,12 @@ def _sample_contradictions(attribute: Facts, sample: Any) -> Iterator[tuple[str,
         yield "code inside quotes", sample
     elif attribute["type"] in JSON_WORDS and not _is_of_json_type(sample, attribute["type"]):
         yield "sample of another type", f"{json.dumps(sample)} for {attribute['type']}"
-    elif isinstance(sample, (str, int)) and values and sample not in values and not _is_cut(attribute):
+    elif (
+        isinstance(sample, (str, int))
+        and values
+        and not _is_cut(attribute)
+        and str(sample) not in map(str, values)
+    ):
         yield "sample outside its values", f"{sample}, and {_listed(values)}"
     match sample:
         case str(code) | {"code": str(code)} if OPENS_A_FILE.match(code):

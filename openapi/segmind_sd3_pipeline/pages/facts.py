@@ -37,7 +37,13 @@ Facts = dict[str, Any]
 
 # The page's word for a JSON type, and the other words that it has for it.
 USUAL_TYPE: Final = {"integer": "int", "number": "float", "string": "str", "boolean": "boolean"}
-OTHER_TYPES: Final = {"enum:str": "string", "image": "string", "bool": "boolean"}
+OTHER_TYPES: Final = {
+    "enum:str": "string",
+    "enum:int": "integer",
+    "enum:float": "number",
+    "image": "string",
+    "bool": "boolean",
+}
 
 # The types of a page that prints a default as JSON.
 JSON_WORDS: Final = {
@@ -182,7 +188,11 @@ def _attribute(schema: Mapping[str, Any]) -> Facts:
     facts |= {fact: as_page_text(schema[keyword]) for fact, keyword in KEYWORDS.items() if keyword in schema}
     has_list = "enum" in schema or "x-documented-values" in schema
     if schema.get("x-lists-values", facts["type"].startswith("enum:") or has_list):
-        facts["allowed_values"] = schema.get("enum", schema.get("x-documented-values", []))
+        values = schema.get("enum", schema.get("x-documented-values", []))
+        # A page of the A family lists numbers as texts, one of the N family as JSON.
+        facts["allowed_values"] = (
+            [as_page_text(value) for value in values] if facts["type"].startswith("enum:") else values
+        )
     if "x-affects-pricing" in schema:
         facts["affects_pricing"] = schema["x-affects-pricing"]
     # Any other keyword is a rule that no page has, so it counts as a difference.
@@ -206,6 +216,10 @@ def as_page_text(value: object) -> str:
 def as_json_text(value: object) -> str:
     """Return a default as facts hold one that the page prints as JSON: a text is itself."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+NONE: Final = frozenset({"None", "null"})
+"""How a page prints that a parameter has no default."""
 
 
 def may_be_none(default: str, sampled: object) -> bool:

@@ -173,7 +173,7 @@ def _attribute(attribute: Facts, upper: str = "max") -> list[str]:
             for line in ("", f"{words[name]} : {attribute[name]},")
         ]
     if "allowed_values" in attribute:
-        blocks += ["", "Allowed values:", *attribute["allowed_values"]]
+        blocks += ["", "Allowed values:", *map(str, attribute["allowed_values"])]
     return blocks
 
 

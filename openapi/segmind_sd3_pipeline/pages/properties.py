@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from segmind_sd3_pipeline.pages.facts import (
     JSON_WORDS,
     KEYWORDS,
+    NONE,
     OTHER_TYPES,
     USUAL_TYPE,
     as_page_text,
@@ -101,10 +102,15 @@ def _values(attribute: Facts, kind: str) -> dict[str, Any]:
     made: dict[str, Any] = {} if is_usual else {"x-lists-values": has_list}
     if not values:
         return made
+    if attribute["type"].startswith("enum:") and kind != "string":
+        numbers = [_number(value) for value in values]
+        values = values if MISSING in numbers else numbers
     # A list that is cut, or has values of another type, can't close the parameter.
     is_cut = "values_more" in attribute or int(attribute.get("values_total", len(values))) > len(values)
     is_typed = all(isinstance(value, PYTHON_TYPES[kind]) and not isinstance(value, bool) for value in values)
-    return made | {"enum" if is_typed and not is_cut else "x-documented-values": list(values)}
+    # The SDK lists texts alone: a list of numbers is kept, and any number is sent.
+    is_closed = is_typed and not is_cut and kind == "string"
+    return made | {"enum" if is_closed else "x-documented-values": list(values)}
 
 
 def _number(text: str) -> Any:
@@ -133,6 +139,8 @@ def _default(
             # "1" may be a text or a number: the old spec holds the decision.
             if keyword in old and as_page_text(old[keyword]) == text and _is_listed(text, made, keyword):
                 return keyword, old[keyword]
+    if text in NONE:
+        return "x-documented-default", text
     if may_be_none(text, sampled):
         return "x-documented-default", number
     match made["type"]:
