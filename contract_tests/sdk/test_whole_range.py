@@ -65,13 +65,11 @@ def edges(held: dict[str, Any]) -> list[float]:
 def values(name: str, held: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Give values in the whole range, at its ends and beside them, anywhere else, and of other types."""
     kinds: list[st.SearchStrategy[Any]] = []
-    low, high, step = held.get("minimum"), held.get("maximum"), step_of(held)
+    low, high = held.get("minimum"), held.get("maximum")
     if low is not None and high is not None:
-        steps = st.integers(0, int((high - low) / step))
-        kinds.append(steps.map(lambda steps: round(low + steps * step, 2)))
-        if held["type"] == "number":
-            kinds.append(st.floats(low, high))
-    if edges(held):
+        kinds.append((st.integers if held["type"] == "integer" else st.floats)(low, high))
+        if multiple := held.get("multipleOf"):
+            kinds.append(st.integers(low // multiple, high // multiple).map(lambda times: times * multiple))
         kinds.append(st.sampled_from(edges(held)))
     texts = st.just(PICTURE) if name == "image" else st.text()
     return st.one_of(*kinds, st.integers(), st.floats(), st.booleans(), texts, st.lists(st.integers()))
