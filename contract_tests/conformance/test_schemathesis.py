@@ -127,7 +127,7 @@ def test_whatever_schemathesis_sends_is_answered_as_the_contract_says(
     assert tried.phases == {*PHASES} - ({"examples"} if operation == "get_user_credits" else set())
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", ["documented", pytest.param("observed", marks=pytest.mark.slow)])
 def test_the_minimum_of_steps_is_tried_from_both_sides_in_each_contract(
     profile: Profile, record_property: Callable[[str, object], None]
 ):
