@@ -19,7 +19,7 @@ from segmind_sd3_api.parameters import OPERATIONS, Operation, Parameter
 from segmind_sd3_contract import oracle
 from segmind_sd3_contract.needed import needed
 from segmind_sd3_contract.quirks import quirks
-from segmind_sd3_contract.reference import MADE_UP_KEY, PROVOCATIONS, Answer
+from segmind_sd3_contract.reference import MADE_UP_KEY, PROFILES, PROVOCATIONS, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -273,8 +273,8 @@ def contradictions(operation: Operation) -> Iterator[Case]:
     always_sent = body_of(Case(name, name, 200, usual))
     for parameter, schema in page["properties"].items():
         default = schema.get("x-documented-default")
-        for profile, suffix in (("documented", ""), ("observed", "::observed")):
-            refused = REFUSED if profile == "documented" else 200
+        for profile in PROFILES:
+            suffix, refused = ("", REFUSED) if profile == "documented" else (f"::{profile}", 200)
             if parameter in always_sent and (default is not None or parameter in optional):
                 yield Case(
                     f"{name}::{parameter}::omitted{suffix}",
