@@ -33,7 +33,7 @@ demo: $(READY)  ## draw one picture from each endpoint into out/, by the referen
 
 test: $(READY)  ## run the tests, all but the slow ones, and print what they reach of the SDK; a gap without a reason fails
 	@# A test that hangs fails with a traceback, instead of taking the whole run with it.
-	$(BIN)/python -m pytest -n 3 --dist loadfile -q --timeout 120 -m "not slow" --cov --cov-report= -p proofs.coverage_report
+	$(BIN)/python -m pytest -n 3 --dist loadfile -q --timeout 120 -m "not slow" --cov --cov-report= -p proofs.coverage_report -p proofs.explored_report
 	$(BIN)/python -m proofs.coverage_report
 
 check: $(READY)  ## lint, types, layers, generated files, README, code lines: writes nothing

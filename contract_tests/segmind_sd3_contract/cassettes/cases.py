@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from segmind_sd3 import Client
 from segmind_sd3_api.parameters import OPERATIONS, Operation, Parameter
 
+from segmind_sd3_contract import oracle
 from segmind_sd3_contract.needed import needed
 from segmind_sd3_contract.quirks import quirks
-from segmind_sd3_contract.reference import MADE_UP_KEY, PROVOCATIONS, Answer
+from segmind_sd3_contract.reference import MADE_UP_KEY, PROFILES, PROVOCATIONS, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from segmind_sd3_contract.reference import Profile
 
 PROMPT: Final = "a lighthouse at dawn"
 SEED: Final = 7
@@ -36,12 +39,12 @@ INPUT: Final = base64.b64decode(
 """A PNG of 64 x 64 pixels. Its bytes stand here because requests are matched by them; an encoder changes."""
 
 REFUSED: Final = 406
-"""The status of a value out of bounds in the profile "documented", by which everything here is recorded."""
+"""The status of a value out of bounds in the profile "documented", by which nearly everything is recorded."""
 
 MOST_LIVE_PICTURES: Final = 2
 """How many pictures one call to the live service may draw: each is paid for."""
 
-Way = Literal["sdk", "generated", "other-key", "other-path", "get"]
+Way = Literal["sdk", "generated", "raw", "other-key", "other-path", "get"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,11 @@ class Case:
         expects: the status that the case is about.
         params: what the SDK is asked for.
         beyond: what is laid over the finished body, past the SDK's own checks.
-        by: who sends it: the SDK; the generated client; the SDK with a key that nobody has; bare httpx, to
-            a path that does not exist; bare httpx, with GET.
+        without: the parameter that is taken out of the finished body.
+        by: who sends it: the SDK; the generated client; bare httpx; the SDK with a key that nobody has; bare
+            httpx, to a path that does not exist; bare httpx, with GET.
         provocation: what the reference server is made to do wrong.
+        profile: whose rules the reference server obeys.
     """
 
     id: str
@@ -64,8 +69,10 @@ class Case:
     expects: int
     params: Mapping[str, Any] = field(repr=False)
     beyond: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    without: str | None = None
     by: Way = "sdk"
     provocation: str | None = None
+    profile: Profile = "documented"
 
     @property
     def file(self) -> str:
@@ -87,7 +94,7 @@ def cases() -> Mapping[str, Case]:
     found = [
         case
         for operation in OPERATIONS.values()
-        for kind in (plain, inside, outside, statuses, provocations)
+        for kind in (plain, inside, outside, statuses, provocations, contradictions)
         for case in kind(operation)
     ]
     return {case.id: case for case in found}
@@ -106,6 +113,7 @@ def live_cases() -> Mapping[str, Case]:
         for case in (
             usual,
             *(bound for bound in inside(operation) if body_of(bound) != body_of(usual)),
+            *(case for case in contradictions(operation) if case.profile == "observed"),
             *free(operation),
         )
         if case.pictures <= MOST_LIVE_PICTURES
@@ -114,9 +122,10 @@ def live_cases() -> Mapping[str, Case]:
 
 
 def body_of(case: Case) -> Mapping[str, Any]:
-    """Return the body of a call as the SDK completes it, with the values that the SDK would refuse."""
+    """Return the body of a call as the SDK completes it, with what the SDK would refuse, or always sends."""
     with Client(MADE_UP_KEY, base_url=REFERENCE_URL) as client:
-        return {**client.prepare(case.operation, **case.params).body, **case.beyond}
+        body = {**client.prepare(case.operation, **case.params).body, **case.beyond}
+    return {name: value for name, value in body.items() if name != case.without}
 
 
 def least(operation: Operation) -> dict[str, Any]:
@@ -250,6 +259,36 @@ def _asking_for(provocation: str, operation: Operation) -> dict[str, Any] | None
             return in_json | counts
         case _:
             return {}
+
+
+def contradictions(operation: Operation) -> Iterator[Case]:
+    """Yield calls where a page contradicts itself or what was seen, by the rules of each profile.
+
+    They leave out a parameter whose default the page contradicts, or which was reported to be optional; and
+    they send a default that the page's own bounds refuse.
+    """
+    name, usual = operation.operation_id, least(operation)
+    page, reported = (oracle.request_schema(profile, name) for profile in ("documented", "reported"))
+    optional = {*page["required"]} - {*reported["required"]}
+    always_sent = body_of(Case(name, name, 200, usual))
+    for parameter, schema in page["properties"].items():
+        default = schema.get("x-documented-default")
+        for profile in PROFILES:
+            suffix, refused = ("", REFUSED) if profile == "documented" else (f"::{profile}", 200)
+            if parameter in always_sent and (default is not None or parameter in optional):
+                yield Case(
+                    f"{name}::{parameter}::omitted{suffix}",
+                    name,
+                    refused if parameter in optional else 200,
+                    usual,
+                    without=parameter,
+                    by="raw",
+                    profile=profile,
+                )
+            if default is not None and schema["type"] in ("integer", "number"):
+                asked = usual | {"extra": {parameter: default}}
+                place = f"{name}::{parameter}::{default}{suffix}"
+                yield Case(place, name, refused, asked, profile=profile)
 
 
 def free(operation: Operation) -> Iterator[Case]:

@@ -162,6 +162,8 @@ def _sends(case: Case) -> str:
             return "the same with a key that nobody has"
         case "other-path":
             return "the same to a path that does not exist"
+        case "raw":
+            return f"the same without {case.without}"
         case _:
             body = {n: "…" if n == "image" else value for n, value in body_of(case).items()}
             usual = least(OPERATIONS[case.operation])

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
     from segmind_sd3_contract.cassettes.cases import Case
     from segmind_sd3_contract.cassettes.storage import Recorder
-    from segmind_sd3_contract.reference import Profile
-
-PROFILE: Final[Profile] = "documented"
-"""By the pages' own rules: a bound is a page's, and so is the refusal of what lies beyond it."""
 
 MOMENT: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 """The reference server's clock stands still, so that recording twice gives the same bytes."""
@@ -53,12 +49,12 @@ def record(case: Case, folder: Path) -> Recorder:
     Raises:
         AnotherAnswer: the server does not answer as the case expects.
     """
-    server = ReferenceServer(PROFILE, clock=MOMENT.timestamp)
+    server = ReferenceServer(case.profile, clock=MOMENT.timestamp)
     if case.provocation:
         server.provoke(case.provocation)
     # httpx's own transport of this name is one that vcrpy watches; what it leads to is the server itself.
     transport = httpx.MockTransport(server.transport().handle_request)
-    known = provenance(case.id, target="reference", profile=PROFILE, provocation=case.provocation)
+    known = provenance(case.id, target="reference", profile=case.profile, provocation=case.provocation)
     with recording(folder / case.file, known, MADE_UP_KEY) as recorder, suppress(SegmindError):
         send(case, REFERENCE_URL, MADE_UP_KEY, transport)
     if recorder.status != case.expects:
@@ -81,13 +77,14 @@ def send(case: Case, base_url: str, key: str, transport: httpx.BaseTransport | N
             call = CALLS[case.operation]
             with generated_client(base_url, key, httpx_args={"transport": transport}) as client:
                 call.sync(client=client, body=call.body(body_of(case)))
-        case "other-path" | "get":
+        case "raw" | "other-path" | "get":
             path = OPERATIONS[case.operation].path
+            path += "-no-such-model" if case.by == "other-path" else ""
             with httpx.Client(base_url=base_url, headers={"x-api-key": key}, transport=transport) as bare:
                 if case.by == "get":
                     bare.get(path)
                 else:
-                    bare.post(f"{path}-no-such-model", json=body_of(case))
+                    bare.post(path, json=body_of(case))
 
 
 def generated_client(base_url: str, key: str, **options: Any) -> AuthenticatedClient:
