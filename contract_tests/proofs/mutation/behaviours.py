@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proofs.mutation.drawing import provoked_behaviours, wrong_pictures
 from proofs.mutation.replies import OTHER_WORDS, reply_behaviours
+from proofs.mutation.requests import request_behaviours
 from proofs.mutation.servers import Behaviour, cost, refusal
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def behaviours() -> Iterator[Behaviour]:
     yield from wrong_pictures()
     yield from money()
     yield from reply_behaviours()
+    yield from request_behaviours()
 
 
 # -- Wrong statuses---------------------------------------------------------------------------------------
