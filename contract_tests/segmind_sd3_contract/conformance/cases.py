@@ -15,11 +15,14 @@ from segmind_sd3_contract.conformance.account import (
     about_limits,
     about_the_account,
     about_the_balance,
+    framed,
     unusual,
 )
 from segmind_sd3_contract.conformance.bodies import endpoints, is_picture, known_values, picture, sides
 from segmind_sd3_contract.conformance.calls import Call
 from segmind_sd3_contract.conformance.case import Case
+from segmind_sd3_contract.conformance.effects import effects
+from segmind_sd3_contract.conformance.input_pictures import about_input_pictures
 from segmind_sd3_contract.conformance.judging import (
     all_drawn,
     all_refused,
@@ -27,6 +30,8 @@ from segmind_sd3_contract.conformance.judging import (
     sound,
     understood,
 )
+from segmind_sd3_contract.conformance.parallel import at_once
+from segmind_sd3_contract.conformance.prompts import about_prompts
 from segmind_sd3_contract.conformance.relations import relations
 
 if TYPE_CHECKING:
@@ -73,6 +78,11 @@ def about(endpoint: Endpoint, readings: Readings) -> list[Case]:
             *(about_a_parameter(endpoint, name, readings) for name in endpoint.properties),
             relations(endpoint),
             pairs(endpoint),
+            effects(endpoint),
+            about_prompts(endpoint),
+            about_input_pictures(endpoint),
+            at_once(endpoint),
+            framed(endpoint),
         )
         for case in part
     ]

@@ -7,7 +7,9 @@ is repeated. The key goes to the target alone, and is in no recorded exchange.
 from __future__ import annotations
 
 import math
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
@@ -20,7 +22,7 @@ from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, SECOND_KEY_SH
 from segmind_sd3_contract.oracle import speaks_of_credits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from segmind_sd3_contract.conformance.calls import Auth, Call
@@ -40,6 +42,9 @@ MAY_BE_BILLED: Final = (408, 499, 502, 504, *range(520, 525))
 
 WORST: Final = "segmind-sd3.worst"
 """The extension of a request that says what it costs at the worst."""
+
+SHOWN: Final = ("content-type", "content-encoding", "transfer-encoding", "x-api-key", "authorization")
+"""The headers of a request that a report shows, beside those that its case is about."""
 
 NOBODYS: Final[Mapping[Auth, str]] = {"unknown": "SG_0000000000000000", "malformed": "no-key"}
 
@@ -70,11 +75,13 @@ class Purse(httpx.BaseTransport):
         self._inner = inner
         self.budget: Final = math.inf if budget is None else budget
         self.spent = spent
+        self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         worst = float(request.extensions[WORST])
-        self.check(worst)
-        self.spent += worst
+        with self._lock:
+            self.check(worst)
+            self.spent += worst
         return self._inner.handle_request(request)
 
     def check(self, worst: float) -> None:
@@ -102,10 +109,10 @@ class Pace:
     clock: Callable[[], float] = time.monotonic
     _next: float = field(default=-math.inf, init=False)
 
-    def wait(self) -> None:
+    def wait(self, calls: int = 1) -> None:
         if self.a_minute:
             self.sleep(max(0.0, self._next - self.clock()))
-            self._next = max(self._next, self.clock()) + 60 / self.a_minute
+            self._next = max(self._next, self.clock()) + calls * 60 / self.a_minute
 
 
 class Sender:
@@ -179,6 +186,56 @@ class Sender:
             raise Stopped(stop, of_the_key=exchange.status == 401)
         return exchange
 
+    def answers_at_once(self, calls: Sequence[Call], worst: Mapping[str, float]) -> list[Exchange]:
+        """Return what came of calls that are sent at the same time, in the order given.
+
+        Raises:
+            Stopped: none was sent, or what came of one of them forbids any further call.
+        """
+        waiting = [call for call in calls if not self._journal.has(call.name)]
+        if waiting:
+            self._send_at_once(waiting, worst)
+        return [self._journal.answer(call.name) or self._unanswered(call) for call in calls]
+
+    def _send_at_once(self, calls: Sequence[Call], worst: Mapping[str, float]) -> None:
+        self._purse.check(sum(worst[call.name] for call in calls))
+        self._pace.wait(len(calls))
+        requests = [self._request(call, worst[call.name]) for call in calls]
+        for call in calls:
+            self._journal.begin(call.name, worst[call.name])
+        before = self._balance
+        with ThreadPoolExecutor(len(calls)) as pool:
+            exchanges = list(pool.map(self._sent, calls, requests))
+        missing, wrong = self._wrong_sum(exchanges, before)
+        stops: list[str | None] = []
+        for call, exchange in zip(calls, exchanges, strict=True):
+            is_last, price = call is calls[-1], worst[call.name]
+            self._balance = None  # how far it fell for one of them can't be known
+            debit, own = self._debit(call, exchange, price)
+            found = (*(own or ()), *(wrong if is_last else ()))
+            self._journal.end(replace(exchange, wrong_cost=found), debit + (missing if is_last else 0.0))
+            self._purse.settle(price, debit + (missing if is_last else 0.0))
+            stops.append(self._stop(call, exchange, price, debit))
+        balances = [balance for each in exchanges if (balance := balance_of(each)) is not None]
+        self._balance = min(balances, default=None)
+        if stop := next(filter(None, stops), None):
+            raise Stopped(stop, of_the_key=any(exchange.status == 401 for exchange in exchanges))
+
+    def _wrong_sum(
+        self, exchanges: Sequence[Exchange], before: float | None
+    ) -> tuple[float, tuple[str, ...]]:
+        """Return how much more the balance fell than calls at once say they cost, and what is wrong with it."""
+        balances = [balance_of(each) for each in exchanges]
+        costs = [number(each.received.get("x-cost")) or 0.0 for each in exchanges]
+        lowest = min((each for each in balances if each is not None), default=None)
+        if self._shared or before is None or lowest is None or None in balances:
+            return 0.0, ()
+        fall, cost = round(before - lowest, 9), sum(costs)
+        if abs(fall - cost) <= ROUNDING:
+            return 0.0, ()
+        why = f"{len(costs)} calls at once cost {cost:g}, and the balance fell by {fall:g}"
+        return max(0.0, fall - cost), (why,)
+
     def kept(self, call: Call) -> Exchange | None:
         """Return what came of a call, where it was sent."""
         return self._journal.answer(call.name)
@@ -189,6 +246,8 @@ class Sender:
 
     def _request(self, call: Call, worst: float) -> httpx.Request:
         headers = dict(call.headers)
+        if call.coding == "gzip":
+            headers["content-encoding"] = "gzip"
         if call.content_type:
             headers["content-type"] = call.content_type
         if call.auth == "bearer":
@@ -199,7 +258,7 @@ class Sender:
             call.method,
             call.path,
             headers=headers,
-            content=call.content,
+            content=call.coded,
             # A request that brings extensions of its own loses the client's timeout.
             extensions={WORST: worst, "timeout": self._client.timeout.as_dict()},
         )
@@ -245,7 +304,7 @@ class Sender:
         """Return a request's headers without any key, and without what differs from run to run."""
         shown: dict[str, str] = {}
         for name, value in headers.items():
-            if name in ("content-type", "x-api-key", "authorization", *dict(call.headers)):
+            if name in SHOWN or name in dict(call.headers):
                 shown[name] = self._redacted(value)
         return shown
 

@@ -69,7 +69,8 @@ def begun_with(folder: Path) -> Mapping[str, Any]:
 class Session:
     """One run. `folder` is where its journal is; None keeps it in memory, for a plan that is only shown.
 
-    `others` are options that the journal keeps and that may be others when the run is resumed.
+    `others` are options that the journal keeps and that may be others when the run is resumed. `a_minute` is
+    how many calls may go in a minute; None is no limit.
 
     Raises:
         CouldNotRun: there is a journal where a new run was to begin, or none, or another run's, to resume; or
@@ -86,6 +87,7 @@ class Session:
         resumed: bool = False,
         budget: float | None = None,
         others: Mapping[str, Any] | None = None,
+        a_minute: float | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         documented, observed = oracle.carried("documented"), oracle.carried("observed")
@@ -104,6 +106,7 @@ class Session:
             tier=settings.tier,
             live=self._live,
             shared_account=settings.shared_account,
+            a_minute=a_minute,
             only=lambda name: fnmatchcase(name, settings.only),
             seed=settings.seed,
         )
