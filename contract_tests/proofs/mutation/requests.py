@@ -89,8 +89,7 @@ def _crashing(name: str, parameter: str, place: str, applies: Callable[[Any], bo
         failed = call.answer.status == 200 and parameter in call.body and applies(call.body[parameter])
         return refusal(call.answer, 500, WORDS) if failed else call.answer
 
-    fits = lambda operation: parameter in operation.properties  # noqa: E731 - as in the other lists
-    return Behaviour(name, parameter, reply, named_by=f"{parameter}::{place}", fits=fits)
+    return Behaviour(name, parameter, reply, named_by=f"{parameter}::{place}", fits=partial(_has, parameter))
 
 
 # -- Parameters that do nothing ---------------------------------------------------------------------------
@@ -110,6 +109,8 @@ REACTING: Final = (
 )
 """The parameters that a model reacts to, beside the prompt, the seed, the size and the input picture."""
 
+SHARES: Final = ("strength", "conditioningsettimesteprange_start", "conditioningsettimesteprange_stop")
+
 NUMBERS: Final = tuple(name for name in REACTING if name not in ("negative_prompt", "sampler", "scheduler"))
 
 
@@ -120,6 +121,7 @@ def ignored_parameters() -> Iterator[Behaviour]:
             name,
             body=partial(_ignored, name),
             named_by=f"{name}::effect",
+            told=name == "denoise",
             fits=partial(_has, name),
         )
 
@@ -147,15 +149,26 @@ def spoiled_numbers() -> Iterator[Behaviour]:
                 name,
                 body=partial(_of_range, name, change),
                 named_by=f"{name}::{place}",
-                fits=partial(_has, name),
+                # The page leaves open what `denoise` does, and whether a share is rounded to a step.
+                told=name == "denoise" or (place == "fine" and name in SHARES),
+                # Nine steps in ten parts are the steps.
+                fits=partial(_has, name if (name, place) != ("modelsamplingsd3_shift", "fine") else ""),
             )
     for name in ("steps", "num_inference_steps"):
         for most in (20, 50):
             yield _changed(f"{name}-at-most-{most}", (name,), f"{name}::effect", partial(min, most))
-        yield _changed(
-            f"{name}-rounded-to-5", (name,), f"{name}::fine", lambda value: max(10, value // 5 * 5)
-        )
-    yield _changed("strength-0-is-unset", ("strength",), "strength::effect", lambda value: value or 0.7)
+        yield _changed(f"{name}-rounded-to-5", (name,), f"{name}::fine", _in_fives)
+    yield Behaviour(
+        "strength-0-is-unset",
+        "strength",
+        body=lambda _, sent: {key: value for key, value in sent.items() if (key, value) != ("strength", 0)},
+        named_by="strength::effect",
+        fits=partial(_has, "strength"),
+    )
+
+
+def _in_fives(value: int) -> int:
+    return max(10, value // 5 * 5)
 
 
 def _of_range(
@@ -198,7 +211,7 @@ def spoiled_sizes() -> Iterator[Behaviour]:
                 f"{called}-{fault}",
                 names[0],
                 body=partial(_side_changed, names, change),
-                named_by="*{}::inside:*".format(called),  # noqa: UP032 - the star stands for a prefix
+                named_by=f"*{called}::inside:*",
                 fits=lambda operation, names=names: _parameter(operation, names) is not None,
             )
     for fault, change in _BOTH_SIDES.items():
@@ -256,20 +269,22 @@ _SIDES: Final[Mapping[str, Change]] = {
 _BOTH_SIDES: Final[Mapping[str, Callable[[int, int], tuple[float, float]]]] = {
     "swapped-inside": lambda width, height: (height, width),
     "square-inside": lambda width, _: (width, width),
-    "of-the-larger": lambda width, height: (max(width, height),) * 2,
+    "of-the-larger": lambda width, height: (max(width, height), max(width, height)),
     "halved-inside": lambda width, height: (width / 2, height / 2),
 }
 
 
 def spoiled_qualities() -> Iterator[Behaviour]:
-    quality = ("image_quality",)
-    for fault, change in (
-        ("rounded-to-10", lambda value: max(10, round(value / 10) * 10)),
-        ("at-least-50", partial(max, 50)),
-        ("at-most-90", partial(min, 90)),
-        ("low-middle-high", lambda value: 10 if value < 40 else 60 if value < 90 else 100),
-    ):
-        yield _changed(f"quality-{fault}", quality, "image_quality::is:*", change)
+    for fault, change in _QUALITIES.items():
+        yield _changed(f"quality-{fault}", ("image_quality",), "image_quality::is:*", change)
+
+
+_QUALITIES: Final[Mapping[str, Change]] = {
+    "rounded-to-10": lambda value: max(10, round(value / 10) * 10),
+    "at-least-50": partial(max, 50),
+    "at-most-90": partial(min, 90),
+    "low-middle-high": lambda value: 10 if value < 40 else 60 if value < 90 else 100,
+}
 
 
 # -- Prompts ----------------------------------------------------------------------------------------------
@@ -374,13 +389,8 @@ _CRASHING: Final[Mapping[str, tuple[str, Callable[[str], bool]]]] = {
 def spoiled_seeds() -> Iterator[Behaviour]:
     for fault, (place, change) in _SEEDS.items():
         yield _changed(f"seed-{fault}", ("seed",), f"seed::{place}", change)
-    yield _changed(
-        "seed-as-float64",
-        ("seed",),
-        "seed::bits:53",
-        lambda seed: int(unpack("d", pack("d", seed))[0]),
-        told=True,
-    )
+    as_float = _changed("seed-as-float64", ("seed",), "seed::bits:53", _as_float, told=True)
+    yield replace(as_float, fits=partial(_allows, 1 << 53))
     yield Behaviour(
         "seed-0-is-unset",
         "seed",
@@ -396,8 +406,16 @@ def spoiled_seeds() -> Iterator[Behaviour]:
         yield replace(at_bit, fits=partial(_allows, 1 << bits))
     yield replace(
         _crashing("seed-maximum-500", "seed", "maximum", partial(int.__le__, 999_999_999_999_998)),
-        fits=lambda operation: operation.properties.get("seed", {}).get("maximum") is not None,
+        fits=_bounds_seeds,
     )
+
+
+def _bounds_seeds(operation: Operation) -> bool:
+    return "maximum" in operation.properties.get("seed", {})
+
+
+def _as_float(seed: int) -> int:
+    return int(unpack("d", pack("d", seed))[0])
 
 
 def _allows(seed: int, operation: Operation) -> bool:
@@ -590,21 +608,22 @@ BODY: Final = "(body)"
 
 
 def refused_framings() -> Iterator[Behaviour]:
-    for place, status, applies in (
-        ("chunked", 411, lambda headers: "transfer-encoding" in headers),
-        ("gzip", 415, lambda headers: "content-encoding" in headers),
-        ("expect", 417, lambda headers: "expect" in headers),
-        ("connection-close", 400, lambda headers: headers.get("connection") == "close"),
+    for place, status, header, value in (
+        ("chunked", 411, "transfer-encoding", "chunked"),
+        ("gzip", 415, "content-encoding", "gzip"),
+        ("expect", 417, "expect", "100-continue"),
+        ("connection-close", 400, "connection", "close"),
     ):
         for refused in (status, 500):
             yield Behaviour(
                 f"{place}-{refused}",
                 BODY,
-                partial(_refused_framing, refused, applies),
+                partial(_refused_framing, refused, header, value),
                 named_by=f"{BODY}::{place}",
                 told=refused != 500,
             )
 
 
-def _refused_framing(status: int, applies: Callable[[Mapping[str, str]], bool], call: Call) -> Answer:
-    return refusal(call.answer, status, "Refused") if applies(call.request.headers) else call.answer
+def _refused_framing(status: int, header: str, value: str, call: Call) -> Answer:
+    is_so = call.request.headers.get(header) == value
+    return refusal(call.answer, status, "Refused") if is_so else call.answer

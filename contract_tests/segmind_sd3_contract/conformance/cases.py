@@ -35,7 +35,7 @@ from segmind_sd3_contract.conformance.prompts import about_prompts
 from segmind_sd3_contract.conformance.relations import relations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from segmind_sd3_contract.conformance.bodies import Endpoint
     from segmind_sd3_contract.conformance.judging import Readings
@@ -54,7 +54,7 @@ def cases(readings: Readings, seed: int = 0) -> tuple[Case, ...]:
     all_endpoints = endpoints(readings.pages, seed)
     return (
         *balance(readings),
-        *(case for endpoint in all_endpoints for case in about(endpoint, readings)),
+        *(case for endpoint in all_endpoints for case in about(endpoint, readings, all_endpoints)),
         # One server stands before all endpoints: its limits are asked for once.
         *about_limits(all_endpoints[0]),
     )
@@ -68,7 +68,7 @@ def balance(readings: Readings) -> Iterator[Case]:
             )
 
 
-def about(endpoint: Endpoint, readings: Readings) -> list[Case]:
+def about(endpoint: Endpoint, readings: Readings, all_endpoints: Sequence[Endpoint]) -> list[Case]:
     return [
         case
         for part in (
@@ -78,7 +78,7 @@ def about(endpoint: Endpoint, readings: Readings) -> list[Case]:
             *(about_a_parameter(endpoint, name, readings) for name in endpoint.properties),
             relations(endpoint),
             pairs(endpoint),
-            effects(endpoint),
+            effects(endpoint, all_endpoints),
             about_prompts(endpoint),
             about_input_pictures(endpoint),
             at_once(endpoint),

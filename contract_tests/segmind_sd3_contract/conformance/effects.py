@@ -43,7 +43,8 @@ NO_EFFECT: Final = frozenset({"prompt", "seed", "base64", "aspect_ratio", "mode"
 ODD_QUALITY: Final = 75
 
 
-def effects(endpoint: Endpoint) -> Iterator[Case]:
+def effects(endpoint: Endpoint, siblings: Sequence[Endpoint]) -> Iterator[Case]:
+    """Yield the cases of an endpoint. Of its siblings it takes values for a list of which one is known."""
     for name, schema in endpoint.properties.items():
         if name in NO_EFFECT or name == endpoint.count or is_picture(schema):
             continue
@@ -53,8 +54,10 @@ def effects(endpoint: Endpoint) -> Iterator[Case]:
             yield from of_a_number(endpoint, name)
         elif name == "negative_prompt":
             yield of_a_negative_prompt(endpoint, name)
-        elif len(values := known_values(schema)) > 1:
-            yield of_a_value(endpoint, name, values)
+        elif schema["type"] == "string":
+            known = (value for each in siblings for value in known_values(each.properties.get(name, {})))
+            if len(values := list(dict.fromkeys([*known_values(schema), *known]))) > 1:
+                yield of_a_value(endpoint, name, values)
     yield from both_sides_inside(endpoint)
     yield from far_seeds(endpoint)
     for name in QUALITIES:
@@ -71,7 +74,7 @@ def effects(endpoint: Endpoint) -> Iterator[Case]:
             )
 
 
-def effect(  # noqa: PLR0913 - what a case is made of
+def effect(
     endpoint: Endpoint,
     group: str,
     place: str,
@@ -84,7 +87,7 @@ def effect(  # noqa: PLR0913 - what a case is made of
     """Return the case that calls draw pictures that all differ; two equal calls come first."""
     is_open = not (promised and endpoint.has_seed)
     base = endpoint.call()
-    check = drawn_or_refused if may_refuse else all_drawn
+    check = _drawn_or_others_refused if may_refuse else all_drawn
     return Case(
         endpoint.operation,
         group,
@@ -104,37 +107,38 @@ def effect(  # noqa: PLR0913 - what a case is made of
 
 def of_a_number(endpoint: Endpoint, name: str) -> Iterator[Case]:
     schema = endpoint.properties[name]
-    low, middle, beside, high = points(schema)
+    low, middle, high = points(schema)
     promised = (endpoint.operation, name) not in WITHOUT_A_PROMISE
-    default = next(iter(default_of(schema)), None)
-    others = [value for value in (low, middle, high) if value != default]
+    # A share of the steps may well be rounded to a step.
+    is_share, step = high <= 1, 1 if schema["type"] == "integer" else 0.03
+    # A value that is capped, or raised, draws what the one beside the end draws.
+    beside = () if is_share else (round(low + step, 2), round(high - step, 2))
+    values = sorted({low, middle, high, *beside})
+    omitted = () if {*default_of(schema)} & {*values} else (endpoint.call(),)
     yield effect(
         endpoint,
         name,
         "effect",
-        f"`{name}` has an effect: omitted and {', '.join(f'{value:g}' for value in others)} draw differently.",
-        (endpoint.call(), *(endpoint.call(**{name: value}) for value in others)),
+        f"`{name}` has an effect: {', '.join(f'{value:g}' for value in values)} draw differently.",
+        (*omitted, *(endpoint.call(**{name: value}) for value in values)),
         promised=promised,
     )
     yield effect(
         endpoint,
         name,
         "fine",
-        f"`{name}` is not rounded: {middle:g} and {beside:g} draw differently.",
-        (endpoint.call(**{name: middle}), endpoint.call(**{name: beside})),
-        # A share of the steps may well be rounded to a step.
-        promised=promised and high > 1,
+        f"`{name}` is not rounded: {middle:g} and {middle + step:g} draw differently.",
+        (endpoint.call(**{name: middle}), endpoint.call(**{name: round(middle + step, 2)})),
+        promised=promised and not is_share,
     )
 
 
-def points(schema: Mapping[str, Any]) -> tuple[float, float, float, float]:
-    """Return the lowest, a middle, the one beside it, and the highest value; a share where nothing is said."""
+def points(schema: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Return the lowest value, a middle one, and the highest; a share where nothing is said."""
     low, high = schema.get("minimum", 0), schema.get("maximum", 1)
     if schema["type"] == "integer":
-        middle = (low + high) // 2
-        return low, middle, middle + 1, high
-    middle = round((low + high) / 2, 2)
-    return low, middle, round(middle + 0.03, 2), high
+        return low, (low + high) // 2, high
+    return low, round((low + high) / 2, 2), high
 
 
 def of_a_negative_prompt(endpoint: Endpoint, name: str) -> Case:
@@ -203,6 +207,11 @@ def _sized(endpoint: Endpoint, name: str, place: str, size: Mapping[str, int]) -
 
 
 # -- Checks -----------------------------------------------------------------------------------------------
+
+
+def _drawn_or_others_refused(replies: Sequence[Reply]) -> Iterator[str]:
+    yield from all_drawn(replies[:2])
+    yield from drawn_or_refused(replies[2:])
 
 
 def _no_two_alike(check: Callable[[Sequence[Reply]], Iterator[str]]) -> Any:
@@ -284,13 +293,16 @@ def far_seeds(endpoint: Endpoint) -> Iterator[Case]:
     most = endpoint.properties["seed"].get("maximum")
     for bits in BITS:
         far = (1 << bits) + endpoint.seed
+        if bits == BEYOND_JSON:
+            far = far // 4 * 4  # the next one would be rounded to it
         if most is None or far < most:
+            seeds = (endpoint.seed, far, far + 1)
             yield effect(
                 endpoint,
                 "seed",
                 f"bits:{bits}",
-                f"A seed of more than {bits} bits is not cut: {endpoint.seed}, {far} and {far + 1} draw differently.",
-                (endpoint.call(), endpoint.call(seed=far), endpoint.call(seed=far + 1)),
+                f"A seed of over {bits} bits is not cut: {', '.join(map(str, seeds))} draw differently.",
+                tuple(endpoint.call(seed=seed) for seed in seeds),
                 promised=bits < BEYOND_JSON,
                 may_refuse=most is None,
             )

@@ -75,8 +75,8 @@ def which_way_up(replies: Sequence[Reply]) -> Iterator[str]:
     if drawn(replies):
         for data in pictures_of(replies[0])[:1]:
             with Image.open(BytesIO(data)) as image:
-                turned = "upright" if image.height > image.width else "as it lies"
-                yield f"no page says whether it is turned; it is drawn {turned}, {image.width} x {image.height}"
+                way = "upright" if image.height > image.width else "as it lies"
+                yield f"no page says whether it is turned; it is drawn {way}, {image.width} x {image.height}"
 
 
 # -- The pictures -----------------------------------------------------------------------------------------

@@ -44,8 +44,8 @@ def own_pictures(replies: Sequence[Reply]) -> Iterator[str]:
     alone, together = replies[: len(replies) // 2], replies[len(replies) // 2 :]
     for number, reply in enumerate(together):
         nearest = min(range(len(alone)), key=lambda other: difference(alone[other], reply))
-        prompt = reply.exchange.sent["prompt"]
+        own, other = (each.exchange.sent["prompt"] for each in (reply, alone[nearest]))
         if nearest != number and difference(alone[nearest], reply) < difference(alone[number], reply):
-            yield f"the call with the prompt {prompt!r} got the picture of {alone[nearest].exchange.sent['prompt']!r}"
+            yield f"the call with the prompt {own!r} got the picture of {other!r}"
         elif reply.exact and difference(alone[number], reply):
-            yield f"the call with the prompt {prompt!r} got another picture than alone"
+            yield f"the call with the prompt {own!r} got another picture than alone"

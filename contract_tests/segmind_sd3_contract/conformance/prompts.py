@@ -66,6 +66,9 @@ USUAL: Final = 200
 """Characters that a prompt of people has, and that a model surely reads."""
 
 
+OTHER: Final = {"start": "a fox", "end": "a dot"}
+
+
 def about_prompts(endpoint: Endpoint) -> Iterator[Case]:
     if "prompt" not in endpoint.properties:
         return
@@ -134,7 +137,8 @@ def lengths(endpoint: Endpoint) -> Iterator[Case]:
     for length in LENGTHS:
         whole = endpoint.call(prompt=text_of(length))
         for part in ("start", "end") if length == USUAL else ("end",):
-            other = endpoint.call(prompt=text_of(length, **{part: "a fox"}))
+            # The very last character counts too.
+            other = endpoint.call(prompt=text_of(length, **{part: OTHER[part]}))
             yield effect(
                 endpoint,
                 "prompt",

@@ -143,6 +143,8 @@ def tried(
     else:
         sent += _answers_at_once(case, plan, sender, progress)
     if len(sent) < len(case.calls):
+        if sent[-1].status == 200:
+            return _left_out(case, progress)
         whole = [*sent, *[sent[-1]] * (len(case.calls) - len(sent))]
         judgement = judged(case, whole, readings, strict=strict)
         if judgement.verdict != "broken":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
@@ -200,41 +200,47 @@ class Sender:
     def _send_at_once(self, calls: Sequence[Call], worst: Mapping[str, float]) -> None:
         self._purse.check(sum(worst[call.name] for call in calls))
         self._pace.wait(len(calls))
-        requests = [self._request(call, worst[call.name]) for call in calls]
         for call in calls:
             self._journal.begin(call.name, worst[call.name])
-        before = self._balance
+        before, stops = self._balance, list[Stopped]()
+        answered: list[tuple[Exchange, float]] = []
         with ThreadPoolExecutor(len(calls)) as pool:
-            exchanges = list(pool.map(self._sent, calls, requests))
-        missing, wrong = self._wrong_sum(exchanges, before)
-        stops: list[str | None] = []
-        for call, exchange in zip(calls, exchanges, strict=True):
-            is_last, price = call is calls[-1], worst[call.name]
-            self._balance = None  # how far it fell for one of them can't be known
-            debit, own = self._debit(call, exchange, price)
-            found = (*(own or ()), *(wrong if is_last else ()))
-            self._journal.end(replace(exchange, wrong_cost=found), debit + (missing if is_last else 0.0))
-            self._purse.settle(price, debit + (missing if is_last else 0.0))
-            stops.append(self._stop(call, exchange, price, debit))
-        balances = [balance for each in exchanges if (balance := balance_of(each)) is not None]
-        self._balance = min(balances, default=None)
-        if stop := next(filter(None, stops), None):
-            raise Stopped(stop, of_the_key=any(exchange.status == 401 for exchange in exchanges))
+            sending = {
+                pool.submit(self._sent, call, self._request(call, worst[call.name])): call for call in calls
+            }
+            for done in as_completed(sending):
+                call, exchange = sending[done], done.result()
+                price = worst[call.name]
+                if refusal := self._refusal(call, exchange, price):
+                    self._journal.forget(call.name)
+                    self._purse.settle(price, 0.0)
+                    stops.append(refusal)
+                    continue
+                self._balance = None  # how far it fell for one of them can't be known
+                debit, wrong = self._debit(call, exchange, price)
+                answered.append((replace(exchange, wrong_cost=wrong), debit))
+                self._journal.end(*answered[-1])
+                self._purse.settle(price, debit)
+                if stop := self._stop(call, exchange, price, debit):
+                    stops.append(Stopped(stop, of_the_key=exchange.status == 401))
+        self._settle_at_once(answered, before)
+        if stops:
+            raise stops[0]
 
-    def _wrong_sum(
-        self, exchanges: Sequence[Exchange], before: float | None
-    ) -> tuple[float, tuple[str, ...]]:
-        """Return how much more the balance fell than calls at once say they cost, and what is wrong with it."""
-        balances = [balance_of(each) for each in exchanges]
-        costs = [number(each.received.get("x-cost")) or 0.0 for each in exchanges]
-        lowest = min((each for each in balances if each is not None), default=None)
-        if self._shared or before is None or lowest is None or None in balances:
-            return 0.0, ()
-        fall, cost = round(before - lowest, 9), sum(costs)
-        if abs(fall - cost) <= ROUNDING:
-            return 0.0, ()
-        why = f"{len(costs)} calls at once cost {cost:g}, and the balance fell by {fall:g}"
-        return max(0.0, fall - cost), (why,)
+    def _settle_at_once(self, answered: Sequence[tuple[Exchange, float]], before: float | None) -> None:
+        """Compare what calls at the same time say they cost with what the balance fell by in all."""
+        balances = [balance_of(exchange) for exchange, _ in answered]
+        told = [balance for balance in balances if balance is not None]
+        self._balance = min(told, default=None)
+        if self._shared or before is None or self._balance is None or len(told) < len(balances):
+            return
+        cost = sum(number(exchange.received.get("x-cost")) or 0.0 for exchange, _ in answered)
+        fall = round(before - self._balance, 9)
+        if abs(fall - cost) > ROUNDING:
+            why = f"{len(answered)} calls at once cost {cost:g}, and the balance fell by {fall:g}"
+            (last, debit), missing = answered[-1], max(0.0, fall - cost)
+            self._journal.end(replace(last, wrong_cost=(*(last.wrong_cost or ()), why)), debit + missing)
+            self._purse.settle(0.0, missing)
 
     def kept(self, call: Call) -> Exchange | None:
         """Return what came of a call, where it was sent."""
