@@ -42,6 +42,9 @@ NO_EFFECT: Final = frozenset({"prompt", "seed", "base64", "aspect_ratio", "mode"
 
 ODD_QUALITY: Final = 75
 
+SMALLEST, LARGEST = 64, 2048
+"""Pixels of a side that no page bounds."""
+
 
 def effects(endpoint: Endpoint, siblings: Sequence[Endpoint]) -> Iterator[Case]:
     """Yield the cases of an endpoint. Of its siblings it takes values for a list of which one is known."""
@@ -50,11 +53,11 @@ def effects(endpoint: Endpoint, siblings: Sequence[Endpoint]) -> Iterator[Case]:
             continue
         if name in sides(endpoint.properties):
             yield from sizes_inside(endpoint, name)
-        elif schema["type"] in ("integer", "number"):
+        elif schema.get("type") in ("integer", "number"):
             yield from of_a_number(endpoint, name)
         elif name == "negative_prompt":
             yield of_a_negative_prompt(endpoint, name)
-        elif schema["type"] == "string":
+        elif schema.get("type") == "string":
             known = (value for each in siblings for value in known_values(each.properties.get(name, {})))
             if len(values := list(dict.fromkeys([*known_values(schema), *known]))) > 1:
                 yield of_a_value(endpoint, name, values)
@@ -110,7 +113,7 @@ def of_a_number(endpoint: Endpoint, name: str) -> Iterator[Case]:
     low, middle, high = points(schema)
     promised = (endpoint.operation, name) not in WITHOUT_A_PROMISE
     # A share of the steps may well be rounded to a step.
-    is_share, step = high <= 1, 1 if schema["type"] == "integer" else 0.03
+    is_share, step = high <= 1, 1 if schema.get("type") == "integer" else 0.03
     # A value that is capped, or raised, draws what the one beside the end draws.
     beside = () if is_share else (round(low + step, 2), round(high - step, 2))
     values = sorted({low, middle, high, *beside})
@@ -136,7 +139,7 @@ def of_a_number(endpoint: Endpoint, name: str) -> Iterator[Case]:
 def points(schema: Mapping[str, Any]) -> tuple[float, float, float]:
     """Return the lowest value, a middle one, and the highest; a share where nothing is said."""
     low, high = schema.get("minimum", 0), schema.get("maximum", 1)
-    if schema["type"] == "integer":
+    if schema.get("type") == "integer":
         return low, (low + high) // 2, high
     return low, round((low + high) / 2, 2), high
 
@@ -189,7 +192,8 @@ def both_sides_inside(endpoint: Endpoint) -> Iterator[Case]:
 def inside(schema: Mapping[str, Any], share: float) -> int:
     """Return the odd multiple near a share of the way from the smallest side to the largest."""
     step = schema.get("multipleOf", 1)
-    steps = int((schema["minimum"] + share * (schema["maximum"] - schema["minimum"])) / step)
+    low, high = schema.get("minimum", SMALLEST), schema.get("maximum", LARGEST)
+    steps = int((low + share * (high - low)) / step)
     return (steps - (steps % 2 == 0)) * step
 
 

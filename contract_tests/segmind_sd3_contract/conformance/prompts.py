@@ -49,10 +49,11 @@ ODD_TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "html": ("a cat <script>alert(1)</script>", "a cat <b>alert(1)</b>"),
     "template": ("a cat {{7*7}} ${HOME}", "a cat {{7*8}} ${HOME}"),
     "percent": ("100%s of cats %n", "100%s of dogs %n"),
-    "nul": ("a cat\0 and a dog",),
-    "digits": ("42",),
 }
-"""Texts that a service may refuse, and must not fail of."""
+"""Texts that a service may refuse, and must not fail of; two that differ must draw different pictures."""
+
+ALONE: Final[Mapping[str, str]] = {"nul": "a cat\0 and a dog", "digits": "42"}
+"""Others like these."""
 
 TOLD: Final[Mapping[str, tuple[str, str]]] = {
     "case": ("A CAT ON A MAT", "a cat on a mat"),
@@ -108,6 +109,18 @@ def texts(endpoint: Endpoint) -> Iterator[Case]:
             f"Prompts with {name} fail no server, and what is drawn is not cut.",
             tuple(endpoint.call(prompt=text) for text in several),
             may_refuse=True,
+        )
+    for name, text in ALONE.items():
+        yield Case(
+            endpoint.operation,
+            "prompt",
+            f"text:{name}",
+            f"A prompt with {name} fails no server.",
+            (endpoint.call(prompt=text),),
+            drawn_or_refused,
+            "assumed",
+            "thorough",
+            tells=refusals,
         )
     for name, several in TOLD.items():
         yield effect(
