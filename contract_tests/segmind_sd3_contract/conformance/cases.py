@@ -33,6 +33,7 @@ from segmind_sd3_contract.conformance.judging import (
 from segmind_sd3_contract.conformance.parallel import at_once
 from segmind_sd3_contract.conformance.prompts import about_prompts
 from segmind_sd3_contract.conformance.relations import relations
+from segmind_sd3_contract.conformance.seeds import far_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -79,6 +80,7 @@ def about(endpoint: Endpoint, readings: Readings, all_endpoints: Sequence[Endpoi
             relations(endpoint),
             pairs(endpoint),
             effects(endpoint, all_endpoints),
+            far_seeds(endpoint),
             about_prompts(endpoint),
             about_input_pictures(endpoint),
             at_once(endpoint),
