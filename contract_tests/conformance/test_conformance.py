@@ -13,6 +13,7 @@ from segmind_sd3_contract.conformance.judging import packaged
 from segmind_sd3_contract.conformance.prices import Prices, pictures
 from segmind_sd3_contract.conformance.probes import PROBES
 from segmind_sd3_contract.conformance.report import words
+from segmind_sd3_contract.conformance.results import TIERS
 from segmind_sd3_contract.conformance.running import SMOKE_PAID, Plan, planned
 from segmind_sd3_contract.conformance.sending import Pace
 from segmind_sd3_contract.conformance.session import Session, Settings
@@ -79,7 +80,7 @@ def broken(run: Run) -> set[str]:
 @pytest.fixture(scope="module", params=PROFILES)
 def whole(request: pytest.FixtureRequest) -> Run:
     """A whole run against a good server of each profile."""
-    return tried(good(request.param))
+    return tried(good(request.param), tier="thorough")
 
 
 # -- A good server ----------------------------------------------------------------------------------------
@@ -400,9 +401,9 @@ def test_the_smallest_run_pays_for_five_calls_at_most():
 
 
 def test_each_tier_has_what_the_smaller_one_has():
-    smoke, boundary, full = ({case.id for case in plan(tier).cases} for tier in ("smoke", "boundary", "full"))
+    smoke, boundary, full, thorough = ({case.id for case in plan(tier).cases} for tier in TIERS)
 
-    assert smoke < boundary < full
+    assert smoke < boundary < full < thorough
 
 
 def test_the_cheapest_calls_come_first():

@@ -76,6 +76,10 @@ PROOFS: Final = {
         "mutants of servers and specs: the suite kills each; writes out/mutation.json",
         (module("proofs.mutation"),),
     ),
+    "mutation-named": Proof(
+        "faults that spoil a request: the case that each of them names finds or reports it",
+        (module("proofs.mutation.named"),),
+    ),
     "mutation-compare": Proof(
         "a sample of the same mutants under schemathesis, with and without our checks: README's table",
         (module("proofs.mutation.compare", "--sample", "200", "--readme"),),

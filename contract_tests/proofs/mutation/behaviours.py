@@ -10,8 +10,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from proofs.mutation.contents import content_behaviours
 from proofs.mutation.drawing import provoked_behaviours, wrong_pictures
 from proofs.mutation.replies import OTHER_WORDS, reply_behaviours
+from proofs.mutation.requests import request_behaviours
+from proofs.mutation.sending import sending_behaviours
 from proofs.mutation.servers import Behaviour, cost, refusal
 
 if TYPE_CHECKING:
@@ -40,6 +43,9 @@ def behaviours() -> Iterator[Behaviour]:
     yield from wrong_pictures()
     yield from money()
     yield from reply_behaviours()
+    yield from request_behaviours()
+    yield from content_behaviours()
+    yield from sending_behaviours()
 
 
 # -- Wrong statuses---------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ class Bundles(NamedTuple):
 class Mutant:
     """One change. `operation` and `group` name the cases that are most likely to kill it.
 
-    `server` makes the target, and `bundles` the documents that the suite reads.
+    `server` makes the target, and `bundles` the documents that the suite reads. `named_by` is the case that
+    must find it, and `told` whether that case is open and reports it.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Mutant:
     group: str
     server: Callable[[], SuiteServer]
     bundles: Callable[[], Bundles]
+    named_by: str | None = None
+    told: bool = False
 
     @property
     def kind(self) -> str:
@@ -61,8 +64,9 @@ UNCHANGED: Final = Mutant("nothing", "sd3_medium_tile", "(call)", SuiteServer, p
 
 @cache
 def all_mutants() -> tuple[Mutant, ...]:
-    """Return every mutant, in the order of the endpoints."""
-    return (*server_mutants(), *behaviour_mutants(), *spec_mutants())
+    """Return every mutant that must be killed, in the order of the endpoints."""
+    noticeable = (mutant for mutant in behaviour_mutants() if not mutant.told)
+    return (*server_mutants(), *noticeable, *spec_mutants())
 
 
 def server_mutants() -> Iterator[Mutant]:
@@ -80,7 +84,11 @@ def behaviour_mutants() -> Iterator[Mutant]:
                 name = f"behaviour:{operation}::{each.name}"
                 roles = {ROLES.get(parameter): parameter for parameter in endpoint.properties}
                 group = roles.get(each.group, each.group)
-                yield Mutant(name, operation, group, partial(FaultyServer, each, operation), packaged)
+                server = partial(FaultyServer, each, operation)
+                named_by = each.named_by and f"{operation}::{each.named_by}"
+                # Without a seed, nothing shows what a changed body does: its case is open.
+                told = each.told or (each.body is not None and not each.balance_error and "seed" not in roles)
+                yield Mutant(name, operation, group, server, packaged, named_by, told)
     for each in balance_behaviours():
         yield Mutant(
             f"behaviour:{BALANCE}::{each.name}",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 REPLY: Final = "(reply)"
 
+DIFFER: Final = f"{REPLY}::pictures-differ"
 OTHER_WORDS: Final = "Something else is wrong"
 HTML: Final = b"<html><body>an advertisement</body></html>"
 
@@ -149,8 +150,9 @@ def _longer(more: Callable[[bytes], bytes], *, base64_alone: bool = False) -> Pa
 
 def repeated_pictures() -> Iterator[Behaviour]:
     for name, chosen in _REPEATED.items():
-        yield Behaviour(name, REPLY, draw=_chosen(chosen), fits=has("pictures"))
-    yield Behaviour("ten-the-same", REPLY, draw=_chosen(_ten_the_same), fits=has("batch_size"))
+        yield Behaviour(name, REPLY, draw=_chosen(chosen), fits=has("pictures"), named_by=DIFFER)
+    ten = _chosen(_ten_the_same)
+    yield Behaviour("ten-the-same", REPLY, draw=ten, fits=has("batch_size"), named_by=DIFFER)
 
 
 _REPEATED: Final[Mapping[str, Callable[[list[bytes]], list[bytes]]]] = {
@@ -175,7 +177,7 @@ def _chosen(chosen: Callable[[list[bytes]], list[bytes]]) -> Painter:
 
 def shortened_seeds() -> Iterator[Behaviour]:
     for name, change in _SHORTENED.items():
-        yield Behaviour(name, "seed", draw=_with_seed(change), fits=has("seed"))
+        yield Behaviour(name, "seed", draw=_with_seed(change), fits=has("seed"), named_by="seed::*far")
 
 
 _SHORTENED: Final[Mapping[str, Callable[[int], int]]] = {

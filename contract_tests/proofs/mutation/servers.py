@@ -91,6 +91,9 @@ class Behaviour:
         provocation: The name of a provocation for every 200.
         balance_error: Returns the USD to add to all balances reported after a call.
         fits: Returns whether the fault applies to an endpoint.
+        body: Returns another body in place of a valid one, before a correct server sees it.
+        named_by: The case that must find the fault, as `GROUP::PLACE` with `*` and `?`.
+        told: Whether no page rules the fault out, so that the case is open and reports it.
     """
 
     name: str
@@ -100,6 +103,9 @@ class Behaviour:
     provocation: str | None = None
     balance_error: Callable[[Call], Decimal] | None = None
     fits: Callable[[Operation], bool] = lambda _: True
+    body: Callable[[FaultyServer, dict[str, Any]], dict[str, Any]] | None = None
+    named_by: str | None = None
+    told: bool = False
 
 
 class FaultyServer(SuiteServer):
@@ -118,7 +124,7 @@ class FaultyServer(SuiteServer):
             self.provoke(behaviour.provocation, times=None, operation=operation)
 
     def answer(self, request: Request) -> Answer:
-        answer = super().answer(request)
+        answer = super().answer(self._changed(request))
         if request.path.startswith(self._path):
             call = Call(self, request, kind_of(request, answer), answer)
             if self._behaviour.balance_error:
@@ -128,6 +134,24 @@ class FaultyServer(SuiteServer):
             if answer.status >= 300:
                 self._added += cost(call.answer)  # a refused call is not billed
         return self._with_balance(request, answer) if self._added else answer
+
+    def _changed(self, request: Request) -> Request:
+        """Return the request with another body, where the fault changes it and it is valid."""
+        change, operation = self._behaviour.body, self.operation
+        if change is None or operation is None or request.path != self._path or request.method != "POST":
+            return request
+        try:
+            sent = json.loads(request.body)
+        except ValueError:
+            return request
+        if not isinstance(sent, dict):
+            return request
+        body = cast("dict[str, Any]", sent)
+        return (
+            request
+            if operation.errors(body)
+            else replace(request, body=json.dumps(change(self, body)).encode())
+        )
 
     def draw_anyway(self) -> Answer:
         """Return the answer to a correct call instead."""

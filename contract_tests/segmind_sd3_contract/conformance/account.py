@@ -142,6 +142,25 @@ def unusual(endpoint: Endpoint) -> Iterator[Case]:
         yield _unusual(endpoint, group, place, f"No page says how {claim} is answered.", call)
 
 
+def framed(endpoint: Endpoint) -> Iterator[Case]:
+    """Return good calls that are sent in another way: in chunks, zipped, after a question, at the end."""
+    good = endpoint.call()
+    for place, how, call in (
+        ("chunked", "in chunks", replace(good, coding="chunked")),
+        ("gzip", "with a zipped body", replace(good, coding="gzip")),
+        ("expect", "with Expect: 100-continue", replace(good, headers=(("expect", "100-continue"),))),
+        ("connection-close", "as the last one", replace(good, headers=(("connection", "close"),))),
+    ):
+        yield _unusual(
+            endpoint,
+            BODY,
+            place,
+            f"No page says how a call that is sent {how} is answered.",
+            call,
+            tier="thorough",
+        )
+
+
 def about_limits(endpoint: Endpoint) -> Iterator[Case]:
     """Return a request with a large header, and one with a large body that is no JSON."""
     good = endpoint.call()

@@ -15,11 +15,14 @@ from segmind_sd3_contract.conformance.account import (
     about_limits,
     about_the_account,
     about_the_balance,
+    framed,
     unusual,
 )
 from segmind_sd3_contract.conformance.bodies import endpoints, is_picture, known_values, picture, sides
 from segmind_sd3_contract.conformance.calls import Call
 from segmind_sd3_contract.conformance.case import Case
+from segmind_sd3_contract.conformance.effects import effects
+from segmind_sd3_contract.conformance.input_pictures import about_input_pictures
 from segmind_sd3_contract.conformance.judging import (
     all_drawn,
     all_refused,
@@ -27,10 +30,13 @@ from segmind_sd3_contract.conformance.judging import (
     sound,
     understood,
 )
+from segmind_sd3_contract.conformance.parallel import at_once
+from segmind_sd3_contract.conformance.prompts import about_prompts
 from segmind_sd3_contract.conformance.relations import relations
+from segmind_sd3_contract.conformance.seeds import far_seeds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from segmind_sd3_contract.conformance.bodies import Endpoint
     from segmind_sd3_contract.conformance.judging import Readings
@@ -49,7 +55,7 @@ def cases(readings: Readings, seed: int = 0) -> tuple[Case, ...]:
     all_endpoints = endpoints(readings.pages, seed)
     return (
         *balance(readings),
-        *(case for endpoint in all_endpoints for case in about(endpoint, readings)),
+        *(case for endpoint in all_endpoints for case in about(endpoint, readings, all_endpoints)),
         # One server stands before all endpoints: its limits are asked for once.
         *about_limits(all_endpoints[0]),
     )
@@ -63,7 +69,7 @@ def balance(readings: Readings) -> Iterator[Case]:
             )
 
 
-def about(endpoint: Endpoint, readings: Readings) -> list[Case]:
+def about(endpoint: Endpoint, readings: Readings, all_endpoints: Sequence[Endpoint]) -> list[Case]:
     return [
         case
         for part in (
@@ -73,6 +79,12 @@ def about(endpoint: Endpoint, readings: Readings) -> list[Case]:
             *(about_a_parameter(endpoint, name, readings) for name in endpoint.properties),
             relations(endpoint),
             pairs(endpoint),
+            effects(endpoint, all_endpoints),
+            far_seeds(endpoint),
+            about_prompts(endpoint),
+            about_input_pictures(endpoint),
+            at_once(endpoint),
+            framed(endpoint),
         )
         for case in part
     ]

@@ -59,7 +59,9 @@ class CouldNotTry(Failed):
     help="Of the reference server.",
 )
 @click.option(
-    "--tier", type=click.Choice(TIERS), help="How much to try: full on the reference server, smoke elsewhere."
+    "--tier",
+    type=click.Choice(TIERS),
+    help="How much to try: all (thorough) on the reference server, smoke elsewhere.",
 )
 @click.option(
     "--seed",
@@ -280,7 +282,7 @@ def _found(options: Options, recorded: report.Recorded | None) -> tuple[Run | No
     settings = Settings(
         target=reached.url,
         profile=options.profile,
-        tier=options.tier or ("full" if options.is_reference else "smoke"),
+        tier=options.tier or ("thorough" if options.is_reference else "smoke"),
         seed=options.seed,
         strict=options.strict,
         only=options.only,
@@ -312,6 +314,7 @@ def _found(options: Options, recorded: report.Recorded | None) -> tuple[Run | No
                 budget=options.budget,
                 others=options.kept(),
                 failures=recorded and recorded.failures,
+                a_minute=pace.a_minute,
             )
         )
         _show_plan(session, pace, console)

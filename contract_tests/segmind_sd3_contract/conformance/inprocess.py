@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Final
 from segmind_sd3_contract.conformance.journal import Journal
 from segmind_sd3_contract.conformance.prices import Prices
 from segmind_sd3_contract.conformance.replies import about_replies
-from segmind_sd3_contract.conformance.running import Plan, Progress, exchanges_of, money, planned, tried
+from segmind_sd3_contract.conformance.running import (
+    Plan,
+    Progress,
+    exchanges_of,
+    money,
+    planned,
+    run,
+    tried,
+)
 from segmind_sd3_contract.conformance.sending import Sender
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import httpx
 
     from segmind_sd3_contract.conformance.judging import Readings
@@ -28,6 +38,27 @@ PENNILESS: Final = "SG_00000000000000ff"
 def whole_plan(readings: Readings) -> Plan:
     """Plan everything: there is a key for each call."""
     return planned(readings, Prices.read(), can_send=lambda _: True)
+
+
+def outcomes_of(
+    transport: httpx.BaseTransport, readings: Readings, chosen: Collection[str] | None
+) -> list[Outcome]:
+    """Run the cases with some ids (all: None) to their end, strictly, and return what came of them."""
+    plan, progress = whole_plan(readings), Progress()
+    cases = tuple(case for case in plan.cases if chosen is None or case.id in chosen)
+    # The balance first, as in every run: what a call costs is seen by how it falls.
+    first = tuple(case for case in plan.cases[:1] if case not in cases)
+    with Journal() as journal:
+        sender = Sender(NOBODY_PAYS, KEY, journal, transport, penniless=PENNILESS)
+        run(
+            Plan((*first, *cases), (), plan.worst),
+            sender,
+            readings,
+            strict=True,
+            tell=lambda _: None,
+            progress=progress,
+        )
+    return progress.outcomes
 
 
 def first_broken(

@@ -7,6 +7,7 @@ lower grade leaves it open. In strict mode the pages alone count.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -118,6 +119,21 @@ def understood(replies: Sequence[Reply]) -> Iterator[str]:
         yield from reply.findings()
 
 
+def drawn_or_refused(replies: Sequence[Reply]) -> Iterator[str]:
+    """Check that a valid call is drawn as the contract says, or refused with any 4xx, and fails no server."""
+    for reply in replies:
+        if reply.status >= 500:
+            yield f"the service failed with {reply.status}: {reply.text()!r}"
+        elif not 400 <= reply.status < 500:
+            yield from draws(reply)
+
+
+def refusals(replies: Sequence[Reply]) -> Iterator[str]:
+    """Yield that a valid call was refused, where no page rules that out."""
+    for status in sorted({reply.status for reply in replies if 400 <= reply.status < 500}):
+        yield f"it is refused with {status}, which no page rules out"
+
+
 def fails_no_server(replies: Sequence[Reply]) -> Iterator[str]:
     """Check that an unusual request is answered in whatever way, but not by a failure."""
     for reply in replies:
@@ -153,15 +169,40 @@ def another_picture(replies: Sequence[Reply]) -> Iterator[str]:
         yield from _compared(replies, alike=False)
 
 
+def drawn(replies: Sequence[Reply]) -> bool:
+    return all(reply.status == 200 for reply in replies)
+
+
+def difference(one: Reply, other: Reply) -> float:
+    """Say how far the first pictures of two replies lie apart, in steps of 255; 0 where they are the same.
+
+    Where the same picture means the same bytes, any other bytes are infinitely far.
+    """
+    first, second = (next(iter(pictures_of(reply)), b"") for reply in (one, other))
+    if first == second:
+        return 0.0
+    return math.inf if one.exact else _distance(first, second)
+
+
+def _distance(one: bytes, other: bytes) -> float:
+    try:
+        first, second = (Image.open(BytesIO(each)).convert("RGB") for each in (one, other))
+    except OSError:
+        return math.inf
+    if first.size != second.size:
+        return math.inf
+    return max(ImageStat.Stat(ImageChops.difference(first, second)).mean)
+
+
 def _compared(replies: Sequence[Reply], *, alike: bool) -> Iterator[str]:
-    first, other = (_pictures(reply) for reply in replies)
+    first, other = (pictures_of(reply) for reply in replies)
     if len(first) != len(other):
         yield f"{len(first)} and {len(other)} pictures came"
     elif first and all(map(_alike(replies[0].exact), first, other)) is not alike:
         yield "the pictures differ" if alike else "the pictures are the same"
 
 
-def _pictures(reply: Reply) -> list[bytes]:
+def pictures_of(reply: Reply) -> list[bytes]:
     try:
         return reply.pictures()
     except ValueError:
@@ -173,13 +214,7 @@ def _alike(exact: bool) -> Callable[[bytes, bytes], bool]:  # noqa: FBT001 - giv
 
 
 def _look_alike(one: bytes, other: bytes) -> bool:
-    try:
-        first, second = (Image.open(BytesIO(each)).convert("RGB") for each in (one, other))
-    except OSError:
-        return False
-    if first.size != second.size:
-        return False
-    return max(ImageStat.Stat(ImageChops.difference(first, second)).mean) <= ALIKE
+    return _distance(one, other) <= ALIKE
 
 
 # -- Verdicts ---------------------------------------------------------------------------------------------
@@ -196,7 +231,11 @@ def judged(case: Case, exchanges: Sequence[Exchange], readings: Readings, *, str
 
     reasons = wrong(readings.pages)
     if not reasons:
-        return Judgement("open", tuple(_told(exchanges))) if case.is_open else Judgement("held")
+        replies = [Reply(readings.pages, each, case.operation, readings.exact) for each in exchanges]
+        told = tuple(case.tells(replies)) if case.tells else ()
+        if case.is_open or told:
+            return Judgement("open", told or tuple(_told(exchanges)))
+        return Judgement("held")
     if not strict:
         if case.deviation and not wrong(readings.observed):
             return Judgement("known deviation", reasons, case.deviation)

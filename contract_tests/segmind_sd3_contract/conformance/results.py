@@ -26,7 +26,7 @@ not run          it was not tried, and why
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 
 Layer = Literal["documented", "observed", "assumed"]
-Tier = Literal["smoke", "boundary", "full"]
+Tier = Literal["smoke", "boundary", "full", "thorough"]
 TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 
 Probed = Literal["as documented", "as observed", "neither", "not probed"]

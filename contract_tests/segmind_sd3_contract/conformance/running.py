@@ -54,9 +54,10 @@ def planned(
     prices: Prices,
     *,
     can_send: Callable[[Call], bool],
-    tier: Tier = "full",
+    tier: Tier = "thorough",
     live: bool = False,
     shared_account: bool = False,
+    a_minute: float | None = None,
     only: Callable[[str], bool] = lambda _: True,
     seed: int = 0,
 ) -> Plan:
@@ -76,6 +77,10 @@ def planned(
             left_out.append((case, "others use the account too"))
         elif live and any(pictures(call) > MOST_PICTURES_LIVE for call in case.calls):
             left_out.append((case, f"it asks for more than {MOST_PICTURES_LIVE} pictures a call"))
+        elif a_minute is not None and case.at_once > a_minute:
+            left_out.append(
+                (case, f"it sends {case.at_once} calls at once, and {a_minute:g} a minute may go")
+            )
         else:
             chosen.append(case)
     # Stable: cases of one price stay in the page's order.
@@ -125,7 +130,7 @@ def tried(
     if progress.stopped or case.operation in progress.gone:
         return _left_out(case, progress)
     sent: list[Exchange] = []
-    for call in case.calls:
+    for call in case.calls[: len(case.calls) - case.at_once]:
         try:
             exchange = progress.exchanges.get(call.name) or _answer(call, plan, sender, progress)
         except Refused as refusal:
@@ -135,7 +140,11 @@ def tried(
         sent.append(exchange)
         if progress.stopped or case.operation in progress.gone:
             break
+    else:
+        sent += _answers_at_once(case, plan, sender, progress)
     if len(sent) < len(case.calls):
+        if sent[-1].status == 200:
+            return _left_out(case, progress)
         whole = [*sent, *[sent[-1]] * (len(case.calls) - len(sent))]
         judgement = judged(case, whole, readings, strict=strict)
         if judgement.verdict != "broken":
@@ -166,6 +175,18 @@ def _answer(call: Call, plan: Plan, sender: Sender, progress: Progress) -> Excha
     if exchange.status in (404, 410) and call.may_draw:
         progress.gone[call.operation] = f"the endpoint is gone: a good address gave {exchange.status}"
     return exchange
+
+
+def _answers_at_once(case: Case, plan: Plan, sender: Sender, progress: Progress) -> list[Exchange]:
+    """Return what came of the calls of a case that are sent at the same time; none where they were not."""
+    calls = case.calls[len(case.calls) - case.at_once :]
+    try:
+        exchanges = sender.answers_at_once(calls, plan.worst) if calls else []
+    except Stopped as stop:
+        progress.stopped, progress.key_refused = str(stop), stop.of_the_key
+        exchanges = [exchange for call in calls if (exchange := sender.kept(call))]
+    progress.exchanges |= {exchange.call: exchange for exchange in exchanges}
+    return exchanges
 
 
 def exchanges_of(operation: str, progress: Progress) -> list[Exchange]:

@@ -7,7 +7,9 @@ is repeated. The key goes to the target alone, and is in no recorded exchange.
 from __future__ import annotations
 
 import math
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,7 +23,7 @@ from segmind_sd3_contract.conformance.results import KEY_SHOWN_AS, SECOND_KEY_SH
 from segmind_sd3_contract.oracle import speaks_of_credits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from segmind_sd3_contract.conformance.calls import Auth, Call
@@ -41,6 +43,9 @@ MAY_BE_BILLED: Final = (408, 499, 502, 504, *range(520, 525))
 
 WORST: Final = "segmind-sd3.worst"
 """The extension of a request that says what it costs at the worst."""
+
+SHOWN: Final = ("content-type", "content-encoding", "transfer-encoding", "x-api-key", "authorization")
+"""The headers of a request that a report shows, beside those that its case is about."""
 
 NOBODYS: Final[Mapping[Auth, str]] = {"unknown": "SG_0000000000000000", "malformed": "no-key"}
 
@@ -71,11 +76,13 @@ class Purse(httpx.BaseTransport):
         self._inner = inner
         self.budget: Final = math.inf if budget is None else budget
         self.spent = spent
+        self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         worst = float(request.extensions[WORST])
-        self.check(worst)
-        self.spent += worst
+        with self._lock:
+            self.check(worst)
+            self.spent += worst
         return self._inner.handle_request(request)
 
     def check(self, worst: float) -> None:
@@ -103,10 +110,10 @@ class Pace:
     clock: Callable[[], float] = time.monotonic
     _next: float = field(default=-math.inf, init=False)
 
-    def wait(self) -> None:
+    def wait(self, calls: int = 1) -> None:
         if self.a_minute:
             self.sleep(max(0.0, self._next - self.clock()))
-            self._next = max(self._next, self.clock()) + 60 / self.a_minute
+            self._next = max(self._next, self.clock()) + calls * 60 / self.a_minute
 
 
 class Sender:
@@ -180,6 +187,62 @@ class Sender:
             raise Stopped(stop, of_the_key=exchange.status == 401)
         return exchange
 
+    def answers_at_once(self, calls: Sequence[Call], worst: Mapping[str, float]) -> list[Exchange]:
+        """Return what came of calls that are sent at the same time, in the order given.
+
+        Raises:
+            Stopped: none was sent, or what came of one of them forbids any further call.
+        """
+        waiting = [call for call in calls if not self._journal.has(call.name)]
+        if waiting:
+            self._send_at_once(waiting, worst)
+        return [self._journal.answer(call.name) or self._unanswered(call) for call in calls]
+
+    def _send_at_once(self, calls: Sequence[Call], worst: Mapping[str, float]) -> None:
+        self._purse.check(sum(worst[call.name] for call in calls))
+        self._pace.wait(len(calls))
+        for call in calls:
+            self._journal.begin(call.name, worst[call.name])
+        before, stops = self._balance, list[Stopped]()
+        answered: list[tuple[Exchange, float]] = []
+        with ThreadPoolExecutor(len(calls)) as pool:
+            sending = {
+                pool.submit(self._sent, call, self._request(call, worst[call.name])): call for call in calls
+            }
+            for done in as_completed(sending):
+                call, exchange = sending[done], done.result()
+                price = worst[call.name]
+                if refusal := self._refusal(call, exchange, price):
+                    self._journal.forget(call.name)
+                    self._purse.settle(price, 0.0)
+                    stops.append(refusal)
+                    continue
+                self._balance = None  # how far it fell for one of them can't be known
+                debit, wrong = self._debit(call, exchange, price)
+                answered.append((replace(exchange, wrong_cost=wrong), debit))
+                self._journal.end(*answered[-1])
+                self._purse.settle(price, debit)
+                if stop := self._stop(call, exchange, price, debit):
+                    stops.append(Stopped(stop, of_the_key=exchange.status == 401))
+        self._settle_at_once(answered, before)
+        if stops:
+            raise stops[0]
+
+    def _settle_at_once(self, answered: Sequence[tuple[Exchange, float]], before: float | None) -> None:
+        """Compare what calls at the same time say they cost with what the balance fell by in all."""
+        balances = [balance_of(exchange) for exchange, _ in answered]
+        told = [balance for balance in balances if balance is not None]
+        self._balance = min(told, default=None)
+        if self._shared or before is None or self._balance is None or len(told) < len(balances):
+            return
+        cost = sum(number(exchange.received.get("x-cost")) or 0.0 for exchange, _ in answered)
+        fall = round(before - self._balance, 9)
+        if abs(fall - cost) > ROUNDING:
+            why = f"{len(answered)} calls at once cost {cost:g}, and the balance fell by {fall:g}"
+            (last, debit), missing = answered[-1], max(0.0, fall - cost)
+            self._journal.end(replace(last, wrong_cost=(*(last.wrong_cost or ()), why)), debit + missing)
+            self._purse.settle(0.0, missing)
+
     def kept(self, call: Call) -> Exchange | None:
         """Return what came of a call, where it was sent."""
         return self._journal.answer(call.name)
@@ -190,6 +253,8 @@ class Sender:
 
     def _request(self, call: Call, worst: float) -> httpx.Request:
         headers = dict(call.headers)
+        if call.coding == "gzip":
+            headers["content-encoding"] = "gzip"
         if call.content_type:
             headers["content-type"] = call.content_type
         if call.auth == "bearer":
@@ -200,7 +265,7 @@ class Sender:
             call.method,
             call.path,
             headers=headers,
-            content=call.content,
+            content=call.coded,
             # A request that brings extensions of its own loses the client's timeout.
             extensions={WORST: worst, "timeout": self._client.timeout.as_dict()},
         )
@@ -248,7 +313,7 @@ class Sender:
         """Return a request's headers without any key, and without what differs from run to run."""
         shown: dict[str, str] = {}
         for name, value in headers.items():
-            if name in ("content-type", "x-api-key", "authorization", *dict(call.headers)):
+            if name in SHOWN or name in dict(call.headers):
                 shown[name] = self._redacted(value)
         return shown
 

@@ -74,6 +74,7 @@ class Session:
 
     `others` are options that the journal keeps and that may be others when the run is resumed. `failures`
     are the broken cases of an earlier run with their calls: where they are given, they alone are tried.
+    `a_minute` is how many calls may go in a minute; None is no limit.
 
     Raises:
         CouldNotRun: there is a journal where a new run was to begin, or none, or another run's, to resume; or
@@ -91,6 +92,7 @@ class Session:
         budget: float | None = None,
         others: Mapping[str, Any] | None = None,
         failures: Mapping[str, Sequence[str]] | None = None,
+        a_minute: float | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         documented, observed = oracle.carried("documented"), oracle.carried("observed")
@@ -115,6 +117,7 @@ class Session:
             tier=settings.tier,
             live=self._live,
             shared_account=settings.shared_account,
+            a_minute=a_minute,
             only=chosen,
             seed=settings.seed,
         )

@@ -27,7 +27,10 @@ _CLOSING: Final = "BODY"
 
 def command(exchange: Exchange, target: str) -> str:
     """Return the command; it prints status and headers, and keeps the reply's body in the file `reply`."""
-    return " \\\n  ".join(_parts(exchange, target))
+    line = " \\\n  ".join(_parts(exchange, target))
+    if exchange.headers.get("content-encoding") == "gzip":
+        return f"printf %s {shlex.quote(json.dumps(exchange.sent))} | gzip -c | {line}"
+    return line
 
 
 def _parts(exchange: Exchange, target: str) -> Iterator[str]:
@@ -42,7 +45,8 @@ def _parts(exchange: Exchange, target: str) -> Iterator[str]:
     if exchange.sent is not None:
         if "content-type" not in exchange.headers:
             yield "-H 'content-type:'"  # else curl names one by itself
-        yield _data(exchange.sent)
+        is_zipped = exchange.headers.get("content-encoding") == "gzip"
+        yield "--data-binary @-" if is_zipped else _data(exchange.sent)
 
 
 def _method(exchange: Exchange) -> str:
