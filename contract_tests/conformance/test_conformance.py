@@ -95,16 +95,12 @@ def test_each_case_of_a_whole_run_is_decided(whole: Run):
     assert whole.counts()["not run"] == 0
 
 
-NO_CASE_SENDS: frozenset[str] = frozenset({"negative_prompt type string: inside"})
-"""Of what a page states: large img2img takes a negative prompt, and no case sends one yet."""
-
-
 def test_a_whole_run_exercises_what_the_pages_state_and_a_call_can_bring_about(whole: Run):
     documented, _ = words.coverage(whole)
 
-    assert documented.missing.keys() <= NO_CASE_SENDS
+    assert documented.missing.keys() == set()
     assert set(documented.out_of_reach) == {"500 status: came", "500 header x-remaining-credits: came"}
-    assert documented.exercised + len(documented.missing) == documented.within_reach
+    assert documented.exercised == documented.within_reach
 
 
 def test_a_server_that_obeys_the_pages_deviates_from_nothing():

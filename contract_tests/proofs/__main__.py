@@ -90,7 +90,7 @@ PROOFS: Final = {
     ),
     "page-to-client": Proof(
         "each kind of change of a page becomes a tested client by one command, within 10 seconds",
-        (module("proofs.pages.page_to_client"),),
+        (module("proofs.pages.page_to_client"), module("proofs.pages.models_to_client")),
     ),
     "generator": Proof(
         "another version of openapi-python-client in a temporary copy: gate, differences, tests",

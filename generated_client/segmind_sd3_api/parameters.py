@@ -547,10 +547,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "negative_prompt": Parameter(
                 name="negative_prompt",
                 kind="string",
-                doc=(
-                    "What the picture should not show. The page prints None, which stands for no default; nothing is sent "
-                    "unless it is given. Nothing is sent unless it is given."
-                ),
+                doc="What the picture should not show. The page says `None`. Nothing is sent unless it is given.",
                 documented_default="None",
             ),
             "samples": Parameter(
@@ -1070,8 +1067,7 @@ class Sd3MediumTxt2ImgParams(TypedDict, total=False):
     prompt: Required[str]
     """What the picture shows. An empty or blank one is refused, unless `extra` sends it."""
     negative_prompt: str | None
-    """What the picture should not show. The page prints None, which stands for no default; nothing is
-    sent unless it is given. Nothing is sent unless it is given."""
+    """What the picture should not show. The page says `None`. Nothing is sent unless it is given."""
     samples: int | None
     """How many pictures one call draws. 1 to 4. Default 1. Affects the price."""
     scheduler: Literal["DPM++ 2M", "DPM++ 2M Karras", "DPM++ SDE Karras", "LMS Karras", "DPM2 a Karras"] | str | None

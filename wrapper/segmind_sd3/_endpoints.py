@@ -294,9 +294,8 @@ class Endpoints:
         Args:
             prompt: What the picture shows. An empty or blank one is refused, unless `extra`
                 sends it.
-            negative_prompt: What the picture should not show. The page prints None, which
-                stands for no default; nothing is sent unless it is given. Nothing is sent unless it
-                is given.
+            negative_prompt: What the picture should not show. The page says `None`. Nothing is
+                sent unless it is given.
             samples: How many pictures one call draws. 1 to 4. Default 1. Affects the price.
             scheduler: The type of scheduler. Default `DPM++ 2M`. Known values: `DPM++ 2M`,
                 `DPM++ 2M Karras`, `DPM++ SDE Karras`, `LMS Karras`, `DPM2 a Karras`; any other is
@@ -684,9 +683,8 @@ class AsyncEndpoints:
         Args:
             prompt: What the picture shows. An empty or blank one is refused, unless `extra`
                 sends it.
-            negative_prompt: What the picture should not show. The page prints None, which
-                stands for no default; nothing is sent unless it is given. Nothing is sent unless it
-                is given.
+            negative_prompt: What the picture should not show. The page says `None`. Nothing is
+                sent unless it is given.
             samples: How many pictures one call draws. 1 to 4. Default 1. Affects the price.
             scheduler: The type of scheduler. Default `DPM++ 2M`. Known values: `DPM++ 2M`,
                 `DPM++ 2M Karras`, `DPM++ SDE Karras`, `LMS Karras`, `DPM2 a Karras`; any other is

@@ -83,8 +83,7 @@ def _default(parameter: Parameter) -> str:
     if page is NO_DEFAULT:
         said = "The page names no default"
     elif parameter.default_may_be_none:
-        may = "may stand" if page == 1 else "stands"
-        said = f"The page prints {page}, which {may} for no default"
+        said = "The page prints 1, which may stand for no default"
     else:
         said = f"The page says {_shown(page)}{parameter.flaw(page)}"
     if parameter.hidden:
@@ -95,7 +94,7 @@ def _default(parameter: Parameter) -> str:
         return ""
     if parameter.required:
         return f"{said}; here it is required."
-    if parameter.default_may_be_none:
+    if parameter.default_may_be_none or (parameter.default_is_none and not parameter.note):
         return f"{said}; nothing is sent unless it is given."
     return f"{said}." if parameter.default_is_unsendable else f"Default {_shown(page)}."
 

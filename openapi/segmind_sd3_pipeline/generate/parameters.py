@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from segmind_sd3_pipeline.spec.bundle import Operation, request_schema
 from segmind_sd3_pipeline.spec.documents import ContractError, Document
@@ -51,6 +51,9 @@ class NoDefault(Enum):
 
 
 NO_DEFAULT = NoDefault.NO_DEFAULT
+
+NONE: Final = frozenset({"None", "null"})
+"""How a page prints that a parameter has no default."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,13 @@ class Parameter:
 
     @property
     def default_may_be_none(self) -> bool:
-        """Return whether the page's default is none, or a 1 that may stand for none (`pages.properties`)."""
-        return self.default_is_unsendable and self.documented_default in (1, "None", "null")
+        """Return whether the page's default is a 1 that may stand for no default (see `pages.properties`)."""
+        return self.default_is_unsendable and self.documented_default == 1
+
+    @property
+    def default_is_none(self) -> bool:
+        """Return whether the page's default is none in so many words."""
+        return self.default_is_unsendable and self.documented_default in NONE
 
     def flaw(self, value: object) -> str:
         """Return why a value can't be sent, as the end of a sentence; empty if it can."""
@@ -236,7 +244,8 @@ def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Para
     if "default" in spec and (flaw := parameter.flaw(spec["default"])):
         default = spec["default"]
         raise ContractError(f"{where} has the default {default!r}{flaw}: make it x-documented-default.")
-    settled = parameter.required or parameter.note or parameter.values_sent or parameter.default_may_be_none
+    is_none = parameter.default_may_be_none or parameter.default_is_none
+    settled = parameter.required or parameter.note or parameter.values_sent or is_none
     if parameter.default_is_unsendable and not settled:
         raise ContractError(
             f"{where} has a default that can't be sent, and no action of sdk.overlay.yaml says what is: "

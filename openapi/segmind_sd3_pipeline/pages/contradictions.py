@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_pipeline.pages.attributes import NUMBER, NUMBERS
-from segmind_sd3_pipeline.pages.facts import JSON_WORDS, NONE, may_be_none
+from segmind_sd3_pipeline.pages.facts import JSON_WORDS, may_be_none
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -107,8 +107,6 @@ def _default_contradictions(
     kind, values = attribute["type"], attribute.get("allowed_values")
     if kind in JSON_WORDS or "default_type" in attribute:
         yield from _json_default_contradictions(attribute, default)
-    elif default in NONE:
-        pass
     elif may_be_none(default, sample):
         yield "default that may be none", f"{kind} with the default {default}"
     elif not _is_of_type(default, kind):

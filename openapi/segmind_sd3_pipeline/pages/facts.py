@@ -218,10 +218,6 @@ def as_json_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-NONE: Final = frozenset({"None", "null"})
-"""How a page prints that a parameter has no default."""
-
-
 def may_be_none(default: str, sampled: object) -> bool:
     """Return whether a page's default may stand for an empty or missing one, such as false, 0 or null.
 

@@ -10,10 +10,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from segmind_sd3_pipeline.generate.parameters import NONE
 from segmind_sd3_pipeline.pages.facts import (
     JSON_WORDS,
     KEYWORDS,
-    NONE,
     OTHER_TYPES,
     USUAL_TYPE,
     as_page_text,
