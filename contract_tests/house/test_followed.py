@@ -36,6 +36,9 @@ ELSEWHERE: Final = {
     "make check": "CI runs it, and it judges no README.",
     "make record": "It writes to the clone: cassettes/.",
     "make regenerate": "It edits the clone: pipeline/test_regenerate.py.",
+    "segmind-sd3 conformance --target https://api.segmind.com --replay": (
+        "It needs a run in which a case was broken: conformance/test_command.py."
+    ),
     "segmind-sd3 docs": "It needs a page of the vendor: pipeline/test_check.py, test_sync.py.",
     "segmind-sd3 diff": "It needs two versions of the contract: pipeline/test_changes.py.",
 }
