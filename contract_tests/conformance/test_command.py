@@ -180,35 +180,35 @@ RECORDS = ["found/report.json", "found/report.har"]
 
 
 @pytest.fixture
-def spoilt(run: Callable[..., Result]) -> Iterator[tuple[ReferenceServer, str]]:
-    """A server that spoils one endpoint's pictures, and the report of a run against it in `found`."""
-    spoils = server()
-    spoils.provoke("garbage", times=None, operation="sd3_medium_tile")
-    with spoils.listening() as url:
+def damaged(run: Callable[..., Result]) -> Iterator[tuple[ReferenceServer, str]]:
+    """A server that damages one endpoint's pictures, and the report of a run against it in `found`."""
+    faulty = server()
+    faulty.provoke("garbage", times=None, operation="sd3_medium_tile")
+    with faulty.listening() as url:
         assert run("--target", url, "--tier", "smoke", "--yes", "--out", "found").exit_code == 1
-        yield spoils, url
+        yield faulty, url
 
 
-def posted(spoils: ReferenceServer, before: int) -> list[tuple[str, str]]:
-    return [(entry.path, entry.digest) for entry in spoils.ledger[before:] if entry.cost]
+def posted(faulty: ReferenceServer, before: int) -> list[tuple[str, str]]:
+    return [(entry.path, entry.digest) for entry in faulty.ledger[before:] if entry.cost]
 
 
 @pytest.mark.parametrize("record", RECORDS)
 def test_a_recorded_failure_is_sent_again_as_it_was_and_nothing_else_that_is_paid_for(
-    record: str, run: Callable[..., Result], spoilt: tuple[ReferenceServer, str]
+    record: str, run: Callable[..., Result], damaged: tuple[ReferenceServer, str]
 ):
-    spoils, url = spoilt
-    first = {each for each in posted(spoils, 0) if each[0].endswith("sd3-med-tile")}
-    before = len(spoils.ledger)
+    faulty, url = damaged
+    first = {each for each in posted(faulty, 0) if each[0].endswith("sd3-med-tile")}
+    before = len(faulty.ledger)
 
     result = run("--replay", record, "--target", url, "--yes", "--json")
 
     assert (result.exit_code, json.loads(result.stdout)["broken"]) == (1, [TILE])
-    assert posted(spoils, before) == list(first)
+    assert posted(faulty, before) == list(first)
     assert f"{TILE} was broken, and is broken." in result.stderr
 
 
-@pytest.mark.usefixtures("spoilt")
+@pytest.mark.usefixtures("damaged")
 def test_a_failure_that_was_mended_is_held_and_the_replay_ends_with_0(run: Callable[..., Result]):
     with server().listening() as mended:
         result = run("--replay", RECORDS[0], "--target", mended, "--yes")
@@ -218,42 +218,42 @@ def test_a_failure_that_was_mended_is_held_and_the_replay_ends_with_0(run: Calla
 
 
 def test_a_replay_tells_its_price_and_asks_first(
-    run: Callable[..., Result], spoilt: tuple[ReferenceServer, str]
+    run: Callable[..., Result], damaged: tuple[ReferenceServer, str]
 ):
-    spoils, url = spoilt
-    before = len(spoils.ledger)
+    faulty, url = damaged
+    before = len(faulty.ledger)
 
     result = run("--replay", RECORDS[0], "--target", url, input="n\n")
 
-    assert (result.exit_code, len(spoils.ledger)) == (2, before)
+    assert (result.exit_code, len(faulty.ledger)) == (2, before)
     assert "1 of which may still be paid for: at the worst 0.00769 credits" in result.stderr
     assert f"Send these calls to {url}?" in result.stderr
 
 
 @pytest.mark.parametrize("record", RECORDS)
 def test_a_file_does_not_decide_who_gets_the_key(
-    record: str, run: Callable[..., Result], spoilt: tuple[ReferenceServer, str]
+    record: str, run: Callable[..., Result], damaged: tuple[ReferenceServer, str]
 ):
-    spoils, url = spoilt
-    before = len(spoils.ledger)
+    faulty, url = damaged
+    before = len(faulty.ledger)
 
     result = run("--replay", record, "--yes")
 
-    assert (result.exit_code, len(spoils.ledger)) == (2, before)
+    assert (result.exit_code, len(faulty.ledger)) == (2, before)
     assert f"say --target {url}" in result.stderr
 
 
 def test_a_replay_that_was_interrupted_goes_on_with_its_own_cases_alone(
-    run: Callable[..., Result], spoilt: tuple[ReferenceServer, str]
+    run: Callable[..., Result], damaged: tuple[ReferenceServer, str]
 ):
-    spoils, url = spoilt
+    faulty, url = damaged
     stopped = run("--replay", RECORDS[0], "--target", url, "--yes", "--out", "again", "--budget", "0")
-    before = len(spoils.ledger)
+    before = len(faulty.ledger)
 
     resumed = run("--resume", "again", "--yes", "--budget", "1")
 
     assert (stopped.exit_code, resumed.exit_code) == (3, 1), resumed.stderr
-    assert len(posted(spoils, before)) == 1
+    assert len(posted(faulty, before)) == 1
 
 
 def without_failures(report: str) -> str:
@@ -285,15 +285,15 @@ def test_a_record_that_can_not_be_sent_again_says_why(
     change: Callable[[str], str],
     told: str,
     run: Callable[..., Result],
-    spoilt: tuple[ReferenceServer, str],
+    damaged: tuple[ReferenceServer, str],
 ):
-    spoils, url = spoilt
-    before = len(spoils.ledger)
+    faulty, url = damaged
+    before = len(faulty.ledger)
     Path("changed").write_text(change(Path(RECORDS[0]).read_text()))
 
     result = run("--replay", "changed", "--target", url, "--yes")
 
-    assert (result.exit_code, told in result.stderr, len(spoils.ledger)) == (2, True, before), result.stderr
+    assert (result.exit_code, told in result.stderr, len(faulty.ledger)) == (2, True, before), result.stderr
 
 
 # -- Before anything is sent ------------------------------------------------------------------------------
@@ -366,17 +366,17 @@ def test_a_header_or_a_proxy_whose_value_may_be_a_secret_is_in_no_journal(run: C
     assert all(b"bluebird" not in file.read_bytes() for file in Path("found").iterdir())
 
 
-def spoil_text(file: Path) -> None:
+def damage_text(file: Path) -> None:
     file.write_text("these are no tables")
 
 
-def spoil_pages(file: Path) -> None:
+def damage_pages(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     file.write_bytes(content)
 
 
-def spoil_answer(file: Path) -> None:
+def damage_answer(file: Path) -> None:
     with closing(sqlite3.connect(file)) as journal, journal:
         journal.execute("UPDATE call SET answer = '[1' WHERE answer IS NOT NULL")
 
@@ -388,13 +388,13 @@ def journal_of_another_program(file: Path) -> None:
         journal.execute("INSERT INTO setting VALUES ('colour', 'blue')")
 
 
-@pytest.mark.parametrize("spoil", [spoil_text, spoil_pages, spoil_answer, journal_of_another_program])
+@pytest.mark.parametrize("damage", [damage_text, damage_pages, damage_answer, journal_of_another_program])
 def test_a_journal_that_can_not_be_read_ends_with_2_in_one_sentence_and_stays_as_it_is(
-    spoil: Callable[[Path], None], run: Callable[..., Result]
+    damage: Callable[[Path], None], run: Callable[..., Result]
 ):
     with server().listening() as url:
         run("--target", url, "--yes", "--out", "found", "--only", GOOD)
-        spoil(journal := Path("found/journal.sqlite"))
+        damage(journal := Path("found/journal.sqlite"))
         before = journal.read_bytes()
         result = run("--resume", "found", "--yes")
 

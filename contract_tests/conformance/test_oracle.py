@@ -1,4 +1,4 @@
-"""The oracle: honest replies break no clause, and each spoilt one breaks the clause that it should."""
+"""The oracle: honest replies break no clause, and each damaged one breaks the clause that it should."""
 
 import json
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ def test_whatever_is_asked_for_an_honest_reply_breaks_no_clause(asked: dict[str,
         ("reply-format:jpeg", {"image_format": "png"}, "picture-format", "observed"),
     ],
 )
-def test_a_spoilt_reply_breaks_its_clause(provocation: str, asked: dict[str, Any], clause: str, layer: str):
+def test_a_damaged_reply_breaks_its_clause(provocation: str, asked: dict[str, Any], clause: str, layer: str):
     (found,) = findings(exchange(TURBO, provocation, **asked))
 
     assert (found.clause, found.layer) == (clause, layer)
@@ -125,6 +125,6 @@ def test_the_repr_of_an_exchange_shows_neither_body():
 @pytest.mark.parametrize("written", ["QUJD=", "QUJ", "QUJEQQ=", "QUJE\nRQ==", "QUJEQR=="])
 def test_base64_that_is_not_written_as_the_standard_says_holds_no_picture(written: str):
     whole = exchange("sd3_large_img2img", **AS_JSON)
-    spoilt = replace(whole, body=json.dumps({"image": written}).encode())
+    damaged = replace(whole, body=json.dumps({"image": written}).encode())
     with pytest.raises(ValueError):
-        oracle.pictures_in(spoilt)
+        oracle.pictures_in(damaged)

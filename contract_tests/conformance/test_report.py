@@ -215,7 +215,7 @@ def test_a_report_is_read_back_as_the_verdict_of_each_case(folder: Path):
         ('{"format": 1}', "is no report"),
         ('{"format": "openapi 3.1"}', "is no report"),
         ('{"format": "segmind-sd3 conformance 99", "outcomes": []}', "conformance 99"),
-        (f'{{"format": "{FORMAT}"}}', "spoilt"),
+        (f'{{"format": "{FORMAT}"}}', "damaged"),
         (f'{{"format": "{FORMAT}", "outcomes": [{{"id": "a", "verdict": "fine"}}]}}', "'fine'"),
     ],
 )

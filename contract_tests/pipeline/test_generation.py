@@ -31,10 +31,10 @@ ROOT = Path(__file__).parents[2]
 OPENAPI = ROOT / "openapi"
 COMMITTED = ROOT / "generated_client" / "segmind_sd3_api"
 
-SPOILT = {"api/by_hand.py": "extra", "calls.py": "missing", "types.py": "changed"}
+DAMAGED = {"api/by_hand.py": "extra", "calls.py": "missing", "types.py": "changed"}
 
 
-def spoil(package: Path) -> None:
+def damage(package: Path) -> None:
     (package / "types.py").write_bytes((package / "types.py").read_bytes().replace(b"Unset", b"UnSet", 1))
     (package / "api" / "by_hand.py").touch()
     (package / "calls.py").unlink()
@@ -42,13 +42,13 @@ def spoil(package: Path) -> None:
 
 @pytest.fixture(scope="session")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package as the command made it over a spoilt one, hashing unlike the committed one's Python.
+    """The package as the command made it over a damaged one, hashing unlike the committed one's Python.
 
     Nobody writes into it.
     """
     package = tmp_path_factory.mktemp("generated") / COMMITTED.name
     shutil.copytree(COMMITTED, package, ignore=shutil.ignore_patterns("__pycache__"))
-    spoil(package)
+    damage(package)
     made = generate(OPENAPI, "--output", str(package.parent), PYTHONHASHSEED="1")
     assert made.returncode == 0, made.stderr
     return package
@@ -67,7 +67,7 @@ def modules(generated: Path) -> dict[str, ModuleType]:
 
 @pytest.fixture
 def copied(generated: Path, tmp_path: Path) -> Path:
-    """A copy of the package, to be spoilt."""
+    """A copy of the package, to be damaged."""
     return shutil.copytree(generated, tmp_path / "segmind_sd3_api")
 
 
@@ -134,7 +134,7 @@ def generate(openapi: Path, *options: str, **environment: str) -> subprocess.Com
 # --- the command ---
 
 
-def test_the_command_puts_right_what_is_spoilt_and_gives_the_committed_bytes(generated: Path):
+def test_the_command_puts_right_what_is_damaged_and_gives_the_committed_bytes(generated: Path):
     assert differences(generated, COMMITTED) == {}
 
 
@@ -142,19 +142,19 @@ def test_the_command_puts_right_what_is_spoilt_and_gives_the_committed_bytes(gen
 def test_check_lists_what_differs_and_writes_nothing(
     generated: Path, copied: Path, capsys: pytest.CaptureFixture[str]
 ):
-    spoil(copied)
+    damage(copied)
 
     status = main(["--check", "--output", str(copied.parent)])
 
     listed = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert (status, listed) == (1, [[kind, str(copied / name)] for name, kind in SPOILT.items()])
-    assert differences(generated, copied) == SPOILT
+    assert (status, listed) == (1, [[kind, str(copied / name)] for name, kind in DAMAGED.items()])
+    assert differences(generated, copied) == DAMAGED
 
 
-@pytest.mark.parametrize("spoilt", ["changed", "extra", "missing"])
-def test_a_single_byte_or_file_is_a_difference(generated: Path, copied: Path, spoilt: str):
-    path = copied / ("new.py" if spoilt == "extra" else "models/__init__.py")
-    match spoilt:
+@pytest.mark.parametrize("damaged", ["changed", "extra", "missing"])
+def test_a_single_byte_or_file_is_a_difference(generated: Path, copied: Path, damaged: str):
+    path = copied / ("new.py" if damaged == "extra" else "models/__init__.py")
+    match damaged:
         case "changed":
             path.write_bytes(path.read_bytes()[:-1])
         case "extra":
@@ -162,7 +162,7 @@ def test_a_single_byte_or_file_is_a_difference(generated: Path, copied: Path, sp
         case _:
             path.unlink()
 
-    assert differences(generated, copied) == {path.relative_to(copied).as_posix(): spoilt}
+    assert differences(generated, copied) == {path.relative_to(copied).as_posix(): damaged}
 
 
 def test_an_error_is_one_sentence_and_exit_1(tmp_path: Path):
@@ -265,7 +265,7 @@ def refers(ref: str) -> Callable[[Document], None]:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "sentence"),
+    ("damage", "sentence"),
     [
         (of_version_3_0, "toy.yaml is no valid OpenAPI: "),
         (no_source, "toy.yaml has no info.x-source"),
@@ -278,10 +278,10 @@ def refers(ref: str) -> Callable[[Document], None]:
     ],
 )
 def test_a_spec_that_can_not_be_bundled_stops_the_build(
-    tmp_path: Path, spoil: Callable[[Document], None], sentence: str
+    tmp_path: Path, damage: Callable[[Document], None], sentence: str
 ):
     toy = spec()
-    spoil(toy)
+    damage(toy)
     with pytest.raises(ContractError) as stop:
         bundled(tmp_path, toy=toy)
     assert str(stop.value).startswith(sentence)
@@ -484,7 +484,7 @@ TURBO_MODEL = "models/sd_35_turbo_txt_2_img.py"
 
 
 @pytest.mark.parametrize(
-    ("spoil", "loss"),
+    ("damage", "loss"),
     [
         ((TURBO_CALL, '"method": "post"', '"method": "put"'), "is sent as PUT /v1/"),
         ((TURBO_CALL, "3.5-turbo-txt2img", "3.5-turbo"), "is sent as POST /v1/stable-diffusion-3.5-turbo."),
@@ -517,11 +517,11 @@ TURBO_MODEL = "models/sd_35_turbo_txt_2_img.py"
         ),
     ],
 )
-def test_the_gate_names_what_is_lost(copied: Path, layers: Layers, spoil: tuple[str, str, str], loss: str):
-    file, made, spoilt = spoil
+def test_the_gate_names_what_is_lost(copied: Path, layers: Layers, damage: tuple[str, str, str], loss: str):
+    file, made, damaged = damage
     source = (copied / file).read_text(encoding="utf-8")
     assert made in source
-    (copied / file).write_text(source.replace(made, spoilt), encoding="utf-8")
+    (copied / file).write_text(source.replace(made, damaged), encoding="utf-8")
     assert loss in "\n".join(losses(layers.documented, copied))
 
 

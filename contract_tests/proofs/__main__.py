@@ -77,7 +77,7 @@ PROOFS: Final = {
         (module("proofs.mutation"),),
     ),
     "mutation-named": Proof(
-        "faults that spoil a request: the case that each of them names finds or reports it",
+        "faults that damage a request: the case that each of them names finds or reports it",
         (module("proofs.mutation.named"),),
     ),
     "mutation-compare": Proof(

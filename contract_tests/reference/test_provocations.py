@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from segmind_sd3_contract.reference import (
     PROVOCATIONS,
-    SPOILS,
+    REPLY_FAULTS,
     Answer,
     Provocation,
     ReferenceServer,
@@ -78,14 +78,16 @@ def test_every_provocation_claims_something(provocation: Provocation):
     assert provocation.claim.endswith(".")
 
 
-def test_every_provocation_is_exported_as_a_spoil():
-    assert {name: each.change for name, each in PROVOCATIONS.items()} == SPOILS
+def test_every_provocation_is_exported_as_a_reply_fault():
+    assert {name: each.change for name, each in PROVOCATIONS.items()} == REPLY_FAULTS
 
 
 @pytest.mark.parametrize("honest", HONEST.values(), ids=HONEST)
 @pytest.mark.parametrize("provocation", PROVOCATIONS.values(), ids=named)
 @pytest.mark.slow
-def test_a_spoil_is_pure_and_a_200_when_it_is_billed_and_no_error(provocation: Provocation, honest: Answer):
+def test_a_reply_fault_is_pure_and_a_200_when_it_is_billed_and_no_error(
+    provocation: Provocation, honest: Answer
+):
     before = (honest.status, dict(honest.headers), honest.body)
     assert provocation.change(honest) == provocation.change(honest)
     assert (honest.status, dict(honest.headers), honest.body) == before
@@ -94,7 +96,7 @@ def test_a_spoil_is_pure_and_a_200_when_it_is_billed_and_no_error(provocation: P
 
 
 @pytest.mark.parametrize("provocation", [each for each in PROVOCATIONS.values() if each.billed], ids=named)
-def test_a_spoil_of_a_200_leaves_any_other_answer_as_it_is(provocation: Provocation):
+def test_a_reply_fault_of_a_200_leaves_any_other_answer_as_it_is(provocation: Provocation):
     refusal = ReferenceServer().answer(example_request(TURBO, steps=0))
     assert provocation.change(refusal) == refusal
 
@@ -120,7 +122,7 @@ def test_every_reply_still_tells_the_balance_but_where_that_is_what_was_provoked
     assert headers["x-reference-server"] == "segmind-sd3"
 
 
-# --- spoilt 200s
+# --- damaged 200s
 
 
 def texts(answer: Answer) -> Any:
@@ -132,7 +134,7 @@ def drawn_in(answer: Answer) -> bytes:
     return base64.b64decode(texts(answer)) if label(answer) == "application/json" else answer.body
 
 
-SPOILT: list[tuple[str, str, Callable[[Answer, Answer], object]]] = [
+DAMAGED: list[tuple[str, str, Callable[[Answer, Answer], object]]] = [
     ("base64-default-1:json", "picture", lambda had, got: base64.b64decode(texts(got)) == had.body),
     ("base64-default-1:json", "json", lambda had, got: got == had),
     ("base64-default-1:picture", "json", lambda had, got: got.body == base64.b64decode(texts(had))),
@@ -221,29 +223,29 @@ SPOILT: list[tuple[str, str, Callable[[Answer, Answer], object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "kind", "claim"), SPOILT)
-def test_a_spoilt_reply_is_what_it_claims(name: str, kind: str, claim: Callable[[Answer, Answer], object]):
-    spoilt = SPOILS[name](HONEST[kind])
-    assert claim(HONEST[kind], spoilt)
-    assert without_body(spoilt) == without_body(HONEST[kind])
+@pytest.mark.parametrize(("name", "kind", "claim"), DAMAGED)
+def test_a_damaged_reply_is_what_it_claims(name: str, kind: str, claim: Callable[[Answer, Answer], object]):
+    damaged = REPLY_FAULTS[name](HONEST[kind])
+    assert claim(HONEST[kind], damaged)
+    assert without_body(damaged) == without_body(HONEST[kind])
 
 
-HEADER_SPOILS = [name for name in SPOILS if name.startswith(("no-header:", "odd-header:"))]
+HEADER_FAULTS = [name for name in REPLY_FAULTS if name.startswith(("no-header:", "odd-header:"))]
 
 
-@pytest.mark.parametrize("name", HEADER_SPOILS)
-def test_a_spoilt_header_is_gone_or_no_number_and_nothing_else_is_touched(name: str):
+@pytest.mark.parametrize("name", HEADER_FAULTS)
+def test_a_damaged_header_is_gone_or_no_number_and_nothing_else_is_touched(name: str):
     _, header, *value = name.split(":")
     honest = HONEST["picture"]
     expected = dict(honest.headers)
     del expected[header]
     if value:
         expected[header] = value[0].replace("empty", "")
-    assert SPOILS[name](honest) == Answer(200, expected, honest.body)
+    assert REPLY_FAULTS[name](honest) == Answer(200, expected, honest.body)
 
 
-def test_every_spoil_of_a_200_has_its_claim_tried():
-    tried = {name for name, _, _ in SPOILT} | set(HEADER_SPOILS)
+def test_every_reply_fault_of_a_200_has_its_claim_tried():
+    tried = {name for name, _, _ in DAMAGED} | set(HEADER_FAULTS)
     billed = {name for name, each in PROVOCATIONS.items() if each.billed}
     # Deliveries have test_deliveries.py.
     assert tried == billed - DELIVERIES.keys() - BILLED_ERRORS.keys()
@@ -257,7 +259,7 @@ def test_every_spoil_of_a_200_has_its_claim_tried():
 def test_an_error_that_was_billed_is_what_its_name_says(name: str, kind: str):
     _, status, form = name.split(":")
     honest = HONEST[kind]
-    error = SPOILS[name](honest)
+    error = REPLY_FAULTS[name](honest)
 
     assert error.status == int(status)
     cost = {"cost": "0.0035", "picture-and-cost": "0.0035", "json-and-cost": "0.0035", "picture-cost-0": "0"}
@@ -322,7 +324,7 @@ RESETS = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_what_it_claims(name: str):
-    fault = SPOILS[name](HONEST["picture"])
+    fault = REPLY_FAULTS[name](HONEST["picture"])
     status, media_type, words = FAULTS[name]
     assert (fault.status, label(fault)) == (status, media_type)
     assert words in fault.body.decode("latin-1")
@@ -330,7 +332,7 @@ def test_a_fault_is_what_it_claims(name: str):
 
 @pytest.mark.parametrize("variant", RESETS)
 def test_a_provoked_429_has_no_retry_after_and_tells_its_end_two_seconds_on(variant: str):
-    fault = SPOILS[f"no-retry-after:{variant}"](HONEST["picture"])
+    fault = REPLY_FAULTS[f"no-retry-after:{variant}"](HONEST["picture"])
     assert (fault.status, "retry-after" in fault.headers) == (429, False)
     assert fault.headers.get("x-rate-limit-reset-at-utc") == RESETS[variant]
 
@@ -355,20 +357,20 @@ WAITS: dict[str, tuple[str, str | None]] = {
 
 @pytest.mark.parametrize("variant", WAITS)
 def test_a_provoked_429_with_a_retry_after_says_what_its_name_says(variant: str):
-    fault = SPOILS[f"retry-after:{variant}"](HONEST["picture"])
+    fault = REPLY_FAULTS[f"retry-after:{variant}"](HONEST["picture"])
     said = (fault.headers["retry-after"], fault.headers.get("x-rate-limit-reset-at-utc"))
     assert (fault.status, said) == (429, WAITS[variant])
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_leads_to_another_host(status: int):
-    fault = SPOILS[f"redirect:{status}"](HONEST["picture"])
+    fault = REPLY_FAULTS[f"redirect:{status}"](HONEST["picture"])
     assert fault.headers["location"].startswith("https://elsewhere.invalid/")
 
 
 @pytest.mark.parametrize("name", [name for name, each in PROVOCATIONS.items() if not each.billed])
 def test_a_fault_says_nothing_that_only_a_picture_could(name: str):
-    fault = SPOILS[name](HONEST["picture"])
+    fault = REPLY_FAULTS[name](HONEST["picture"])
     assert not fault.headers.keys() & {"x-cost", "x-seed-value", "x-generation-time"}
 
 

@@ -29,7 +29,7 @@ from segmind_sd3_contract.quirks import quirks
 from segmind_sd3_contract.reference import (
     MADE_UP_KEY,
     PROVOCATIONS,
-    SPOILS,
+    REPLY_FAULTS,
     Answer,
     ReferenceServer,
     example_request,
@@ -75,7 +75,7 @@ one_as_json = st.builds(answered, formats, seeds, st.just(1), base64=st.just(val
 several_as_json = st.builds(answered, formats, seeds, st.integers(2, 3), base64=st.just(value=True))
 honest = pictures | one_as_json | several_as_json
 
-SPOILT: list[tuple[str, str, st.SearchStrategy[Answer]]] = [
+DAMAGED: list[tuple[str, str, st.SearchStrategy[Answer]]] = [
     ("wrong-media-type", "wrong-media-type", honest),
     ("wrong-media-type", "wrong-media-type:missing", honest),
     ("wrong-media-type", "wrong-media-type:octet-stream", honest),
@@ -84,25 +84,25 @@ SPOILT: list[tuple[str, str, st.SearchStrategy[Answer]]] = [
     ("reply-format", "wrong-media-type:other-picture", pictures),
     ("several-images", "several-images:images", several_as_json),
 ]
-"""Each row of a repair, what it mends, and the replies that can be spoilt in that way."""
+"""Each row of a repair, what it mends, and the replies that can be damaged in that way."""
 
-spoilt = pytest.mark.parametrize(
-    ("row", "spoil", "replies"), [pytest.param(*each, id=f"{each[0]} mends {each[1]}") for each in SPOILT]
+damaged = pytest.mark.parametrize(
+    ("row", "damage", "replies"), [pytest.param(*each, id=f"{each[0]} mends {each[1]}") for each in DAMAGED]
 )
 each_repair = pytest.mark.parametrize("row", sorted(rows("repair")))
 
 
 def test_every_row_of_a_repair_is_tried_here():
-    assert {row for row, *_ in SPOILT} == rows("repair")
+    assert {row for row, *_ in DAMAGED} == rows("repair")
 
 
-@spoilt
+@damaged
 @given(data=st.data())
 def test_a_repair_gives_back_the_honest_reply(
-    row: str, spoil: str, replies: st.SearchStrategy[Answer], data: st.DataObject
+    row: str, damage: str, replies: st.SearchStrategy[Answer], data: st.DataObject
 ):
     answer = data.draw(replies)
-    broken = reply_of(SPOILS[spoil](answer))
+    broken = reply_of(REPLY_FAULTS[damage](answer))
 
     assert meaning(function_of(row)(broken)) == meaning(reply_of(answer)) != meaning(broken)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from segmind_sd3 import AsyncClient, Client, Generation, Retry, SegmindError
-from segmind_sd3_contract.reference import SPOILS, Answer, ReferenceServer, example_request
+from segmind_sd3_contract.reference import REPLY_FAULTS, Answer, ReferenceServer, example_request
 
 from proofs.faults.rows import ATTEMPTS, ONE, ROWS, allowed_ends
 from proofs.fixtures.traces import places_of, watching
@@ -233,7 +233,7 @@ def _keeps_all_bytes(row: Row, way: Way, ended: Generation | SegmindError) -> bo
     body: bytes = getattr(ended, "body", b"")
     if row.large:  # zeros, or the gzip that holds them
         return len(body) > 0 and (body == bytes(len(body)) or body.startswith(b"\x1f\x8b"))
-    answer = SPOILS[row.fault](_expected_answer(json.dumps(row.params)))
+    answer = REPLY_FAULTS[row.fault](_expected_answer(json.dumps(row.params)))
     arriving = answer.body if answer.delivery is None else answer.delivery.arriving(answer.body)
     readings = [arriving, *_decoded(arriving)]
     if isinstance(ended, Generation):

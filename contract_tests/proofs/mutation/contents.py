@@ -1,4 +1,4 @@
-"""List the faults that spoil the prompt or the input picture of a request, or fail at a valid one."""
+"""List the faults that damage the prompt or the input picture of a request, or fail at a valid one."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 def content_behaviours() -> Iterator[Behaviour]:
     """List all faults of this kind."""
-    yield from spoiled_prompts()
+    yield from damaged_prompts()
     yield from crashing_prompts()
     yield from crashing_inputs()
-    yield from spoiled_inputs()
+    yield from damaged_inputs()
 
 
 # -- Prompts ----------------------------------------------------------------------------------------------
 
 
-def spoiled_prompts() -> Iterator[Behaviour]:
+def damaged_prompts() -> Iterator[Behaviour]:
     for fault, (place, change) in _PROMPTS.items():
         yield changed(f"prompt-{fault}", ("prompt",), f"prompt::{place}", change)
     for fault, (place, change) in _PROMPTS_TOLD.items():
@@ -167,8 +167,8 @@ _INPUTS: Final[Mapping[str, tuple[str, Callable[[Image.Image, bytes], bool]]]] =
 """By name, the case that must find it, and the input pictures that fail the server."""
 
 
-def spoiled_inputs() -> Iterator[Behaviour]:
-    for fault, (place, change) in _SPOILED_INPUTS.items():
+def damaged_inputs() -> Iterator[Behaviour]:
+    for fault, (place, change) in _DAMAGED_INPUTS.items():
         yield changed(f"image-{fault}", ("image",), f"image::{place}", _redrawn(change))
     yield changed(
         "image-exif-ignored",
@@ -206,7 +206,7 @@ def _thumbnail(image: Image.Image) -> Image.Image:
     return tiny.resize(image.size)  # pyright: ignore[reportUnknownMemberType] - as above
 
 
-_SPOILED_INPUTS: Final[Mapping[str, tuple[str, Callable[[Image.Image], Image.Image]]]] = {
+_DAMAGED_INPUTS: Final[Mapping[str, tuple[str, Callable[[Image.Image], Image.Image]]]] = {
     "blank": ("another", _blank),
     "left-half-alone": ("corner", _left_half),
     "grey": ("colour", lambda image: image.convert("L")),

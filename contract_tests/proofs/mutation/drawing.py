@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_contract.reference.orders import FORMATS, ROLES, SIDE
-from segmind_sd3_contract.reference.spoils import REPLY_SPOILS
+from segmind_sd3_contract.reference.reply_faults import FAULTS_OF_200
 
 from proofs.mutation.servers import Behaviour
 
@@ -198,4 +198,4 @@ def _wrong_seed_header(call: Call) -> Answer:
 
 def _inverted_base64(call: Call) -> Answer:
     is_json = call.answer.headers.get("content-type") == "application/json"
-    return REPLY_SPOILS["base64-default-1:picture" if is_json else "base64-default-1:json"](call.answer)
+    return FAULTS_OF_200["base64-default-1:picture" if is_json else "base64-default-1:json"](call.answer)

@@ -1,4 +1,4 @@
-"""List the faults that spoil a request before an otherwise correct server draws it.
+"""List the faults that damage a request before an otherwise correct server draws it.
 
 A parameter is ignored, capped or rounded; a text is cut or loses characters; an unusual but valid value fails
 the server; calls at the same time get each other's pictures. Every reply is a valid one, so only the relation
@@ -36,10 +36,10 @@ WORDS: Final = "It broke"
 def request_behaviours() -> Iterator[Behaviour]:
     """List the faults of numbers and names; those of texts and pictures are in `contents`."""
     yield from ignored_parameters()
-    yield from spoiled_numbers()
-    yield from spoiled_sizes()
-    yield from spoiled_qualities()
-    yield from spoiled_seeds()
+    yield from damaged_numbers()
+    yield from damaged_sizes()
+    yield from damaged_qualities()
+    yield from damaged_seeds()
 
 
 # -- Making a fault of a table's row ----------------------------------------------------------------------
@@ -129,7 +129,7 @@ def _ignored(name: str, server: FaultyServer, sent: Body) -> Body:
 # -- Numbers ----------------------------------------------------------------------------------------------
 
 
-def spoiled_numbers() -> Iterator[Behaviour]:
+def damaged_numbers() -> Iterator[Behaviour]:
     for name in NUMBERS:
         for fault, (place, change) in _NUMBERS.items():
             yield Behaviour(
@@ -194,7 +194,7 @@ WIDTHS: Final = ("width", "img_width")
 HEIGHTS: Final = ("height", "img_height")
 
 
-def spoiled_sizes() -> Iterator[Behaviour]:
+def damaged_sizes() -> Iterator[Behaviour]:
     for called, names in (("width", WIDTHS), ("height", HEIGHTS)):
         for fault, change in _SIDES.items():
             yield Behaviour(
@@ -264,7 +264,7 @@ _BOTH_SIDES: Final[Mapping[str, Callable[[int, int], tuple[float, float]]]] = {
 }
 
 
-def spoiled_qualities() -> Iterator[Behaviour]:
+def damaged_qualities() -> Iterator[Behaviour]:
     for fault, change in _QUALITIES.items():
         yield changed(f"quality-{fault}", ("image_quality",), "image_quality::is:*", change)
 
@@ -280,7 +280,7 @@ _QUALITIES: Final[Mapping[str, Change]] = {
 # -- Seeds ------------------------------------------------------------------------------------------------
 
 
-def spoiled_seeds() -> Iterator[Behaviour]:
+def damaged_seeds() -> Iterator[Behaviour]:
     for fault, (place, change) in _SEEDS.items():
         yield changed(f"seed-{fault}", ("seed",), f"seed::{place}", change)
     as_float = changed("seed-as-float64", ("seed",), "seed::bits:53", _as_float, told=True)

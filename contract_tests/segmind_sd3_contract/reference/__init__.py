@@ -33,7 +33,7 @@ from segmind_sd3_contract.reference.account import Entry
 from segmind_sd3_contract.reference.contract import PROFILES, Operation, Profile
 from segmind_sd3_contract.reference.examples import MADE_UP_KEY, example_body, example_request
 from segmind_sd3_contract.reference.exchange import Answer, Request
-from segmind_sd3_contract.reference.provocations import PROVOCATIONS, SPOILS, Provocation
+from segmind_sd3_contract.reference.provocations import PROVOCATIONS, REPLY_FAULTS, Provocation
 from segmind_sd3_contract.reference.server import ReferenceServer
 from segmind_sd3_contract.reference.service import CREDITS_PATH
 
@@ -42,7 +42,7 @@ __all__ = [
     "MADE_UP_KEY",
     "PROFILES",
     "PROVOCATIONS",
-    "SPOILS",
+    "REPLY_FAULTS",
     "Answer",
     "Entry",
     "Operation",

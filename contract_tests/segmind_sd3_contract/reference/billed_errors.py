@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from segmind_sd3_contract.reference.deliveries import Delivery, gzipped
 from segmind_sd3_contract.reference.faults import OF_A_PICTURE, error_text
-from segmind_sd3_contract.reference.spoils import as_json, media_type_of, pictures_of
+from segmind_sd3_contract.reference.reply_faults import as_json, media_type_of, pictures_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

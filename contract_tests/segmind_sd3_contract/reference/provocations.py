@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from segmind_sd3_contract.reference.billed_errors import BILLED_ERRORS
 from segmind_sd3_contract.reference.deliveries import DELIVERIES
 from segmind_sd3_contract.reference.faults import FAULTS
-from segmind_sd3_contract.reference.spoils import REPLY_SPOILS
+from segmind_sd3_contract.reference.reply_faults import FAULTS_OF_200
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,13 +36,13 @@ class Provocation:
 PROVOCATIONS: Final[Mapping[str, Provocation]] = MappingProxyType(
     {
         name: Provocation(name, getdoc(change) or "", table is not FAULTS, change)
-        for table in (REPLY_SPOILS, DELIVERIES, FAULTS, BILLED_ERRORS)
+        for table in (FAULTS_OF_200, DELIVERIES, FAULTS, BILLED_ERRORS)
         for name, change in table.items()
     }
 )
 """Every provocation, by name."""
 
-SPOILS: Final[Mapping[str, Change]] = MappingProxyType(
+REPLY_FAULTS: Final[Mapping[str, Change]] = MappingProxyType(
     {name: each.change for name, each in PROVOCATIONS.items()}
 )
 """What each provocation does to an answer: a pure function, for tests of what repairs it."""

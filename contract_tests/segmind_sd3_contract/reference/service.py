@@ -27,7 +27,7 @@ from segmind_sd3_contract.reference.faults import error_text, failed, iso_utc, p
 from segmind_sd3_contract.reference.orders import MOST_RANDOM_SEED, BadValueError, Order, taken
 from segmind_sd3_contract.reference.pictures import Gallery, drawn, encoded
 from segmind_sd3_contract.reference.provocations import Provocation, Queue, named
-from segmind_sd3_contract.reference.spoils import as_json, media_type_of
+from segmind_sd3_contract.reference.reply_faults import as_json, media_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

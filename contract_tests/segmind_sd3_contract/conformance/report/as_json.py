@@ -110,7 +110,7 @@ def read(path: Path) -> Recorded:
         return _recorded(report)
     except (KeyError, TypeError, ValueError) as why:
         raise ValueError(
-            f"{path} is a spoilt report, whose outcomes can't be read: {why}. Make it anew."
+            f"{path} is a damaged report, whose outcomes can't be read: {why}. Make it anew."
         ) from None
 
 

@@ -226,6 +226,6 @@ def thumbnail(data: bytes, side: int = SIDE) -> str | None:
             small.thumbnail((side, side))
             file = BytesIO()
             small.save(file, "WEBP", quality=50, method=1)
-    except Exception:  # noqa: BLE001 - a picture that a server spoilt may raise anything
+    except Exception:  # noqa: BLE001 - a picture that a server damaged may raise anything
         return None
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

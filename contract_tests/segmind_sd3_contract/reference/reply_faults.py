@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
     from segmind_sd3_contract.reference.exchange import Answer, Change
 
-REPLY_SPOILS: Final[dict[str, Change]] = {}
-"""Every spoil of a 200, by name."""
+FAULTS_OF_200: Final[dict[str, Change]] = {}
+"""Every fault of a 200, by name."""
 
 
-def _spoil(name: str, claim: str | None = None) -> Callable[[Change], Change]:
+def _reply_fault(name: str, claim: str | None = None) -> Callable[[Change], Change]:
     def register(change: Change) -> Change:
         @wraps(change)
-        def spoil(answer: Answer) -> Answer:
+        def fault(answer: Answer) -> Answer:
             return change(answer) if answer.status == 200 else answer
 
-        spoil.__doc__ = claim or change.__doc__
-        REPLY_SPOILS[name] = spoil
-        return spoil
+        fault.__doc__ = claim or change.__doc__
+        FAULTS_OF_200[name] = fault
+        return fault
 
     return register
 
@@ -71,32 +71,32 @@ def _with_pictures(answer: Answer, pictures: list[bytes]) -> Answer:
     return answer.with_body(pictures[0], media_type_of(pictures[0]))
 
 
-@_spoil("base64-default-1:json")
+@_reply_fault("base64-default-1:json")
 def _(answer: Answer) -> Answer:
     """A picture comes as JSON with base64 text, though the picture itself was asked for."""
     return answer.with_json(as_json(pictures_of(answer)))
 
 
-@_spoil("base64-default-1:picture")
+@_reply_fault("base64-default-1:picture")
 def _(answer: Answer) -> Answer:
     """The first picture itself comes, though JSON was asked for; any further ones are lost."""
     first = pictures_of(answer)[0]
     return answer.with_body(first, media_type_of(first))
 
 
-@_spoil("several-images:list")
+@_reply_fault("several-images:list")
 def _(answer: Answer) -> Answer:
     """The `image` of a JSON reply is a list, even of one."""
     return answer.with_json({"image": _texts(answer)}) if _is_json(answer) else answer
 
 
-@_spoil("several-images:images")
+@_reply_fault("several-images:images")
 def _(answer: Answer) -> Answer:
     """A JSON reply has a list named `images`, and no `image`."""
     return answer.with_json({"images": _texts(answer)}) if _is_json(answer) else answer
 
 
-@_spoil("several-images:string")
+@_reply_fault("several-images:string")
 def _(answer: Answer) -> Answer:
     """The `image` of a JSON reply is one text, the first picture's; any further ones are lost."""
     return answer.with_json({"image": _texts(answer)[0]}) if _is_json(answer) else answer
@@ -111,7 +111,7 @@ def _reformatted(file_format: str) -> Change:
 
 
 for _name in ("jpeg", "png", "webp"):
-    _spoil(
+    _reply_fault(
         f"reply-format:{_name}",
         f"The picture is encoded anew as {_name.upper()}, whatever was asked for, and labelled as that.",
     )(_reformatted(_name))
@@ -121,13 +121,13 @@ def _labelled(media_type: str | None) -> Change:
     return lambda answer: answer.with_headers(content_type=media_type)
 
 
-@_spoil("wrong-media-type")
+@_reply_fault("wrong-media-type")
 def _(answer: Answer) -> Answer:
     """The content type names another kind of body: a picture is called JSON, JSON is called a picture."""
     return answer.with_headers(content_type="image/jpeg" if _is_json(answer) else "application/json")
 
 
-@_spoil("wrong-media-type:other-picture")
+@_reply_fault("wrong-media-type:other-picture")
 def _(answer: Answer) -> Answer:
     """The content type names another picture format: a PNG is called a JPEG, and anything else a PNG."""
     is_png = answer.headers.get("content-type") == "image/png"
@@ -140,10 +140,10 @@ for _name, _label, _claim in (
     ("text", "text/plain; charset=utf-8", "The content type calls the body plain text."),
     ("html", "text/html; charset=utf-8", "The content type calls the body a page of HTML."),
 ):
-    _spoil(f"wrong-media-type:{_name}", _claim)(_labelled(_label))
+    _reply_fault(f"wrong-media-type:{_name}", _claim)(_labelled(_label))
 
 
-@_spoil("more-members")
+@_reply_fault("more-members")
 def _(answer: Answer) -> Answer:
     """A JSON reply has `status`, `infer_time`, `image_format` and `outputs` beside the `image`."""
     if not _is_json(answer):
@@ -152,25 +152,25 @@ def _(answer: Answer) -> Answer:
     return answer.with_json(beside | json.loads(answer.body))
 
 
-@_spoil("data-prefix")
+@_reply_fault("data-prefix")
 def _(answer: Answer) -> Answer:
     """Each base64 text of a JSON reply is a `data:` URI."""
     return _each_text(answer, lambda text: f"data:{media_type_of(base64.b64decode(text))};base64,{text}")
 
 
-@_spoil("bad-padding")
+@_reply_fault("bad-padding")
 def _(answer: Answer) -> Answer:
     """Each base64 text of a JSON reply has lost its padding, or has some where none belongs."""
     return _each_text(answer, lambda text: text.rstrip("=") if text.endswith("=") else f"{text}=")
 
 
-@_spoil("url-safe-base64")
+@_reply_fault("url-safe-base64")
 def _(answer: Answer) -> Answer:
     """Each base64 text of a JSON reply has the alphabet for URLs: `-` and `_` for `+` and `/`."""
     return _each_text(answer, lambda text: text.replace("+", "-").replace("/", "_"))
 
 
-@_spoil("broken-base64")
+@_reply_fault("broken-base64")
 def _(answer: Answer) -> Answer:
     """Each base64 text of a JSON reply is a character too short to be one."""
     return _each_text(answer, lambda text: text.rstrip("=")[: (len(text.rstrip("=")) - 1) // 4 * 4 + 1])
@@ -183,7 +183,7 @@ def _each_text(answer: Answer, change: Callable[[str], str]) -> Answer:
     return answer.with_json({"image": texts[0] if len(texts) == 1 else texts})
 
 
-@_spoil("truncated-picture")
+@_reply_fault("truncated-picture")
 def _(answer: Answer) -> Answer:
     """Each picture is cut in half; in JSON its base64 is that of the half."""
     halves = [picture[: len(picture) // 2] for picture in pictures_of(answer)]
@@ -192,7 +192,7 @@ def _(answer: Answer) -> Answer:
     return answer.with_body(halves[0], answer.headers.get("content-type"))
 
 
-@_spoil("bytes-after-picture")
+@_reply_fault("bytes-after-picture")
 def _(answer: Answer) -> Answer:
     """A picture itself is whole, and followed by bytes that are none of it."""
     if _is_json(answer):
@@ -242,7 +242,7 @@ _BODIES: Final[Mapping[str, tuple[bytes, str | None, str]]] = {
     "garbage": (bytes(range(256)) * 4, "image/jpeg", "A 200 carries bytes of no format, labelled a picture."),
 }
 for _name, (_bytes, _label, _claim) in _BODIES.items():
-    _spoil(_name, _claim)(_body(_bytes, _label))
+    _reply_fault(_name, _claim)(_body(_bytes, _label))
 
 
 def _header(name: str, value: str | None) -> Change:
@@ -256,10 +256,12 @@ for _header_name, _what in (
     ("x-generation-time", "time it took"),
     ("x-request-id", "name of the request"),
 ):
-    _spoil(f"no-header:{_header_name}", f"A 200 does not tell the {_what}.")(_header(_header_name, None))
+    _reply_fault(f"no-header:{_header_name}", f"A 200 does not tell the {_what}.")(
+        _header(_header_name, None)
+    )
 for _header_name in ("x-remaining-credits", "x-cost", "x-seed-value", "x-generation-time"):
     for _value in ("plenty", "nan", "inf", ""):
-        _spoil(
+        _reply_fault(
             f"odd-header:{_header_name}:{_value or 'empty'}",
             f"The header {_header_name} holds {_value!r}, which is no number.",
         )(_header(_header_name, _value))
