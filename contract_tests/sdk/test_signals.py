@@ -54,8 +54,14 @@ def wait_for(signals: Signals) -> None:
         time.sleep(0.001)
 
 
+def test_a_signal_raises_once_all_is_imported_and_not_before(signals: Signals):
+    send()
+    with pytest.raises(Interrupted), signals.raising():
+        pytest.fail("the command began")
+
+
 def test_before_a_call_a_signal_raises_once(signals: Signals):
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted), signals.raising():
         send()
     send()
     assert (signals.number, signals.exit_code, signals.word) == (signal.SIGTERM, 143, "Terminated.")
@@ -74,7 +80,8 @@ class Destroyed:
 def test_what_a_signal_raises_in_a_destructor_is_raised_before_the_call(
     signals: Signals, capsys: pytest.CaptureFixture[str]
 ):
-    Destroyed(send)
+    with signals.raising():
+        Destroyed(send)
     assert signals.number
     with pytest.raises(Interrupted):
         signals.carry_out(lambda: pytest.fail("the call was sent"), lambda: None)
@@ -82,9 +89,9 @@ def test_what_a_signal_raises_in_a_destructor_is_raised_before_the_call(
 
 
 def test_a_second_signal_raises_where_the_first_was_lost(signals: Signals):
-    Destroyed(send)
-    assert signals.number
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted), signals.raising():
+        Destroyed(send)
+        assert signals.number
         send()
 
 

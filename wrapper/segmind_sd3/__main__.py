@@ -33,7 +33,9 @@ def run() -> int:
 
     if isinstance(sys.stdout, TextIOWrapper):  # not every terminal can show every prompt
         sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportUnknownMemberType]
-    return commands(prog_name="segmind-sd3")
+    # Raised within an import, an exception may come out as another one, and a module be half made.
+    with SIGNALS.raising():
+        return commands(prog_name="segmind-sd3")
 
 
 def report_early(words: list[str]) -> int:

@@ -50,7 +50,7 @@ class Signals:
     def __init__(self) -> None:
         self.number = 0
         self._count = 0
-        self._may_raise = True
+        self._may_raise = False
         self._reported_at: float | None = None
         self._before: dict[int, Callable[[int, FrameType | None], object] | int] = {}
         self._report_lost = sys.unraisablehook
