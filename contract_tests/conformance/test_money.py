@@ -85,6 +85,7 @@ def interrupted_at(moment: int) -> Callable[[Outcome], None]:
     return tell
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(22))  # of three interruptions each
 def test_no_interruption_and_no_fault_spends_more_than_the_budget(seed: int, tmp_path: Path):
     chance = Random(seed)  # noqa: S311 - for chance, not for secrets

@@ -32,6 +32,7 @@ def test_the_suite_notices(name: str):
     assert result.killed_by, result.why or "no case is broken"
 
 
+@pytest.mark.thorough
 def test_what_is_not_changed_survives_and_is_told(tmp_path: Path):
     file = tmp_path / "score.json"
     noticed = "behaviour:get_user_credits::good-500"

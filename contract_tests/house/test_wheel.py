@@ -146,6 +146,7 @@ def test_the_sdk_imports_what_it_requires_with_the_extras_cli_and_pil_and_nothin
     assert imported(*SDK) == required(environments, "", "cli", "pil")
 
 
+@pytest.mark.thorough
 def test_the_contract_package_imports_what_its_extra_requires_and_nothing_that_is_not_required(
     environments: dict[str, Environment],
 ):
@@ -154,6 +155,7 @@ def test_the_contract_package_imports_what_its_extra_requires_and_nothing_that_i
     assert own <= imported(CONTRACT) <= own | required(environments, "", "cli", "pil")
 
 
+@pytest.mark.thorough
 def test_the_contract_package_looks_for_what_its_extra_requires(environments: dict[str, Environment]):
     assert set(map(project, NEEDED)) == required(environments, "cli", "pil", "contract") - {NAME}
 
@@ -374,6 +376,7 @@ def test_the_help_of_a_wheel_does_not_offer_the_commands_of_a_checkout(works: Wo
     assert not {"docs", "diff"} & set(offered)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", ["docs", "diff"])
 @pytest.mark.parametrize("environment", ["cli", "contract"])
 def test_a_command_of_a_checkout_says_in_one_line_that_it_needs_one(run: Run, environment: str, command: str):

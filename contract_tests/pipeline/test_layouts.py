@@ -653,7 +653,10 @@ HOSTILE = (
     [
         "otter-brush",
         "negative_prompt",
-        *(pytest.param(text, marks=pytest.mark.slow) for text in ("DPM++ 2M", "Unauthorized")),
+        *(
+            pytest.param(text, marks=[pytest.mark.slow, pytest.mark.thorough])
+            for text in ("DPM++ 2M", "Unauthorized")
+        ),
     ],
 )
 @pytest.mark.parametrize("text", HOSTILE)

@@ -749,6 +749,7 @@ def test_any_parameters_that_are_accepted_are_arguments_of_the_method_by_the_sam
 @pytest.mark.slow
 @settings(max_examples=5, phases=[Phase.generate])
 @given(properties=st.lists(any_properties, min_size=10, max_size=10), data=st.data())
+@pytest.mark.thorough
 def test_any_names_that_are_accepted_are_generated_without_a_loss(
     tmp_path_factory: pytest.TempPathFactory,
     properties: list[dict[str, Document]],
