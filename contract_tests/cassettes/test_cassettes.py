@@ -466,9 +466,9 @@ def test_no_cassette_of_the_reference_server_names_the_vendors_host():
 
 
 def test_each_says_where_it_came_from_and_none_says_that_it_is_live():
-    told = {(each.target, each.profile) for each in ALL.values()}
+    sources = {(each.target, each.profile) for each in ALL.values()}
 
-    assert told == {("reference", "documented"), ("reference", "observed")}
+    assert sources == {("reference", "documented"), ("reference", "observed")}
     assert all(each.headers["x-reference-server"] for each in ALL.values())
 
 

@@ -80,7 +80,7 @@ def test_a_broken_contract_ends_with_1_and_names_the_case(run: Callable[..., Res
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--target", "http://api.example.com"), "--allow-http"),
         (("--target", "ftp://api.example.com"), "is `reference` or the URL"),
@@ -96,11 +96,11 @@ def test_a_broken_contract_ends_with_1_and_names_the_case(run: Callable[..., Res
     ids=str,
 )
 def test_what_can_not_be_run_ends_with_2_and_says_what_to_do(
-    words: tuple[str, ...], told: str, run: Callable[..., Result]
+    words: tuple[str, ...], message: str, run: Callable[..., Result]
 ):
     result = run(*words)
 
-    assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
+    assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
 
 
 def test_without_a_key_a_url_is_not_tried(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch):
@@ -273,7 +273,7 @@ def of_another_program(report: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (without_failures, "there is nothing to send again"),
         (of_other_calls, "another version of the suite has made them"),
@@ -283,7 +283,7 @@ def of_another_program(report: str) -> str:
 )
 def test_a_record_that_can_not_be_sent_again_says_why(
     change: Callable[[str], str],
-    told: str,
+    message: str,
     run: Callable[..., Result],
     damaged: tuple[ReferenceServer, str],
 ):
@@ -293,7 +293,9 @@ def test_a_record_that_can_not_be_sent_again_says_why(
 
     result = run("--replay", "changed", "--target", url, "--yes")
 
-    assert (result.exit_code, told in result.stderr, len(faulty.ledger)) == (2, True, before), result.stderr
+    assert (result.exit_code, message in result.stderr, len(faulty.ledger)) == (2, True, before), (
+        result.stderr
+    )
 
 
 # -- Before anything is sent ------------------------------------------------------------------------------

@@ -141,15 +141,15 @@ def test_where_equal_calls_differ_an_effect_is_open_and_the_run_says_why():
 
 
 @pytest.mark.parametrize(
-    ("ignored", "told"), [((), "the pictures differ"), (("strength",), "draw the same picture")], ids=str
+    ("ignored", "reason"), [((), "the pictures differ"), (("strength",), "draw the same picture")], ids=str
 )
-def test_without_a_seed_an_effect_is_open_and_the_run_says_what_it_saw(ignored: tuple[str, ...], told: str):
+def test_without_a_seed_an_effect_is_open_and_the_run_says_what_it_saw(ignored: tuple[str, ...], reason: str):
     server = Altered(lambda body: {name: value for name, value in body.items() if name not in ignored})
 
     found = outcome(run(f"{LARGE}::strength::effect", server), f"{LARGE}::strength::effect")
 
     assert found.verdict == "open"
-    assert told in found.reasons[0]
+    assert reason in found.reasons[0]
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,13 @@ def test_what_a_refusal_row_names_is_not_sent_and_the_error_says_what_to_do(  # 
     assert server.ledger == ()
 
 
+@pytest.mark.parametrize("start", ["0.9", None, [0.9], 9, -1])
+def test_a_start_that_is_no_number_within_its_bounds_is_not_compared_with_the_stop(start: Any):
+    values = {"conditioningsettimesteprange_start": start, "conditioningsettimesteprange_stop": 0.2}
+    row = FUNCTIONS["refusal"]["reversed-timestep-range"]
+    assert list(row(OPERATIONS["sd3_medium_txt2img"], values)) == []
+
+
 def test_a_count_of_a_model_without_a_price_is_refused_all_the_same():
     unpriced = replace(OPERATIONS["sd3_medium_img2img"], usd_per_picture=None)
     (problem,) = FUNCTIONS["refusal"]["count-without-bounds"](unpriced, {"samples": 1000})

@@ -35,7 +35,7 @@ def damaged_prompts() -> Iterator[Behaviour]:
     for fault, (place, change) in _PROMPTS.items():
         yield changed(f"prompt-{fault}", ("prompt",), f"prompt::{place}", change)
     for fault, (place, change) in _PROMPTS_TOLD.items():
-        yield changed(f"prompt-{fault}", ("prompt",), f"prompt::{place}", change, told=True)
+        yield changed(f"prompt-{fault}", ("prompt",), f"prompt::{place}", change, left_open=True)
 
 
 _PROMPTS: Final[Mapping[str, tuple[str, Change]]] = {
@@ -175,7 +175,7 @@ def damaged_inputs() -> Iterator[Behaviour]:
         ("image",),
         "image::file:jpeg-turned",
         _redrawn(lambda image: image.convert("RGB")),
-        told=True,
+        left_open=True,
     )
 
 

@@ -37,7 +37,7 @@ class Mutant:
     """One change. `operation` and `group` name the cases that are most likely to kill it.
 
     `server` makes the target, and `bundles` the documents that the suite reads. `named_by` is the case that
-    must find it, and `told` whether that case is open and reports it.
+    must find it, and `left_open` whether that case is open and reports it.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Mutant:
     server: Callable[[], SuiteServer]
     bundles: Callable[[], Bundles]
     named_by: str | None = None
-    told: bool = False
+    left_open: bool = False
 
     @property
     def kind(self) -> str:
@@ -65,7 +65,7 @@ UNCHANGED: Final = Mutant("nothing", "sd3_medium_tile", "(call)", SuiteServer, p
 @cache
 def all_mutants() -> tuple[Mutant, ...]:
     """Return every mutant that must be killed, in the order of the endpoints."""
-    noticeable = (mutant for mutant in behaviour_mutants() if not mutant.told)
+    noticeable = (mutant for mutant in behaviour_mutants() if not mutant.left_open)
     return (*server_mutants(), *noticeable, *spec_mutants())
 
 
@@ -87,8 +87,10 @@ def behaviour_mutants() -> Iterator[Mutant]:
                 server = partial(FaultyServer, each, operation)
                 named_by = each.named_by and f"{operation}::{each.named_by}"
                 # Without a seed, nothing shows what a changed body does: its case is open.
-                told = each.told or (each.body is not None and not each.balance_error and "seed" not in roles)
-                yield Mutant(name, operation, group, server, packaged, named_by, told)
+                left_open = each.left_open or (
+                    each.body is not None and not each.balance_error and "seed" not in roles
+                )
+                yield Mutant(name, operation, group, server, packaged, named_by, left_open)
     for each in balance_behaviours():
         yield Mutant(
             f"behaviour:{BALANCE}::{each.name}",

@@ -51,7 +51,7 @@ def try_named(name: str) -> Result:
         if each.verdict == "broken":
             return Result(name, FOUND, each.id, each.reasons[0])
     for each in named:
-        if mutant.told and each.verdict == "open" and each.reasons != correct()[each.id].reasons:
+        if mutant.left_open and each.verdict == "open" and each.reasons != correct()[each.id].reasons:
             return Result(name, REPORTED, each.id, each.reasons[0])
     return Result(
         name, MISSED, mutant.named_by, "; ".join(str(each.verdict) for each in named) or "no such case"
@@ -96,19 +96,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     with multiprocessing.get_context("fork").Pool(options.workers) as pool:
         results = pool.map(try_named, [mutant.name for mutant in chosen], chunksize=4)
-    for line in report(results, {mutant.name for mutant in chosen if mutant.told}):
+    for line in report(results, {mutant.name for mutant in chosen if mutant.left_open}):
         print(line)
     print(f"{time.monotonic() - began:.0f} s.", flush=True)
     return 1 if any(each.kind == MISSED for each in results) else 0
 
 
-def report(results: Sequence[Result], told: set[str]) -> list[str]:
+def report(results: Sequence[Result], left_open: set[str]) -> list[str]:
     """Return a line for each fault and the sums. A class is a fault's name, whatever its endpoint."""
     lines = [f"{each.kind:<8} {each.mutant}  by {each.case}: {each.why[:90]}" for each in results]
     count = Counter(each.kind for each in results)
     classes = {each.mutant.rpartition("::")[2] for each in results}
     missed = {each.mutant.rpartition("::")[2] for each in results if each.kind == MISSED}
-    promised = [each for each in results if each.mutant not in told]
+    promised = [each for each in results if each.mutant not in left_open]
     found = sum(each.kind == FOUND for each in promised)
     found_or_reported = sum(each.kind != MISSED for each in results) - found
     sums = (
@@ -116,8 +116,8 @@ def report(results: Sequence[Result], told: set[str]) -> list[str]:
         f"{count[MISSED]} missed (in {len(missed)} classes)."
     )
     promises = (
-        f"Of {len(promised)} in what is promised, {found} are found; of {len(told)} in what is left open, "
-        f"{found_or_reported} are found or reported."
+        f"Of {len(promised)} in what is promised, {found} are found; "
+        f"of {len(left_open)} in what is left open, {found_or_reported} are found or reported."
     )
     return [*lines, sums, promises]
 

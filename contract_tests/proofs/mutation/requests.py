@@ -51,7 +51,7 @@ def _parameter(operation: Operation, names: tuple[str, ...]) -> str | None:
 
 
 def changed(
-    name: str, names: tuple[str, ...], place: str, change: Change, *, told: bool = False
+    name: str, names: tuple[str, ...], place: str, change: Change, *, left_open: bool = False
 ) -> Behaviour:
     """Return the fault that changes one parameter wherever it is given."""
 
@@ -63,7 +63,7 @@ def changed(
         names[0],
         body=body,
         named_by=place,
-        told=told,
+        left_open=left_open,
         fits=lambda operation: _parameter(operation, names) is not None,
     )
 
@@ -109,7 +109,7 @@ def ignored_parameters() -> Iterator[Behaviour]:
             name,
             body=partial(_ignored, name),
             named_by=f"{name}::effect",
-            told=name == "denoise",
+            left_open=name == "denoise",
             fits=partial(has_parameter, name),
         )
 
@@ -138,7 +138,7 @@ def damaged_numbers() -> Iterator[Behaviour]:
                 body=partial(_of_range, name, change),
                 named_by=f"{name}::{place}",
                 # The page leaves open what `denoise` does, and whether a share is rounded to a step.
-                told=name == "denoise" or (place == "fine" and name in SHARES),
+                left_open=name == "denoise" or (place == "fine" and name in SHARES),
                 # Nine steps in ten parts are the steps.
                 fits=partial(
                     has_parameter, name if (name, place) != ("modelsamplingsd3_shift", "fine") else ""
@@ -283,7 +283,7 @@ _QUALITIES: Final[Mapping[str, Change]] = {
 def damaged_seeds() -> Iterator[Behaviour]:
     for fault, (place, change) in _SEEDS.items():
         yield changed(f"seed-{fault}", ("seed",), f"seed::{place}", change)
-    as_float = changed("seed-as-float64", ("seed",), "seed::bits:53", _as_float, told=True)
+    as_float = changed("seed-as-float64", ("seed",), "seed::bits:53", _as_float, left_open=True)
     yield replace(as_float, fits=partial(_allows, 1 << 53))
     yield Behaviour(
         "seed-0-is-unset",

@@ -125,7 +125,7 @@ def refused_framings() -> Iterator[Behaviour]:
                 BODY,
                 partial(_refused_framing, refused, header, value),
                 named_by=f"{BODY}::{place}",
-                told=refused != 500,
+                left_open=refused != 500,
             )
 
 

@@ -93,7 +93,7 @@ class Behaviour:
         fits: Returns whether the fault applies to an endpoint.
         body: Returns another body in place of a valid one, before a correct server sees it.
         named_by: The case that must find the fault, as `GROUP::PLACE` with `*` and `?`.
-        told: Whether no page rules the fault out, so that the case is open and reports it.
+        left_open: Whether no page rules the fault out, so that the case is open and reports it.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Behaviour:
     fits: Callable[[Operation], bool] = lambda _: True
     body: Callable[[FaultyServer, dict[str, Any]], dict[str, Any]] | None = None
     named_by: str | None = None
-    told: bool = False
+    left_open: bool = False
 
 
 class FaultyServer(SuiteServer):

@@ -28,7 +28,7 @@ class Case:
         deviation: the row of the quirk table that knows of another answer.
         about_the_balance: whether nobody else may use the account meanwhile.
         may_hang_up: whether a target that closes the connection has answered too.
-        tells: yields what the target does where the contract leaves it open; the case is open if it yields.
+        describe: yields what the target does where the contract leaves it open: the case is open then.
         at_once: how many of the last calls are sent at the same time.
     """
 
@@ -44,7 +44,7 @@ class Case:
     deviation: str | None = None
     about_the_balance: bool = False
     may_hang_up: bool = False
-    tells: Callable[[Sequence[Reply]], Iterator[str]] | None = field(default=None, repr=False)
+    describe: Callable[[Sequence[Reply]], Iterator[str]] | None = field(default=None, repr=False)
     at_once: int = 0
 
     @property

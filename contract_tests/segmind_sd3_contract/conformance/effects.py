@@ -99,7 +99,7 @@ def effect(
         "assumed" if is_open else "documented",
         "thorough",
         is_open=is_open,
-        tells=_told(what_they_do if is_open else what_they_leave_open),
+        describe=_described(what_they_do if is_open else what_they_leave_open),
     )
 
 
@@ -227,13 +227,13 @@ def _no_two_alike(check: Callable[[Sequence[Reply]], Iterator[str]]) -> Any:
     return wrong
 
 
-def _told(tells: Callable[[Sequence[Reply]], Iterator[str]]) -> Any:
-    def told(replies: Sequence[Reply]) -> Iterator[str]:
+def _described(describe: Callable[[Sequence[Reply]], Iterator[str]]) -> Any:
+    def described(replies: Sequence[Reply]) -> Iterator[str]:
         yield from refusals(replies)
         if drawn(replies):
-            yield from tells(replies)
+            yield from describe(replies)
 
-    return told
+    return described
 
 
 def what_they_leave_open(replies: Sequence[Reply]) -> Iterator[str]:

@@ -56,7 +56,7 @@ def files(endpoint: Endpoint, name: str, promised: Sequence[str]) -> Iterator[Ca
             all_drawn if is_promised else drawn_or_refused,
             "observed" if is_promised else "assumed",
             "thorough",
-            tells=None if is_promised else which_way_up if kind == "jpeg-turned" else refusals,
+            describe=None if is_promised else which_way_up if kind == "jpeg-turned" else refusals,
         )
 
 

@@ -232,7 +232,7 @@ def judged(case: Case, exchanges: Sequence[Exchange], readings: Readings, *, str
     reasons = wrong(readings.pages)
     if not reasons:
         replies = [Reply(readings.pages, each, case.operation, readings.exact) for each in exchanges]
-        told = tuple(case.tells(replies)) if case.tells else ()
+        told = tuple(case.describe(replies)) if case.describe else ()
         if case.is_open or told:
             return Judgement("open", told or tuple(_told(exchanges)))
         return Judgement("held")

@@ -19,7 +19,7 @@ from segmind_sd3_contract.conformance.judging import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from segmind_sd3_contract.conformance.bodies import Endpoint
 
@@ -52,10 +52,10 @@ ODD_TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Texts that a service may refuse, and must not fail of; two that differ must draw different pictures."""
 
-ALONE: Final[Mapping[str, str]] = {"nul": "a cat\0 and a dog", "digits": "42"}
-"""Others like these."""
+SINGLE_TEXTS: Final[Mapping[str, str]] = {"nul": "a cat\0 and a dog", "digits": "42"}
+"""Texts that a service may refuse, and that are compared with no other."""
 
-TOLD: Final[Mapping[str, tuple[str, str]]] = {
+OPEN_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "case": ("A CAT ON A MAT", "a cat on a mat"),
     "composed": ("a caf\u00e9 sign", "a cafe\u0301 sign"),
     "spaces": ("  a cat ", "a cat"),
@@ -64,10 +64,10 @@ TOLD: Final[Mapping[str, tuple[str, str]]] = {
 
 LENGTHS: Final = (200, 2_000, 20_000)
 USUAL: Final = 200
-"""Characters that a prompt of people has, and that a model surely reads."""
-
+"""The length of a usual prompt in characters. A model surely reads so many."""
 
 OTHER: Final = {"start": "a fox", "end": "a dot"}
+"""What stands at the start or the end of the second of two prompts."""
 
 
 def about_prompts(endpoint: Endpoint) -> Iterator[Case]:
@@ -94,23 +94,11 @@ def scripts(endpoint: Endpoint) -> Iterator[Case]:
 
 def texts(endpoint: Endpoint) -> Iterator[Case]:
     for name, several in TEXTS.items():
-        yield effect(
-            endpoint,
-            "prompt",
-            f"text:{name}",
-            f"Prompts with {name} are drawn, each in its own way.",
-            tuple(endpoint.call(prompt=text) for text in several),
-        )
+        yield _compared(endpoint, name, several, f"Prompts with {name} are drawn, each in its own way.")
     for name, several in ODD_TEXTS.items():
-        yield effect(
-            endpoint,
-            "prompt",
-            f"text:{name}",
-            f"Prompts with {name} fail no server, and what is drawn is not cut.",
-            tuple(endpoint.call(prompt=text) for text in several),
-            may_refuse=True,
-        )
-    for name, text in ALONE.items():
+        claim = f"Prompts with {name} fail no server, and what is drawn is not cut."
+        yield _compared(endpoint, name, several, claim, may_refuse=True)
+    for name, text in SINGLE_TEXTS.items():
         yield Case(
             endpoint.operation,
             "prompt",
@@ -120,17 +108,24 @@ def texts(endpoint: Endpoint) -> Iterator[Case]:
             drawn_or_refused,
             "assumed",
             "thorough",
-            tells=refusals,
+            describe=refusals,
         )
-    for name, several in TOLD.items():
-        yield effect(
-            endpoint,
-            "prompt",
-            f"text:{name}",
-            f"No page says whether {several[0]!r} and {several[1]!r} are the same prompt.",
-            tuple(endpoint.call(prompt=text) for text in several),
-            promised=False,
-        )
+    for name, several in OPEN_TEXTS.items():
+        claim = f"No page says whether {several[0]!r} and {several[1]!r} are the same prompt."
+        yield _compared(endpoint, name, several, claim, promised=False)
+
+
+def _compared(
+    endpoint: Endpoint,
+    name: str,
+    several: Sequence[str],
+    claim: str,
+    *,
+    promised: bool = True,
+    may_refuse: bool = False,
+) -> Case:
+    calls = tuple(endpoint.call(prompt=text) for text in several)
+    return effect(endpoint, "prompt", f"text:{name}", claim, calls, promised=promised, may_refuse=may_refuse)
 
 
 def lengths(endpoint: Endpoint) -> Iterator[Case]:
@@ -145,7 +140,7 @@ def lengths(endpoint: Endpoint) -> Iterator[Case]:
             all_drawn if is_usual else drawn_or_refused,
             "documented" if is_usual else "assumed",
             "thorough",
-            tells=None if is_usual else refusals,
+            describe=None if is_usual else refusals,
         )
     for length in LENGTHS:
         whole = endpoint.call(prompt=text_of(length))
