@@ -602,9 +602,11 @@ def test_a_page_without_parameters_edits_no_spec(contract: Path):
         synced_files([facts], contract)
 
 
-def test_a_page_of_another_layout_does_not_replace_the_spec(contract: Path):
-    with pytest.raises(CanNotSync, match="another layout"):
-        synced_files([read_page(written("N"))], contract)
+def test_a_page_of_another_layout_leaves_the_spec_and_its_facts_as_they_are(contract: Path):
+    texts = synced_files([read_page(written("N"))], contract)
+
+    assert {file.relative_to(contract).parts[0] for file in texts} == {"facts", "observed.overlay.yaml"}
+    assert [file.parent.name for file in texts if file.suffix == ".json"] == ["second"]
 
 
 def test_other_text_is_no_drift_and_is_listed_with_prose(contract: Path):
@@ -644,6 +646,10 @@ HOSTILE = (
 )
 
 
+SPEC_MEMBERS = {"openapi", "info", "servers", "security", "tags", "paths", "components", "quirks"}
+MEMBERS = {"overlay.yaml": {"overlay", "info", "extends", "actions"}}
+
+
 @pytest.mark.parametrize(
     "layout",
     ["N", pytest.param("A-titled", marks=pytest.mark.slow), pytest.param("N2", marks=pytest.mark.slow)],
@@ -673,5 +679,4 @@ def test_a_hostile_page_is_refused_or_its_text_stays_text(layout: str, old: str,
     for file, content in texts.items():
         assert file.resolve().is_relative_to(contract.resolve())
         if file.suffix == ".yaml":
-            known = {"openapi", "info", "servers", "security", "tags", "paths", "components"}
-            assert set(_YAML.load(content)) <= known
+            assert set(_YAML.load(content)) <= MEMBERS.get(file.name.partition(".")[2], SPEC_MEMBERS)

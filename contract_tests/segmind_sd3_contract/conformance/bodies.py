@@ -87,6 +87,8 @@ class Endpoint:
     path: str
     schema: Any
     seed: int = FIRST_SEED
+    observed: Any = None
+    """The schema as it was observed. A good body keeps both."""
 
     @property
     def properties(self) -> Mapping[str, Any]:
@@ -119,7 +121,11 @@ class Endpoint:
                 body[name] = False
             elif name in self.required and name not in sides(self.properties):
                 body[name] = anything(schema)
-        smallest = {name: self.properties[name].get("minimum", SIDE) for name in sides(self.properties)}
+        seen: Mapping[str, Any] = (self.observed or self.schema)["properties"]
+        smallest = {
+            name: max(known.get("minimum", SIDE) for known in (self.properties[name], seen[name]))
+            for name in sides(self.properties)
+        }
         return body | smallest
 
     def least(self) -> Call:
@@ -137,10 +143,16 @@ class Endpoint:
         return Call(self.operation, self.path, {**body, **changes})
 
 
-def endpoints(contract: Contract, seed: int = 0) -> list[Endpoint]:
+def endpoints(contract: Contract, seed: int = 0, observed: Contract | None = None) -> list[Endpoint]:
     """List the endpoints that take a body; `seed` is the number of the run."""
     return [
-        Endpoint(operation, contract.path(operation), contract.schema(operation), FIRST_SEED + seed)
+        Endpoint(
+            operation,
+            contract.path(operation),
+            contract.schema(operation),
+            FIRST_SEED + seed,
+            (observed or contract).schema(operation),
+        )
         for operation in contract.operations
         if contract.schema(operation)
     ]

@@ -52,7 +52,7 @@ DEVIATIONS: Final[Mapping[tuple[str, str], str]] = {
 @lru_cache(maxsize=2)
 def cases(readings: Readings, seed: int = 0) -> tuple[Case, ...]:
     """Return the cases of all endpoints, the balance first. `seed` is the number of the run."""
-    all_endpoints = endpoints(readings.pages, seed)
+    all_endpoints = endpoints(readings.pages, seed, readings.observed)
     return (
         *balance(readings),
         *(case for endpoint in all_endpoints for case in about(endpoint, readings, all_endpoints)),

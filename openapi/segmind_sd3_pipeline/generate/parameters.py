@@ -235,7 +235,7 @@ def _parameter(where: str, name: str, spec: Document, *, required: bool) -> Para
         sdk_maximum=spec.get("x-sdk-maximum"),
         documented_default=spec.get("x-documented-default", spec.get("default", NO_DEFAULT)),
         sdk_default=sdk_default,
-        known_values=_known_values(spec),
+        known_values=known_values(spec),
         closed="enum" in spec,
         affects_pricing=spec.get("x-affects-pricing", False),
         counts_images=spec.get("x-sdk-counts-images", False),
@@ -269,7 +269,7 @@ def _refuse_misshapen(where: str, spec: Document) -> None:
         raise ContractError(
             f"{where} has an empty list of values: leave `enum` out, or list what is allowed."
         )
-    for value in _known_values(spec):
+    for value in known_values(spec):
         if _kind(spec) != "string" or not isinstance(cast("object", value), str):
             raise ContractError(f"{where} lists {value!r}, and only texts can be listed, of a text.")
 
@@ -288,7 +288,7 @@ def _kind(spec: Document) -> Kind:
     return "image" if spec.get("x-documented-type") == "image" else cast("Kind", spec.get("type"))
 
 
-def _known_values(spec: Document) -> tuple[str, ...]:
+def known_values(spec: Document) -> tuple[str, ...]:
     """Return the values of a closed list, or else the known values: examples first, then observed ones."""
     if "enum" in spec:
         return tuple(spec["enum"])

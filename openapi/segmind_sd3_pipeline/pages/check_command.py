@@ -16,7 +16,11 @@ from segmind_sd3_contract.terminal import Console, echo
 from segmind_sd3_pipeline.checkout import in_checkout
 from segmind_sd3_pipeline.pages.comparison import LocatedDifference, located_differences
 from segmind_sd3_pipeline.pages.contradictions import contradictions
+from segmind_sd3_pipeline.pages.facts import recorded_facts
 from segmind_sd3_pipeline.pages.page_files import Refused, read_pages
+from segmind_sd3_pipeline.pages.second_page import is_second, second_differences, uncovered
+from segmind_sd3_pipeline.pages.second_page_table import print_comparison
+from segmind_sd3_pipeline.pages.spec_editor import CanNotSync
 from segmind_sd3_pipeline.spec.documents import ContractError
 from segmind_sd3_pipeline.spec.quirks import read_rows
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from segmind_sd3_pipeline.pages.facts import Facts
+    from segmind_sd3_pipeline.pages.second_page import Comparison
 
 
 @click.command()
@@ -41,22 +46,33 @@ def check(
 ) -> None:
     """Compare docs pages with the specs, fact by fact.
 
-    Also reports where a page contradicts itself. Text that states no fact (marketing, navigation, banners) is
-    no drift. Exit code: 0 pages and specs agree, 1 they differ, 2 a page or a spec can't be read.
+    A second page of a model, in another layout, is compared with the spec and the observed overlay, and its
+    facts are listed beside those of the first. Also reports where a page contradicts itself. Text that states
+    no fact (marketing, navigation, banners) is no drift.
+
+    Exit code: 0 pages and specs agree, 1 they differ, 2 a page or a spec can't be read.
     """
     found: list[tuple[Path, Facts, list[LocatedDifference]]] = []
     quirks = quirk_names(root / "openapi")
+    compared: dict[Path, Comparison] = {}
     for file, facts in read_pages(files).items():
-        found.append((file, facts, _compare(facts, root / "openapi")))
+        rows = _compare(facts, root / "openapi", file, compared)
+        found.append((file, facts, rows))
     other_text = {file: [row for row in rows if row.is_left_open] for file, _, rows in found}
     found = [(file, facts, [row for row in rows if not row.is_left_open]) for file, facts, rows in found]
     if as_json:
         results = [_as_json(*each, quirks) for each in found]
+        for result in results:
+            if comparison := compared.get(Path(result["file"])):
+                result["second_page"] = [asdict(row) for row in comparison.rows]
         for result in results if with_prose else ():
             result["prose"] = [row.fact for row in other_text[Path(result["file"])]]
         click.echo(json.dumps(results, indent=2))
     else:
-        _print_report(found, quirks)
+        for file, facts, _ in found:
+            if file in compared:
+                print_comparison(facts, recorded_facts(root / "openapi", facts["slug"]), compared[file])
+        _print_report(found, quirks, compared)
         if with_prose:
             _print_other_text(other_text)
     sys.exit(1 if any(rows for _, _, rows in found) else 0)
@@ -71,15 +87,20 @@ def _print_other_text(found: Mapping[Path, list[LocatedDifference]]) -> None:
             echo(f"{file}: its bytes have changed (blanks, line ends or code), and no text around the facts.")
 
 
-def _compare(facts: Facts, folder: Path) -> list[LocatedDifference]:
-    """Return the differences between a page and its spec.
+def _compare(
+    facts: Facts, folder: Path, file: Path, compared: dict[Path, Comparison]
+) -> list[LocatedDifference]:
+    """Return the differences between a page and the contract. Note the comparison of a second page.
 
     Raises:
         Refused: The spec can't be used.
     """
     try:
-        return located_differences(facts, folder)
-    except ContractError as problem:
+        if not is_second(facts, recorded_facts(folder, facts["slug"])):
+            return located_differences(facts, folder)
+        compared[file] = uncovered(facts, folder)
+        return second_differences(facts, folder, compared[file])
+    except (ContractError, CanNotSync) as problem:
         raise Refused(str(problem)) from None
 
 
@@ -113,12 +134,17 @@ def _as_json(file: Path, facts: Facts, rows: list[LocatedDifference], quirks: se
     }
 
 
-def _print_report(found: list[tuple[Path, Facts, list[LocatedDifference]]], quirks: set[str]) -> None:
+def _print_report(
+    found: list[tuple[Path, Facts, list[LocatedDifference]]],
+    quirks: set[str],
+    compared: Mapping[Path, Comparison],
+) -> None:
     # Into a pipe, each row is one line, so that it can be searched.
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 240, highlight=False)
     differences = Table("page", "fact", "the page says", "the spec says", "where")
-    for _, facts, rows in found:
-        for row in rows:
+    for file, facts, rows in found:
+        listed = {row.fact for row in compared[file].rows} if file in compared else frozenset[str]()
+        for row in (row for row in rows if row.fact not in listed):
             differences.add_row(facts["slug"], row.fact, *_describe(row), str(row.place))
     contradicted = [(facts["slug"], each) for _, facts, _ in found for each in contradictions(facts, quirks)]
     contradicting = Table("page", "parameter", "contradiction", "the page says", "quirk")
@@ -130,16 +156,17 @@ def _print_report(found: list[tuple[Path, Facts, list[LocatedDifference]]], quir
     if differences.row_count:
         console.print("Where pages and specs differ:")
         console.print(differences)
+    number = sum(len(rows) for _, _, rows in found)
     attributes, statuses = (
         sum(len(facts.get(kind, ())) for _, facts, _ in found) for kind in ("attributes", "statuses")
     )
     console.print(
         f"{_count(len(found), 'page')}, {_count(attributes, 'attribute')}, "
-        f"{_count(statuses, 'status line')}: {_count(differences.row_count, 'difference')}."
+        f"{_count(statuses, 'status line')}: {_count(number, 'difference')}."
     )
     if without := sum(each.row is None for _, each in contradicted):
         console.print(f"{_count(without, 'contradiction')} without a row in quirks.yaml.")
-    if differences.row_count:
+    if number:
         files = shlex.join(str(file) for file, _, rows in found if rows)
         console.print(f"To update the specs: segmind-sd3 docs sync {files}")
 

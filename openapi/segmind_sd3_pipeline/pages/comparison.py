@@ -67,7 +67,7 @@ def located_differences(facts: Facts, folder: Path) -> list[LocatedDifference]:
         ContractError: The spec can't be used.
     """
     return [
-        LocatedDifference(each.fact, each.page, each.spec, _place(folder, facts["slug"], each.fact))
+        LocatedDifference(each.fact, each.page, each.spec, place_of(folder, facts["slug"], each.fact))
         for each in page_differences(facts, folder)
     ]
 
@@ -131,7 +131,7 @@ def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _place(folder: Path, slug: str, fact: str) -> Place:
+def place_of(folder: Path, slug: str, fact: str) -> Place:
     if _is_prose(fact):
         return Places(folder / "facts" / f"{slug}.json").find(_steps_in_facts(fact))
     places = Places(folder / f"{slug}.yaml")

@@ -39,15 +39,14 @@ def temporary_copy(folder: Path) -> Generator[Path]:
         copy.mkdir()
         for file in folder.glob("*.yaml"):
             shutil.copy(file, copy)
-        (copy / "facts").mkdir()
-        for file in (folder / "facts").glob("*.json"):
-            shutil.copy(file, copy / "facts")
+        shutil.copytree(folder / "facts", copy / "facts")
         yield copy
 
 
 def write_files(texts: Mapping[Path, str]) -> None:
-    """Write each text to its file."""
+    """Write each text to its file, in a new folder if need be."""
     for file, text in texts.items():
+        file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8", newline="\n")
 
 

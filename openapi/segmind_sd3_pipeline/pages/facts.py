@@ -1,8 +1,8 @@
 """Represent what a docs page states as data, and compare it with an OpenAPI document.
 
-The facts of a page (`openapi/facts/<slug>.json`) use the page's own words: a default is the text "4", a type
-is "enum:str", and an absent statement is an absent member. `documented_facts` translates a document into the
-same words, so that the two can be compared.
+The facts of a page (`openapi/facts/<slug>.json`; of a second page of the model, `facts/second/<slug>.json`)
+use the page's own words: a default is the text "4", a type is "enum:str", and an absent statement is an
+absent member. `documented_facts` translates a document into the same words, so that the two can be compared.
 
 Facts hold prose as a digest: the SHA-256 of the UTF-8 text. A document has no counterpart, so prose is not
 compared here. Prose is:
@@ -127,8 +127,16 @@ def differences(page: Mapping[str, Any], document: Mapping[str, Any]) -> list[Di
 
 def recorded_facts(folder: Path, slug: str) -> Facts | None:
     """Return the facts of a page as it was last read, or None if it never was."""
-    file = folder / "facts" / f"{slug}.json"
+    return _recorded(folder / "facts" / f"{slug}.json")
+
+
+def _recorded(file: Path) -> Facts | None:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def recorded_second_facts(folder: Path, slug: str) -> Facts | None:
+    """Return the facts of a model's second page as it was last read, or None if there is none."""
+    return _recorded(folder / "facts" / "second" / f"{slug}.json")
 
 
 def all_recorded_facts(folder: Path) -> list[Facts]:

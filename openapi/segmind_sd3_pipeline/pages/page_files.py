@@ -27,13 +27,13 @@ def read_pages(files: Iterable[Path]) -> dict[Path, Facts]:
     """Return the facts of each page.
 
     Raises:
-        Refused: A file is no page, or two pages are of one endpoint.
+        Refused: A file is no page, or two pages of one endpoint are in the same family of layouts.
     """
     found: dict[Path, Facts] = {}
     for file in files:
         facts = _read_file(file)
         for other, known in found.items():
-            if known["slug"] == facts["slug"]:
+            if known["slug"] == facts["slug"] and ("layout" in known) == ("layout" in facts):
                 raise Refused(f"{other} and {file} are both pages of {facts['slug']}: give one.")
         found[file] = facts
     return found

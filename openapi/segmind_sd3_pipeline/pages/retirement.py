@@ -78,7 +78,8 @@ def plan_retirement(slug: str, root: Path) -> Retirement:
     operation, model = _names(read(spec))
     with temporary_copy(folder) as copy:
         (copy / spec.name).unlink()
-        (copy / "facts" / f"{slug}.json").unlink(missing_ok=True)
+        for facts in (copy / "facts", copy / "facts" / "second"):
+            (facts / f"{slug}.json").unlink(missing_ok=True)
         try:
             actions = actions_without_target(copy)
             overlays = {
@@ -94,9 +95,8 @@ def plan_retirement(slug: str, root: Path) -> Retirement:
             raise CanNotRetire(str(problem)) from problem
     texts = overlays | {root / METHODS: methods} | _edit_shared_files(root, operation)
     texts = {file: text for file, text in texts.items() if file.read_text(encoding="utf-8") != text}
-    removed = tuple(
-        file for file in (spec, folder / "facts" / f"{slug}.json", *_cassettes(root, slug)) if file.is_file()
-    )
+    facts = [folder / "facts" / f"{slug}.json", folder / "facts" / "second" / f"{slug}.json"]
+    removed = tuple(file for file in (spec, *facts, *_cassettes(root, slug)) if file.is_file())
     words = (slug, operation, model, *actions, *rows)
     mentions = tuple(_remaining_mentions(root, words, texts, removed))
     return Retirement(texts, removed, tuple(actions), tuple(rows), mentions)

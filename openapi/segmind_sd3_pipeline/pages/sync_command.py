@@ -16,7 +16,9 @@ from segmind_sd3_pipeline.pages.contract import write_files
 from segmind_sd3_pipeline.pages.facts import recorded_facts
 from segmind_sd3_pipeline.pages.page_files import Refused, read_pages
 from segmind_sd3_pipeline.pages.prose import prose_tasks
-from segmind_sd3_pipeline.pages.sync import CanNotSync, synced_files
+from segmind_sd3_pipeline.pages.second_page import usd_of
+from segmind_sd3_pipeline.pages.second_page_table import print_comparison
+from segmind_sd3_pipeline.pages.sync import CanNotSync, plan_sync, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,9 +40,15 @@ def sync(files: tuple[Path, ...], root: Path, yes: bool, show_next: bool) -> Non
     folder = root / "openapi"
     read = list(read_pages(files).values())
     try:
-        texts = synced_files(read, folder)
+        plan = plan_sync(read, folder)
+        firsts, seconds = split(read, folder)
     except CanNotSync as problem:
         raise Refused(f"Nothing is written. {problem}") from None
+    texts = plan.texts
+    for slug, comparison in plan.seconds.items() if texts else ():
+        if slug in seconds:
+            first = next((facts for facts in firsts if facts["slug"] == slug), recorded_facts(folder, slug))
+            print_comparison(seconds[slug], first, comparison)
     if not texts:
         click.echo("The specs match the pages.")
         return
@@ -48,9 +56,9 @@ def sync(files: tuple[Path, ...], root: Path, yes: bool, show_next: bool) -> Non
     if not yes and not click.confirm("Write this?"):
         click.echo("Nothing is written.")
         sys.exit(1)
-    before = {facts["slug"]: recorded_facts(folder, facts["slug"]) for facts in read}
+    before = {facts["slug"]: recorded_facts(folder, facts["slug"]) for facts in firsts}
     write_files(texts)
-    _print_prose_tasks(read, before, folder)
+    _print_prose_tasks(firsts, before, folder)
     echo(f"Written: {', '.join(relative_path(file, root) for file in texts)}.")
     if show_next:
         click.echo("Next: make regenerate")
@@ -100,6 +108,14 @@ def _print_prose_tasks(read: Iterable[Facts], before: Mapping[str, Facts | None]
 def _print_new_endpoint_tasks(facts: Facts) -> None:
     """Print the lines of other files that a new endpoint needs."""
     click.echo("  README.md: a row for the new method in the list of methods")
-    echo(f"  openapi/observed.overlay.yaml: an action with the x-usd-per-picture of {facts['slug']}")
+    if price := usd_of(facts):
+        echo(
+            f"  openapi/observed.overlay.yaml: review the price of {facts['slug']}, {price:g} USD by its page"
+        )
+    else:
+        echo(
+            f"  openapi/observed.overlay.yaml: an action with the x-usd-per-picture of {facts['slug']}; "
+            "until then its price is unknown"
+        )
     if any(each["name"] == "seed" for each in facts["attributes"]):
-        click.echo("  openapi/sdk.overlay.yaml: an action that draws a new seed for each call")
+        click.echo("  openapi/sdk.overlay.yaml: review the action that draws a new seed for each call")
