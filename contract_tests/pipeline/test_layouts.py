@@ -4,7 +4,8 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -670,10 +671,9 @@ def test_a_hostile_page_is_refused_or_its_text_stays_text(layout: str, old: str,
     page = written(layout, NEW).replace(old, text)
     before = {file: file.read_bytes() for file in contract.rglob("*") if file.is_file()}
 
-    try:
+    texts: Mapping[Path, str] = {}
+    with suppress(PageError, CanNotSync):
         texts = synced_files([read_page(page)], contract)
-    except (PageError, CanNotSync):
-        texts = {}
 
     assert {file: file.read_bytes() for file in contract.rglob("*") if file.is_file()} == before
     for file, content in texts.items():
