@@ -12,6 +12,7 @@ from segmind_sd3_contract.conformance.inprocess import KEY, PENNILESS
 from segmind_sd3_contract.conformance.judging import packaged
 from segmind_sd3_contract.conformance.prices import Prices, pictures
 from segmind_sd3_contract.conformance.probes import PROBES
+from segmind_sd3_contract.conformance.relations import about_a_default
 from segmind_sd3_contract.conformance.report import words
 from segmind_sd3_contract.conformance.results import TIERS
 from segmind_sd3_contract.conformance.running import SMOKE_PAID, Plan, planned
@@ -412,7 +413,9 @@ def test_the_cheapest_calls_come_first():
 def test_a_live_call_asks_for_two_pictures_at_most_and_what_asks_for_more_says_why():
     live = plan("full", live=True)
 
-    assert max(pictures(call) for call in live.calls().values()) == 2
+    properties = {each.operation: each.properties for each in endpoints(READINGS.pages)}
+    asked = [pictures(call, properties.get(call.operation, {})) for call in live.calls().values()]
+    assert max(asked) == 2
     assert any("more than 2 pictures" in why for _, why in live.left_out)
 
 
@@ -420,6 +423,24 @@ def test_a_call_that_is_to_be_refused_is_priced_as_if_it_drew():
     (case,) = (case for case in cases(READINGS) if case.id == f"{TURBO}::batch_size::max+1")
 
     assert Prices.read().worst(case.calls[0], READINGS.pages) == pytest.approx(11 * 0.0035)
+
+
+def test_an_omitted_count_is_priced_as_its_default():
+    (endpoint,) = (each for each in endpoints(READINGS.pages) if each.operation == TURBO)
+
+    assert pictures(endpoint.without("batch_size"), {"batch_size": {"default": 4}}) == 4
+    assert pictures(endpoint.call(batch_size=2), {"batch_size": {"default": 4}}) == 2
+
+
+def test_a_negative_seed_as_default_may_be_random_so_two_calls_without_one_may_differ():
+    (endpoint,) = (each for each in endpoints(READINGS.pages) if each.operation == TURBO)
+    properties = {**endpoint.properties, "seed": {"type": "integer", "default": -1}}
+    changed = replace(endpoint, schema={**endpoint.schema, "properties": properties})
+
+    (case,) = about_a_default(changed, "seed")
+
+    assert case.is_open
+    assert len(case.calls) == 1
 
 
 def test_more_steps_and_pixels_cost_as_many_times_more():

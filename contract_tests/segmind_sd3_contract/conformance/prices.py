@@ -59,14 +59,15 @@ class Prices:
         properties = contract.schema(call.operation)["properties"]
         slug = call.path.rpartition("/")[2]
         size = math.prod(_times(call, properties, side) for names in SIZES for side in names)
-        times = pictures(call) * _most(call, properties, STEPS) * max(1.0, size)
+        times = pictures(call, properties) * _most(call, properties, STEPS) * max(1.0, size)
         return self.per_picture.get(slug, self.unlisted) * times
 
 
-def pictures(call: Call) -> float:
-    """Say how many pictures a call asks for, as far as that is a number."""
-    asked = [call.body.get(name) for name in COUNTS] if call.is_json else []
-    return max([1.0, *(float(each) for each in asked if _is_number(each))])
+def pictures(call: Call, properties: Mapping[str, Any]) -> float:
+    """Say how many pictures a call asks for, as far as that is a number; an omitted count is its default."""
+    defaults = [each for name in COUNTS for each in default_of(properties.get(name, {}))]
+    asked = [call.body[name] for name in COUNTS if name in call.body] if call.is_json else []
+    return max([1.0, *(float(each) for each in asked or defaults if _is_number(each))])
 
 
 def _most(call: Call, properties: Mapping[str, Any], names: tuple[str, ...]) -> float:

@@ -160,6 +160,16 @@ def about_a_default(endpoint: Endpoint, name: str) -> Iterator[Case]:
             another_picture,
             layer="observed",
         )
+    elif name == "seed" and value < 0:
+        yield _case(
+            endpoint,
+            name,
+            "omitted",
+            f"An omitted `seed` means {value}, and whether that is a random one is left open.",
+            (omitted,),
+            sound,
+            is_open=True,
+        )
     elif name == endpoint.count:
         both = {"base64": True}
         yield _case(
