@@ -432,6 +432,14 @@ def test_an_omitted_count_is_priced_as_its_default():
     assert pictures(endpoint.call(batch_size=2), {"batch_size": {"default": 4}}) == 2
 
 
+def test_a_good_call_draws_one_picture_where_an_omitted_count_means_several():
+    (endpoint,) = (each for each in endpoints(READINGS.pages) if each.operation == TURBO)
+    properties = {**endpoint.properties, "batch_size": {"type": "integer", "default": 4}}
+    changed = replace(endpoint, schema={**endpoint.schema, "properties": properties})
+
+    assert (changed.base()["batch_size"], "batch_size" in endpoint.base()) == (1, False)
+
+
 def test_a_negative_seed_as_default_may_be_random_so_two_calls_without_one_may_differ():
     (endpoint,) = (each for each in endpoints(READINGS.pages) if each.operation == TURBO)
     properties = {**endpoint.properties, "seed": {"type": "integer", "default": -1}}

@@ -119,6 +119,8 @@ class Endpoint:
                 body[name] = self.seed
             elif name == "base64":
                 body[name] = False
+            elif name == self.count and any(default != 1 for default in default_of(schema)):
+                body[name] = schema.get("minimum", 1)
             elif name in self.required and name not in sides(self.properties):
                 body[name] = anything(schema)
         seen: Mapping[str, Any] = (self.observed or self.schema)["properties"]

@@ -7,7 +7,7 @@ gone is one finding, and its other cases are not run.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_contract.conformance.cases import cases
 from segmind_sd3_contract.conformance.judging import judged
@@ -62,6 +62,11 @@ def planned(
     seed: int = 0,
 ) -> Plan:
     """Plan a run: the cases of a tier, without those of too many pictures or without a key."""
+
+    def asked(call: Call) -> float:
+        schema: Any = readings.pages.schema(call.operation)
+        return pictures(call, schema["properties"] if schema else {})
+
     worst: dict[str, float] = {}
     chosen: list[Case] = []
     left_out: list[tuple[Case, str]] = []
@@ -75,7 +80,7 @@ def planned(
             left_out.append((case, "it needs a second key, of an account without credits"))
         elif shared_account and case.about_the_balance:
             left_out.append((case, "others use the account too"))
-        elif live and any(pictures(call) > MOST_PICTURES_LIVE for call in case.calls):
+        elif live and any(asked(call) > MOST_PICTURES_LIVE for call in case.calls):
             left_out.append((case, f"it asks for more than {MOST_PICTURES_LIVE} pictures a call"))
         elif a_minute is not None and case.at_once > a_minute:
             left_out.append(
