@@ -68,6 +68,10 @@ PROOFS: Final = {
         "answers that come before a large body was read, 25 tries each: the caller gets them",
         (module("proofs.early_answers"),),
     ),
+    "peers": Proof(
+        "calls that may have been billed, by six SDKs (installed first): how often each is sent, as a table",
+        (module("proofs.paid_calls", "--docs"),),
+    ),
     "planted": Proof(
         "each quirk switched off and each bound moved, one at a time: a test fails",
         (module("proofs.planted"),),

@@ -1,0 +1,1 @@
+"""Compare what SDKs of paid APIs do with a call that may have been billed."""
