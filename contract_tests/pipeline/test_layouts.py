@@ -25,7 +25,7 @@ from segmind_sd3_pipeline.pages.facts import all_recorded_facts
 from segmind_sd3_pipeline.pages.layouts.recognise import READ
 from segmind_sd3_pipeline.pages.page import MAX_PAGE_CHARS, PageError, read_page
 from segmind_sd3_pipeline.pages.page_error import BrokenPage, LayoutError
-from segmind_sd3_pipeline.pages.page_writer import LAYOUTS
+from segmind_sd3_pipeline.pages.page_writer import LAYOUTS, page_text
 from segmind_sd3_pipeline.pages.spec_editor import CanNotSync
 from segmind_sd3_pipeline.pages.sync import synced_files
 from segmind_sd3_pipeline.pages.value_lists import split_numbers
@@ -220,7 +220,30 @@ def test_a_page_of_parameters_in_prose_is_no_page_of_the_n_family():
     assert "layout" not in read_page(text)
 
 
-@pytest.mark.parametrize(("kind", "layout"), [("Video", "N-video"), ("Audio", "N-audio")])
+@pytest.mark.parametrize("kind", ["video/mp4", "audio/mpeg", "application/json", "model/gltf-binary"])
+def test_a_page_whose_model_answers_with_no_picture_is_refused(kind: str):
+    with pytest.raises(LayoutError, match=rf"answers with {kind}, which is no picture"):
+        read_page(page_text({**MEDIUM, "reply": kind}))
+
+
+def test_a_new_page_whose_model_answers_with_another_kind_of_picture_makes_a_spec(contract: Path):
+    page = MEDIUM | {"slug": "otter-png", "url": "https://api.segmind.com/v1/otter-png", "reply": "image/png"}
+
+    write_files(synced_files([read_page(page_text(page))], contract))
+
+    assert page_differences(read_page(page_text(page)), contract) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "layout"),
+    [
+        ("Video", "N-video"),
+        ("Short videos", "N-video"),
+        ("Audio", "N-audio"),
+        ("3D", "N-3d"),
+        ("Embeddings", "N-numbers"),
+    ],
+)
 def test_a_page_of_other_media_is_refused_by_name(kind: str, layout: str):
     assert f"in the layout {layout}" in str(refusal(parameter_page("", kind=kind)))
 

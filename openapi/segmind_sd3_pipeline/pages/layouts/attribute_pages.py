@@ -22,7 +22,7 @@ from segmind_sd3_pipeline.pages.layouts.recognise import (
     heading_of,
     starts_number_column,
 )
-from segmind_sd3_pipeline.pages.page_error import BrokenPage, Line, PageError
+from segmind_sd3_pipeline.pages.page_error import BrokenPage, LayoutError, Line, PageError
 from segmind_sd3_pipeline.pages.samples import read_sample
 from segmind_sd3_pipeline.pages.sound import require_own_page, sample_values
 from segmind_sd3_pipeline.pages.words import retirement
@@ -173,6 +173,9 @@ def _reply(lines: list[Line]) -> tuple[str, dict[str, list[Line]]]:
     if not filled or not MEDIA_TYPE.fullmatch(filled[0].text):
         found = filled[0].text if filled else "nothing"
         raise PageError("response", filled[0].number if filled else 0, "a media type, as image/jpeg", found)
+    if not any(kind.lower().startswith("image/") for kind in types):
+        what = f"this page's model answers with {', '.join(types)}, which is no picture"
+        raise LayoutError(filled[0].number, what, "The client takes pictures alone")
     others = filled[len(types) :]
     if [line.text for line in filled[: len(types)]] != types:
         raise PageError("response", others[0].number, "a media type, as image/jpeg", others[0].text)

@@ -49,12 +49,27 @@ REFUSED: Final = {
     "A-llm": LANGUAGE_MODEL,
     "N-llm": LANGUAGE_MODEL,
     "N2-llm": LANGUAGE_MODEL,
-    "N-video": OTHER_MEDIA.format(kind="a video"),
-    "N2-video": OTHER_MEDIA.format(kind="a video"),
-    "N-audio": OTHER_MEDIA.format(kind="sound"),
-    "N2-audio": OTHER_MEDIA.format(kind="sound"),
+    **{
+        f"{layout}-{name}": OTHER_MEDIA.format(kind=kind)
+        for layout in ("N", "N2")
+        for name, kind in (
+            ("video", "a video"),
+            ("audio", "sound"),
+            ("3d", "a 3D model"),
+            ("numbers", "numbers"),
+        )
+    },
 }
 """The layouts that are recognised and not read, each with what would be needed."""
+
+RETURNS_CHARS: Final = 60
+OTHER_RETURNS: Final = {
+    "video": re.compile(r"\b(?:video|movie|animation)s?\b", re.IGNORECASE),
+    "audio": re.compile(r"\b(?:audio|sound|speech|music|voice)s?\b", re.IGNORECASE),
+    "3d": re.compile(r"\b(?:3d|mesh|glb|obj)\b", re.IGNORECASE),
+    "numbers": re.compile(r"\b(?:embedding|vector)s?\b", re.IGNORECASE),
+}
+"""What a page may say that its model returns, and that is no picture."""
 
 READ: Final = ("A-flat-js", "A-flat-py", "A-titled", "A-lines", "M", "B", "C", "N", "N2")
 """The layouts that are read."""
@@ -143,8 +158,10 @@ def _parameter_layout(filled: list[Line], name: str, line: Line, *, is_glued: bo
     for each in filled:
         if each.text.startswith("API Format:") or heading_of(each) == "RESPONSE FORMAT":
             return f"{name}-llm", each
-        if found := re.fullmatch(r"Returns:\s?(Video|Audio)", each.text):
-            return f"{name}-{found[1].lower()}", each
+        if each.text.startswith("Returns:"):
+            for other, words in OTHER_RETURNS.items():
+                if words.search(each.text[:RETURNS_CHARS]):
+                    return f"{name}-{other}", each
     return name, line
 
 
