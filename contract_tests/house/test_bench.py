@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -157,8 +158,13 @@ def test_a_client_that_cannot_be_installed_is_left_out_with_the_reason(monkeypat
 @pytest.mark.usefixtures("environments")
 @pytest.mark.parametrize(("limit", "status"), [(Limit(0.0), 1), (Limit(math.inf), 0)])
 def test_the_command_fails_if_a_ratio_is_over_its_limit(
-    limit: Limit, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    limit: Limit,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
+    monkeypatch.setattr(bench, "OUT", tmp_path)
     monkeypatch.setattr(figures, "LIMITS", {("sync, 30 KB: p50", HTTPX): limit})
     arguments = ["--quick", "--rounds", "1", "--only", "sync", "--clients", HTTPX, "--json"]
     assert bench.main(arguments) == status

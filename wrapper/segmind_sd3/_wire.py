@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from ._limits import MAX_DECODED_FLOOR, MAX_DECODED_RATIO, MAX_TEXT, MIB
@@ -69,10 +70,6 @@ class Failure:
 PACKED: Final = ("gzip", "x-gzip", "deflate")
 """The content encodings that are undone, though none is asked for."""
 
-_SMALL: Final = 4096
-"""Pieces below this size are put together, so that a body of tiny chunks takes no more memory than others."""
-
-
 _START: Final = 1024
 """How many bytes of a body are its start: JSON may name other things before its picture."""
 
@@ -95,7 +92,9 @@ class Incoming:
         self.complete = False
         self.overflowed = False
         self.size = 0
-        self._pieces: list[bytes] = []
+        # It hands out its bytes without a copy: a second buffer of a picture's size would take new pages from
+        # the system, and give them back, with each call.
+        self._body = BytesIO()
         self._limit = limit
         self._decoder: Any = None
         self._decoded = 0
@@ -117,10 +116,7 @@ class Incoming:
 
     def add(self, data: bytes) -> bool:
         """Take a piece of the body, and return whether more is wanted."""
-        if len(data) < _SMALL and self._pieces and len(self._pieces[-1]) < _SMALL:
-            self._pieces[-1] += data
-        else:
-            self._pieces.append(data)
+        self._body.write(data)
         self.size += len(data)
         self.overflowed = self.overflowed or self.size > self._limit(self) or self._is_a_bomb(data)
         return not self.overflowed
@@ -139,15 +135,11 @@ class Incoming:
 
     def start(self) -> bytes:
         """Return the first bytes of the body, as many as tell a picture, or JSON with one, from all else."""
-        start = b""
-        for piece in self._pieces:
-            start += piece[:_START]
-            if len(start) >= _START:
-                break
-        return start
+        with self._body.getbuffer() as body:
+            return bytes(body[:_START])
 
     def reply(self) -> Reply:
-        return Reply(self.status, self.headers, b"".join(self._pieces), self.complete)
+        return Reply(self.status, self.headers, self._body.getvalue(), self.complete)
 
 
 def json_of(body: bytes) -> Any:
