@@ -70,6 +70,9 @@ class Failure:
 PACKED: Final = ("gzip", "x-gzip", "deflate")
 """The content encodings that are undone, though none is asked for."""
 
+_MOST_ROOM: Final = 4 * MIB
+"""How many bytes of memory are taken at the word of a reply's head. More is taken as it comes."""
+
 _START: Final = 1024
 """How many bytes of a body are its start: JSON may name other things before its picture."""
 
@@ -114,6 +117,13 @@ class Incoming:
         if self.headers.get("content-encoding", "").rpartition(",")[2].strip().lower() in PACKED:
             self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
 
+    def expect(self, length: int) -> None:
+        """Make room for a body of such a length. A buffer that grows would be moved again and again."""
+        self._body.truncate(0)
+        self._body.seek(min(length, _MOST_ROOM))
+        self._body.write(b"\0")
+        self._body.seek(0)
+
     def add(self, data: bytes) -> bool:
         """Take a piece of the body, and return whether more is wanted."""
         self._body.write(data)
@@ -136,9 +146,10 @@ class Incoming:
     def start(self) -> bytes:
         """Return the first bytes of the body, as many as tell a picture, or JSON with one, from all else."""
         with self._body.getbuffer() as body:
-            return bytes(body[:_START])
+            return bytes(body[: min(_START, self.size)])
 
     def reply(self) -> Reply:
+        self._body.truncate(self.size)
         return Reply(self.status, self.headers, self._body.getvalue(), self.complete)
 
 
