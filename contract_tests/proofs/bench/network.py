@@ -254,20 +254,26 @@ def _file(folder: str, size: int) -> str:
 
 
 def many_calls(options: Options) -> Iterator[Figure]:
-    """Measure a long run of one process: its last tenth beside its first."""
+    """Measure the last calls of a long run in one process, in turns with the first calls of another."""
     picture = jpeg(30_000)
     calls = MANY_SHORT if options.short else MANY
-    with (
-        serving(options.server, picture) as url,
-        workers([OURS], url, "picture", picture) as running,
-    ):
-        running[OURS].ask("one_by_one", WARM_UP)
-        parts = running[OURS].ask("repeat", calls, 10)
-    for name, unit, values in (
-        ("p50 of the last tenth", "µs", [each * 1e6 for each in parts["p50"]]),
-        ("memory after the last tenth", "MB", [each / MB for each in parts["memory"]]),
-    ):
-        yield Figure(f"{calls:,} calls: {name}", unit, {OURS: values[-1:], FIRST_TENTH: values[:1]})
+    tenth = calls // 10
+    times: dict[str, list[float]] = {OURS: [], FIRST_TENTH: []}
+    with serving(options.server, picture) as url, workers([OURS], url, "picture", picture) as old:
+        old[OURS].ask("repeat", tenth)
+        first = old[OURS].ask("memory")["now"] / MB
+        for _ in range(8):
+            old[OURS].ask("repeat", tenth)
+        with workers([OURS], url, "picture", picture) as new:
+            new[OURS].ask("one_by_one", WARM_UP)
+            for turn in turns([OURS, FIRST_TENTH], options.rounds):
+                for name in turn:
+                    worker = (old if name == OURS else new)[OURS]
+                    times[name].append(worker.ask("repeat", tenth // options.rounds) * 1e6)
+        last = old[OURS].ask("memory")["now"] / MB
+    yield Figure(f"{calls:,} calls: p50 of the last tenth", "µs", times)
+    memory = {OURS: [last], FIRST_TENTH: [first]}
+    yield Figure(f"{calls:,} calls: memory after the last tenth", "MB", memory)
 
 
 def starts(options: Options) -> Iterator[Figure]:

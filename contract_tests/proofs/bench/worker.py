@@ -316,20 +316,15 @@ class Worker:
         taken = time.perf_counter() - began
         return {"rate": made / taken, "cpu": (time.process_time() - cpu) / made}
 
-    def repeat(self, calls: int, parts: int) -> dict[str, list[float]]:
-        """Make many calls, and return for each part of them the median time and the memory at its end."""
+    def repeat(self, calls: int) -> float:
+        """Make so many calls, one after the other, and return the median time."""
         assert self._sync  # noqa: S101 - asked of such a client alone
-        times: list[float] = []
-        memory: list[float] = []
-        for _ in range(parts):
-            taken: list[float] = []
-            for _ in range(calls // parts):
-                before = time.perf_counter()
-                self._sync()
-                taken.append(time.perf_counter() - before)
-            times.append(median(taken))
-            memory.append(self.memory()["now"])
-        return {"p50": times, "memory": memory}
+        taken: list[float] = []
+        for _ in range(calls):
+            before = time.perf_counter()
+            self._sync()
+            taken.append(time.perf_counter() - before)
+        return median(taken)
 
     def memory(self) -> dict[str, float]:
         """Return the memory of this process, now and at its highest, in bytes."""
