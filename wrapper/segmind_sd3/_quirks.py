@@ -12,7 +12,6 @@ diagnosis  says more about an error, or finds how long to wait. It returns any o
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -275,6 +274,8 @@ def read_gateway_page(reply: Reply, fault: Fault) -> Fault:
 
 
 def _with_title(reply: Reply, fault: Fault) -> Fault:
+    import html  # noqa: PLC0415 - rare, and takes a while to load
+
     head = reply.body[:65536].decode("utf-8", "replace")
     if not re.match(r"\s*<(!doctype|html|head|\?xml)", head, re.IGNORECASE):
         return fault
