@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, get_args
 
 from segmind_sd3_api.parameters import PICTURE_MEMBERS
 
@@ -227,10 +227,16 @@ def _with_media_type(reply: Reply, media_type: str) -> Reply:
     return replace(reply, headers={**reply.headers, "content-type": media_type})
 
 
+_BEGINS_WITH_IMAGE: Final = re.compile(rb'\s*\{\s*"image"\s*:\s*(\[\s*)?"[^"]')
+
+
 @_quirk("repair", "several-images")
 def rename_images(reply: Reply) -> Reply:
+    # Pictures are long, and to search them for a name takes as long as to copy them.
+    if sniff(reply.body) or _BEGINS_WITH_IMAGE.match(reply.body):
+        return reply
     others = (name for name in PICTURE_MEMBERS if name != "image")
-    if sniff(reply.body) or not any(f'"{name}"'.encode() in reply.body for name in others):
+    if not any(f'"{name}"'.encode() in reply.body for name in others):
         return reply
     content = json_of(reply.body)
     if not isinstance(content, dict):

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if OURS in missing:
                 raise SystemExit(missing[OURS])
             chosen = [name for name in chosen if name not in missing]
-            turn = (0.05, 1) if options.quick else (0.25, 3)
+            turn = (0.05, 1) if options.quick else (0.2, 3)
             run = Options(command, rounds, *turn, short=options.quick, chosen=chosen, missing=missing)
             figures: list[Figure] = []
             for part in options.only or PARTS:

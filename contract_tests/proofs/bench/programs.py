@@ -9,14 +9,14 @@ import sysconfig
 import time
 from dataclasses import replace
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from proofs.bench.figures import BARE_GENERATOR, SCHEMATHESIS, Figure
 from proofs.bench.network import DRAW
 from proofs.bench.peers import OURS, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from proofs.bench.options import Options
 
@@ -45,24 +45,31 @@ def generation(options: Options) -> Iterator[Figure]:
 
 
 def suite(options: Options) -> Iterator[Figure]:
-    """Measure calls a second of the suite and of schemathesis, each on a new reference server in-process."""
-    # They load schemathesis, which takes a second.
+    """Measure calls a second of the suite and of schemathesis, each in a new process, as people run them."""
+    rates: dict[str, list[float]] = {OURS: [], SCHEMATHESIS: []}
+    for number in range(options.rounds):
+        for name in sorted(rates, reverse=bool(number % 2)):
+            command = [sys.executable, "-m", "proofs.bench.programs", name]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this file
+            rates[name].append(float(done.stdout))
+    yield Figure("suite: rate", "1/s", rates, more_is_better=True)
+
+
+def calls_a_second(program: str) -> float:
+    """Run the suite or schemathesis on one endpoint of a new reference server, in this process."""
+    # They take a second to load.
     from proofs.mutation import compare  # noqa: PLC0415 - see above
     from proofs.mutation.mutants import UNCHANGED  # noqa: PLC0415 - see above
     from proofs.mutation.score import outcome_of  # noqa: PLC0415 - see above
 
     compare.SCHEMATHESIS.hook(compare.before_call)
     endpoint = replace(UNCHANGED, operation=DRAW)
-    programs: dict[str, Callable[[Any], object]] = {
-        OURS: lambda server: outcome_of(endpoint, server),
-        SCHEMATHESIS: lambda server: compare.first_failure(endpoint, server),
-    }
-    rates: dict[str, list[float]] = {name: [] for name in programs}
-    outcome_of(endpoint)  # plans the cases and draws their pictures, once for all rounds
-    for number in range(options.rounds):
-        for name in sorted(programs, reverse=bool(number % 2)):
-            server, before = endpoint.server(), time.perf_counter()
-            if broken := programs[name](server):
-                raise SystemExit(f"{name} finds a fault in the reference server: {broken}")
-            rates[name].append(len(server.ledger) / (time.perf_counter() - before))
-    yield Figure("suite: rate", "1/s", rates, more_is_better=True)
+    server, before = endpoint.server(), time.perf_counter()
+    broken = outcome_of(endpoint, server) if program == OURS else compare.first_failure(endpoint, server)
+    if broken:
+        raise SystemExit(f"{program} finds a fault in the reference server: {broken}")
+    return len(server.ledger) / (time.perf_counter() - before)
+
+
+if __name__ == "__main__":
+    print(calls_a_second(sys.argv[1]))

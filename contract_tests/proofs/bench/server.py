@@ -80,7 +80,8 @@ def jpeg(size: int) -> bytes:
         size: At least 1,000.
     """
     data, side = _noise(8), 8
-    while len(larger := _noise(side * 9 // 8)) + 4 <= size:
+    # The API takes no longer side than 2,048 pixels.
+    while side <= 1_800 and len(larger := _noise(side * 9 // 8)) + 4 <= size:
         data, side = larger, side * 9 // 8
     missing = size - len(data)
     # A comment has a head of four bytes and holds up to 65,533. All have about the same length.
