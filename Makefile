@@ -67,8 +67,8 @@ record: $(READY)  ## record the cassettes anew from the reference server (--live
 conformance: $(READY)  ## the whole contract, tried on the reference server over HTTP; the report is in out/
 	$(BIN)/segmind-sd3 conformance --target reference
 
-bench: $(READY)  ## the SDK beside bare httpx on loopback: one call, 64 at once, import; a ratio over its limit fails
-	$(BIN)/python -m proofs.bench
+bench: $(READY)  ## the SDK beside other clients on loopback; ONLY="PART …": parts; a ratio over its limit fails
+	$(BIN)/python -m proofs.bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 prove: $(READY)  ## WHAT="NAME …": a proof that takes longer than a test may; without WHAT, a list of them
 	@$(BIN)/python -m proofs $(WHAT) $(VERSION)

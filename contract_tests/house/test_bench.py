@@ -1,7 +1,7 @@
-"""The benchmark: its server follows HTTP, both sides get the same reply, and ratios have limits."""
+"""The benchmark: its server follows HTTP, all clients get the same reply, and ratios have limits."""
 
-import asyncio
 import json
+import math
 import select
 import shutil
 import socket
@@ -9,14 +9,20 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from proofs.bench.comparison import LIMITS, Comparison
-from proofs.bench.measuring import async_calls, sync_calls
+from proofs.bench import __main__ as bench
+from proofs.bench import figures
+from proofs.bench.figures import Figure, Limit
+from proofs.bench.network import workers
+from proofs.bench.peers import HTTPX, OURS, PEERS, SEGMIND, set_up
+from proofs.bench.report import chart
 from proofs.bench.server import PYTHON_SERVER, jpeg, server_command, serving
 
 pytestmark = pytest.mark.slow
@@ -81,7 +87,12 @@ def test_pipelined_requests_are_answered_in_order(connection: socket.socket):
     assert received(connection, 5) == [PICTURE] * 5
 
 
-def test_a_request_without_a_length_ends_the_connection(connection: socket.socket):
+def test_a_request_without_a_body_gets_the_picture(connection: socket.socket):
+    connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert received(connection) == [PICTURE]
+
+
+def test_a_chunked_request_ends_the_connection(connection: socket.socket):
     connection.sendall(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
     assert connection.recv(1) == b""
 
@@ -113,57 +124,94 @@ def test_a_picture_is_a_whole_jpeg_of_the_requested_size(size: int):
         image.load()
 
 
+# -- The clients ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def environments():
+    if missing := set_up([OURS, HTTPX]):
+        pytest.skip("; ".join(missing.values()))
+
+
+@pytest.mark.usefixtures("environments")
 def test_a_call_that_returns_another_picture_is_not_measured(command: Sequence[str]):
-    with serving(command, jpeg(2_000)) as url:
-        with pytest.raises(SystemExit, match="returned 2000 bytes"), sync_calls(url, PICTURE):
-            pass
+    with (
+        serving(command, jpeg(2_000)) as url,
+        pytest.raises(SystemExit, match="returned something else"),
+        workers([OURS], url, "picture", PICTURE),
+    ):
+        pass
 
-        async def compared() -> None:
-            async with async_calls(url, PICTURE):
-                pass
 
-        with pytest.raises(SystemExit, match="returned 2000 bytes"):
-            asyncio.run(compared())
+@pytest.mark.usefixtures("environments")
+def test_each_client_has_no_more_than_a_bare_install():
+    tried = "import importlib.util as found; print(found.find_spec('rich'))"
+    for name in (OURS, HTTPX):
+        assert subprocess.check_output([PEERS[name].python, "-c", tried], text=True) == "None\n"
+
+
+def test_a_client_that_cannot_be_installed_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(PEERS, "none", replace(PEERS[HTTPX], name="none", requirements=("httpx==0.0.0.1",)))
+    assert set_up(["none"])["none"].startswith("httpx==0.0.0.1 can't be installed: ")
+
+
+@pytest.mark.usefixtures("environments")
+@pytest.mark.parametrize(("limit", "status"), [(Limit(0.0), 1), (Limit(math.inf), 0)])
+def test_the_command_fails_if_a_ratio_is_over_its_limit(
+    limit: Limit,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setattr(bench, "OUT", tmp_path)
+    monkeypatch.setattr(figures, "LIMITS", {("sync, 30 KB: p50", HTTPX): limit})
+    arguments = ["--quick", "--rounds", "1", "--only", "sync", "--clients", HTTPX, "--json"]
+    assert bench.main(arguments) == status
+    failures = [line for each in json.loads(capsys.readouterr().out)["figures"] for line in each["failures"]]
+    assert [line.partition(": 0.")[0] for line in failures] == ["sync, 30 KB: p50"] * status
+
+
+# -- The figures ------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.tuples(st.floats(1, 1e6), st.floats(0.01, 10)), min_size=1), st.floats(0.1, 10))
 def test_a_machine_that_gets_slower_between_rounds_changes_no_ratio(
     rounds: list[tuple[float, float]], ratio: float
 ):
-    done = Comparison("import", "ms", [(ratio * figure * noise, figure * noise) for figure, noise in rounds])
-    assert done.ratio == pytest.approx(ratio)
+    others = [value * noise for value, noise in rounds]
+    figure = Figure("import", "ms", {OURS: [ratio * value for value in others], HTTPX: others})
+    assert figure.ratio(HTTPX) == pytest.approx(ratio)
 
 
 def test_one_slow_round_does_not_change_the_ratio_much():
-    assert Comparison("import", "ms", [(1, 10), (99, 10), (2, 10)]).ratio == 0.2
+    assert Figure("import", "ms", {OURS: [1, 99, 2], HTTPX: [10, 10, 10]}).ratio(HTTPX) == 0.2
 
 
 @pytest.mark.parametrize(
-    ("name", "ratio", "fails"),
+    ("limit", "ratio", "fails"),
     [
-        ("sync, 300 KB: p50", 1.05, False),
-        ("sync, 300 KB: p50", 1.06, True),
-        ("sync, 30 KB: p50", 0.75, False),
-        ("sync, 30 KB: p50", 0.76, True),
-        ("async, 300 KB: calls a second", 2.2, False),
-        ("async, 300 KB: calls a second", 2.19, True),
-        ("async, 30 KB: calls a second", 3.5, False),
-        ("async, 30 KB: calls a second", 3.49, True),
-        ("import", 0.3, False),
-        ("import", 0.31, True),
-        ("sync, 300 KB: CPU", 99.0, False),
+        (Limit(1.05), 1.05, False),
+        (Limit(1.05), 1.06, True),
+        (Limit(4, at_least=True), 4.0, False),
+        (Limit(4, at_least=True), 3.99, True),
     ],
 )
-def test_a_ratio_beyond_its_limit_fails(name: str, ratio: float, *, fails: bool):
-    assert Comparison(name, "", [(ratio, 1.0)]).fails is fails
+def test_a_ratio_beyond_its_limit_fails(limit: Limit, ratio: float, *, fails: bool):
+    figure = Figure("made up", "", {OURS: [ratio], HTTPX: [1.0]}, limits={("made up", HTTPX): limit})
+    assert bool([*figure.failures()]) is fails
 
 
-def test_the_command_checks_every_limit_and_exits_with_1_if_one_fails():
-    ended = subprocess.run(
-        [sys.executable, "-m", "proofs.bench", "--quick", "--rounds=1", "--json"],
-        stdout=subprocess.PIPE,
-        check=False,
-    )
-    done = json.loads(ended.stdout)["comparisons"]
-    assert {each["name"] for each in done if each["limit"]} == set(LIMITS)
-    assert ended.returncode == any(each["fails"] for each in done)
+@pytest.mark.parametrize(("name", "more_is_better"), [("sync: p50", False), ("sync: rate", True)])
+def test_the_sdk_must_be_ahead_of_the_official_package(name: str, *, more_is_better: bool):
+    for ours, segmind in ((1.0, 2.0), (2.0, 1.0)):
+        figure = Figure(name, "", {OURS: [ours], SEGMIND: [segmind]}, more_is_better)
+        assert bool([*figure.failures()]) is ((ours < segmind) is more_is_better)
+
+
+def test_the_chart_shows_the_best_first():
+    figure = Figure("sync, 30 KB: p50", "µs", {OURS: [2.0], HTTPX: [3.0], "pyreqwest": [1.0]})
+    drawn = chart([figure])
+    assert sorted((drawn.index(f">{name}<"), name) for name in (OURS, HTTPX, "pyreqwest")) == [
+        (drawn.index(f">{name}<"), name) for name in ("pyreqwest", OURS, HTTPX)
+    ]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
-import anyio.to_thread
 import httpx
 from segmind_sd3_api.parameters import Operation
 
@@ -14,7 +13,6 @@ from ._connections import Deadline
 from ._endpoints import AsyncEndpoints, Endpoints
 from ._events import Event, log
 from ._exchange import Arrival, Step, exchange
-from ._image_fetch import fetch, fetch_async, read_async
 from ._image_input import AsyncFile
 from ._imagefile import EncodedImage
 from ._limits import LONGEST_SIDE
@@ -49,6 +47,8 @@ def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
 async def _in_thread(operation: str, function: Callable[..., R], *arguments: Any) -> R:
     """Call a function, in a thread where the endpoint takes a picture: it would hold up every other task."""
     if any(parameter.kind == "image" for parameter in find_operation(operation).parameters.values()):
+        import anyio.to_thread  # noqa: PLC0415 - rare, and takes a while to load
+
         return await anyio.to_thread.run_sync(function, *arguments)
     return function(*arguments)
 
@@ -207,6 +207,8 @@ class Client(Endpoints, _Base[Network]):
     def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
         body = build_body(find_operation(operation), params)
         for name, url in images_of(body, URL).items():
+            from ._image_fetch import fetch  # noqa: PLC0415 - rare, and takes a while to load
+
             body[name] = fetch(name, url, deadline, **self._settings.fetching())
         return body
 
@@ -318,8 +320,12 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         build = partial(build_body, can_await=True)
         body = await _in_thread(operation, build, find_operation(operation), params)
         for name, file in images_of(body, AsyncFile).items():
+            from ._image_fetch import read_async  # noqa: PLC0415 - rare, and takes a while to load
+
             body[name] = await read_async(name, file, deadline)
         for name, url in images_of(body, URL).items():
+            from ._image_fetch import fetch_async  # noqa: PLC0415 - rare, and takes a while to load
+
             body[name] = await fetch_async(name, url, deadline, **self._settings.fetching())
         return body
 

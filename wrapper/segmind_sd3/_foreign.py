@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 import anyio
-import anyio.lowlevel
 import httpcore
 import httpx
 
@@ -111,7 +110,9 @@ class ForeignAsyncSender:
                 cut_frames(error)
                 # Where the deadline cancelled the call, some transports raise a cancellation of their own,
                 # which the scope does not know: this raises the scope's.
-                await anyio.lowlevel.checkpoint_if_cancelled()
+                from anyio.lowlevel import checkpoint_if_cancelled  # noqa: PLC0415 - rare
+
+                await checkpoint_if_cancelled()
                 raise
         if scope.cancelled_caught and not incoming.overflowed:
             fault = DeadlineOver()

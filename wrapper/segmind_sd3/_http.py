@@ -23,6 +23,7 @@ import sys
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -156,6 +157,7 @@ class Connection:
         self._layers: list[_Tls] = []
         self._http = _http()
         self._moved = 0
+        self._beyond = b"", False
 
     def __repr__(self) -> str:
         return f"<Connection to {self.route.authority}>"
@@ -243,10 +245,10 @@ class Connection:
         early = yield from self._send_request(request, key)
         incoming.handed_over = early is None
         incoming.complete = yield from self._take_reply(incoming, early)
-        states = self._http.our_state, self._http.their_state
-        nothing_beyond = states == (h11.DONE, h11.DONE) and self._http.trailing_data == (b"", False)
-        if incoming.complete and incoming.handed_over and nothing_beyond:
-            self._http.start_next_cycle()
+        # After a reply that says that it is the connection's last, this is MUST_CLOSE.
+        may_go_on = self._http.our_state is h11.DONE and self._beyond == (b"", False)
+        if incoming.complete and incoming.handed_over and may_go_on:
+            self._http = _http()
             self.reusable = True
 
     def _send_request(self, request: Request, key: Key | None) -> Steps[Any]:
@@ -273,17 +275,40 @@ class Connection:
                 if not incoming.add(event.data):
                     return False
             elif isinstance(event, h11.EndOfMessage):
+                self._beyond = self._http.trailing_data
                 return True
             elif isinstance(event, (h11.Response, h11.InformationalResponse)):
                 self._begin(event, incoming)
                 if event.status_code == 101:
                     return False
+                if (length := _length_of_body(event)) is not None:
+                    return (yield from self._take_body(incoming, length))
             else:
                 return False
             event = None
             if self._moved > MIB:
                 self._moved = 0
                 yield PAUSE
+
+    def _take_body(self, incoming: Incoming, length: int) -> Steps[bool]:
+        """Take a body of a known length. The parser, which would copy it twice, does not see it."""
+        incoming.expect(length)
+        data, ended = self._http.trailing_data
+        while True:
+            left = length - incoming.size
+            if data and not incoming.add(data if len(data) <= left else data[:left]):
+                return False
+            if len(data) >= left:
+                self._beyond = data[left:], ended
+                return True
+            if self._moved > MIB:
+                self._moved = 0
+                yield PAUSE
+            while (received := self._receive()) is None:
+                yield READ
+            if not received:
+                return False
+            data = received
 
     def _begin(self, event: h11.Response | h11.InformationalResponse, incoming: Incoming) -> None:
         if event.status_code == 407 and self.route.proxy:
@@ -297,7 +322,7 @@ class Connection:
         if self.route.proxy and self.route.context is None:
             target = b"http://" + self.route.authority.encode("ascii") + target
             headers += self.route.proxy.headers
-        return h11.Request(method=request.method, target=target, headers=headers)
+        return _parsed_head(request.method, target, tuple(headers))
 
     def _send(self, data: memoryview) -> Steps[Any]:
         """Send what is given, or return the reply's first event where that came before the end of it.
@@ -363,6 +388,21 @@ class Connection:
             if data or ended:
                 return data
         return b""
+
+
+@lru_cache(maxsize=128)
+def _parsed_head(method: bytes, target: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> h11.Request:
+    """Return a head, which h11 takes long to check: calls differ in their length alone."""
+    return h11.Request(method=method, target=target, headers=list(headers))
+
+
+def _length_of_body(head: h11.Response | h11.InformationalResponse) -> int | None:
+    """Return the length of a reply's body, where its head alone says it: the parser has checked that."""
+    if head.status_code < 200 or head.status_code in (204, 304):
+        return None
+    headers = dict(head.headers)
+    length = headers.get(b"content-length")
+    return None if length is None or b"transfer-encoding" in headers else int(length)
 
 
 def _http() -> h11.Connection:

@@ -12,13 +12,12 @@ diagnosis  says more about an error, or finds how long to wait. It returns any o
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, get_args
 
 from segmind_sd3_api.parameters import PICTURE_MEMBERS
 
@@ -228,10 +227,16 @@ def _with_media_type(reply: Reply, media_type: str) -> Reply:
     return replace(reply, headers={**reply.headers, "content-type": media_type})
 
 
+_BEGINS_WITH_IMAGE: Final = re.compile(rb'\s*\{\s*"image"\s*:\s*(\[\s*)?"[^"]')
+
+
 @_quirk("repair", "several-images")
 def rename_images(reply: Reply) -> Reply:
+    # Pictures are long, and to search them for a name takes as long as to copy them.
+    if sniff(reply.body) or _BEGINS_WITH_IMAGE.match(reply.body):
+        return reply
     others = (name for name in PICTURE_MEMBERS if name != "image")
-    if sniff(reply.body) or not any(f'"{name}"'.encode() in reply.body for name in others):
+    if not any(f'"{name}"'.encode() in reply.body for name in others):
         return reply
     content = json_of(reply.body)
     if not isinstance(content, dict):
@@ -275,6 +280,8 @@ def read_gateway_page(reply: Reply, fault: Fault) -> Fault:
 
 
 def _with_title(reply: Reply, fault: Fault) -> Fault:
+    import html  # noqa: PLC0415 - rare, and takes a while to load
+
     head = reply.body[:65536].decode("utf-8", "replace")
     if not re.match(r"\s*<(!doctype|html|head|\?xml)", head, re.IGNORECASE):
         return fault

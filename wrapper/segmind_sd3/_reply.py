@@ -14,6 +14,7 @@ import base64
 import binascii
 import math
 import zlib
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -240,6 +241,9 @@ def decode_base64(text: object) -> bytes | None:
     """Decode base64 text of either alphabet, with or without a `data:` prefix, line breaks and padding."""
     if not isinstance(text, str):
         return None
+    with suppress(ValueError):
+        # As nearly all come: a picture's text is long, and is copied no further.
+        return binascii.a2b_base64(text, strict_mode=True)
     if text[:5].lower() == "data:":
         text = text.partition(",")[2]
     text = "".join(text.split()).rstrip("=")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, field
-from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from ._metadata import NoMetadata, embed
 from ._public import public
-from ._saving import save_all, target_path
 
 if TYPE_CHECKING:
     import os
@@ -83,6 +81,8 @@ class Image:
 
     def as_html(self) -> str:
         """Return an `<img>` tag that contains the whole picture."""
+        from html import escape  # noqa: PLC0415 - takes a while to load, and not every program shows a picture
+
         text = base64.b64encode(self.data).decode()
         prompt = self.request.parameters.get("prompt", "") if self.request else ""
         return (
@@ -213,6 +213,8 @@ def _only(images: Sequence[Image], media_type: str) -> bytes | None:
 
 def _as_html(images: Sequence[Image], facts: Sequence[str]) -> str:
     """Return pictures beside each other, with a line of facts below."""
+    from html import escape  # noqa: PLC0415 - takes a while to load, and not every program shows a picture
+
     sizes = dict.fromkeys(f"{image.width}x{image.height}" for image in images)
     many = [f"{len(images)} pictures"] if len(images) > 1 else []
     columns = "repeat(auto-fit,minmax(min(256px,100%),1fr))"
@@ -237,6 +239,8 @@ def save_images(
     Raises:
         FileExistsError: a name is taken, and `exclusive` is true.
     """
+    from ._saving import save_all, target_path  # noqa: PLC0415 - takes a while to load, and not every program saves
+
     notes: list[str] = []
 
     def content(image: Image) -> bytes:

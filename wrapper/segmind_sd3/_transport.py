@@ -15,9 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import anyio
-import anyio.lowlevel
 import h11
-from anyio.lowlevel import RunVar
 
 from ._connections import Deadline, Pool, new_connection
 from ._exchange import SEND
@@ -65,7 +63,7 @@ def drive(
 async def drive_async(
     steps: Generator[Step, Arrival, Outcome],
     send: Callable[[], Awaitable[Reply | Failure]],
-    wait: Callable[[float], Awaitable[object]] = anyio.sleep,
+    wait: Callable[[float], Awaitable[object]] | None = None,
 ) -> Outcome:
     """Run an exchange to its end, with `await`."""
     event: Arrival = None
@@ -76,7 +74,7 @@ async def drive_async(
             if step == SEND:
                 event = await send()
             else:
-                await wait(step)
+                await (wait or anyio.sleep)(step)
     except StopIteration as done:
         return done.value
 
@@ -242,7 +240,9 @@ async def _run_async(connection: Connection, steps: Steps[None]) -> None:
 
 async def _wait_async(connection: Connection, wait: Wait) -> bool:
     if wait.kind == "nothing":
-        await anyio.lowlevel.checkpoint()
+        from anyio.lowlevel import checkpoint  # noqa: PLC0415 - a client without `await` does without it
+
+        await checkpoint()
     elif wait.kind == "read":
         await anyio.wait_readable(_socket_of(connection))
     elif wait.kind == "write":
@@ -322,6 +322,8 @@ class PerLoop(Generic[C]):
     """
 
     def __init__(self, make: Callable[[], C]) -> None:
+        from anyio.lowlevel import RunVar  # noqa: PLC0415 - a client without `await` does without it
+
         self._make = make
         self._kept: RunVar[tuple[C, AsyncGenerator[None]] | None] = RunVar("kept", None)
 

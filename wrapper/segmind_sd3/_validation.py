@@ -12,7 +12,6 @@ import operator
 import random
 import sys
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
@@ -255,6 +254,8 @@ def describe_range(parameter: Parameter) -> str:
 
 
 def _unknown_name(name: str, operation: Operation) -> Problem:
+    from difflib import get_close_matches  # noqa: PLC0415 - rare, and takes a while to load
+
     public = [name for name, parameter in operation.parameters.items() if not parameter.hidden]
     close = get_close_matches(name, [*public, "extra"], n=1)
     advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(public)}"

@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from ._limits import MAX_DECODED_FLOOR, MAX_DECODED_RATIO, MAX_TEXT, MIB
@@ -69,9 +70,8 @@ class Failure:
 PACKED: Final = ("gzip", "x-gzip", "deflate")
 """The content encodings that are undone, though none is asked for."""
 
-_SMALL: Final = 4096
-"""Pieces below this size are put together, so that a body of tiny chunks takes no more memory than others."""
-
+_MOST_ROOM: Final = 4 * MIB
+"""How many bytes of memory are taken at the word of a reply's head. More is taken as it comes."""
 
 _START: Final = 1024
 """How many bytes of a body are its start: JSON may name other things before its picture."""
@@ -95,7 +95,9 @@ class Incoming:
         self.complete = False
         self.overflowed = False
         self.size = 0
-        self._pieces: list[bytes] = []
+        # It hands out its bytes without a copy: a second buffer of a picture's size would take new pages from
+        # the system, and give them back, with each call.
+        self._body = BytesIO()
         self._limit = limit
         self._decoder: Any = None
         self._decoded = 0
@@ -115,12 +117,16 @@ class Incoming:
         if self.headers.get("content-encoding", "").rpartition(",")[2].strip().lower() in PACKED:
             self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
 
+    def expect(self, length: int) -> None:
+        """Make room for a body of such a length. A buffer that grows would be moved again and again."""
+        self._body.truncate(0)
+        self._body.seek(min(length, _MOST_ROOM))
+        self._body.write(b"\0")
+        self._body.seek(0)
+
     def add(self, data: bytes) -> bool:
         """Take a piece of the body, and return whether more is wanted."""
-        if len(data) < _SMALL and self._pieces and len(self._pieces[-1]) < _SMALL:
-            self._pieces[-1] += data
-        else:
-            self._pieces.append(data)
+        self._body.write(data)
         self.size += len(data)
         self.overflowed = self.overflowed or self.size > self._limit(self) or self._is_a_bomb(data)
         return not self.overflowed
@@ -139,15 +145,12 @@ class Incoming:
 
     def start(self) -> bytes:
         """Return the first bytes of the body, as many as tell a picture, or JSON with one, from all else."""
-        start = b""
-        for piece in self._pieces:
-            start += piece[:_START]
-            if len(start) >= _START:
-                break
-        return start
+        with self._body.getbuffer() as body:
+            return bytes(body[: min(_START, self.size)])
 
     def reply(self) -> Reply:
-        return Reply(self.status, self.headers, b"".join(self._pieces), self.complete)
+        self._body.truncate(self.size)
+        return Reply(self.status, self.headers, self._body.getvalue(), self.complete)
 
 
 def json_of(body: bytes) -> Any:

@@ -1,1 +1,1 @@
-"""Compare the cost of a call through the SDK with the same call through bare httpx: `make bench`."""
+"""Compare the time and memory of the SDK with those of other clients: `make bench`."""

@@ -1,4 +1,5 @@
-/* A bare HTTP/1.1 server on loopback. It answers every request that has a content-length with the same bytes.
+/* A bare HTTP/1.1 server on loopback. It answers every request with the same bytes; a chunked one ends its
+   connection.
 
    Usage: bare_server SIZE. It reads the whole reply, head included, as the first SIZE bytes of stdin (a pipe),
    prints its port, and ends when stdin ends, for example because its parent died. */
@@ -33,12 +34,12 @@ static void fail(const char *what) {
     exit(1);
 }
 
-/* Start reading the body. Return 0 if the head has no length. */
+/* Start reading the body, which is empty without a length. Return 0 if it is chunked. */
 static int begin_body(struct connection *c) {
     c->head[c->head_size - 1] = '\0';
     char *length = strcasestr(c->head, "\r\ncontent-length:");
-    if (!length) return 0;
-    c->body_left = strtoul(length + strlen("\r\ncontent-length:"), NULL, 10);
+    if (strcasestr(c->head, "\r\ntransfer-encoding:")) return 0;
+    c->body_left = length ? strtoul(length + strlen("\r\ncontent-length:"), NULL, 10) : 0;
     c->replies_due += c->body_left == 0;
     c->head_size = 0;
     return 1;

@@ -8,6 +8,7 @@ import sys
 from typing import cast
 
 LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
+CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 
 
 class Connection(asyncio.Protocol):
@@ -21,11 +22,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         while (head := self._received.find(b"\r\n\r\n")) != -1:
-            length = LENGTH.search(self._received, 0, head)
-            if length is None:
+            if CHUNKED.search(self._received, 0, head):
                 self._transport.close()
                 return
-            end = head + 4 + int(length[1])
+            length = LENGTH.search(self._received, 0, head)
+            end = head + 4 + (int(length[1]) if length else 0)
             if len(self._received) < end:
                 return
             del self._received[:end]

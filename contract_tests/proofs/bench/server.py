@@ -35,10 +35,10 @@ def server_command() -> Generator[tuple[str, ...]]:
 
 
 @contextmanager
-def serving(command: Sequence[str], picture: bytes) -> Generator[str]:
-    """Run a server that answers every POST with the picture, and yield its base URL."""
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\ncontent-length: {len(picture)}\r\n\r\n".encode()
-    reply = head + picture
+def serving(command: Sequence[str], body: bytes, media_type: str = "image/jpeg") -> Generator[str]:
+    """Run a server that answers every request with the body, and yield its base URL."""
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {len(body)}\r\n\r\n"
+    reply = head.encode() + body
     with subprocess.Popen(  # noqa: S603 - a command of `server_command`
         [*command, str(len(reply))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -50,6 +50,29 @@ def serving(command: Sequence[str], picture: bytes) -> Generator[str]:
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
 
 
+@contextmanager
+def reference_server() -> Generator[str]:
+    """Run the reference server in a process of its own, and yield its base URL."""
+    command = [
+        sys.executable,
+        "-m",
+        "segmind_sd3",
+        "serve",
+        "--port",
+        "0",
+        "--any-key",
+        "--credits",
+        "1000000",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+        assert process.stdout is not None  # noqa: S101 - as above
+        try:
+            lines = (line.partition("export SEGMIND_BASE_URL=")[2].strip() for line in process.stdout)
+            yield next(url for url in lines if url)
+        finally:
+            process.terminate()
+
+
 def jpeg(size: int) -> bytes:
     """Return a whole JPEG of exactly `size` bytes: noise, padded with comments.
 
@@ -57,7 +80,8 @@ def jpeg(size: int) -> bytes:
         size: At least 1,000.
     """
     data, side = _noise(8), 8
-    while len(larger := _noise(side * 9 // 8)) + 4 <= size:
+    # The API takes no longer side than 2,048 pixels.
+    while side <= 1_800 and len(larger := _noise(side * 9 // 8)) + 4 <= size:
         data, side = larger, side * 9 // 8
     missing = size - len(data)
     # A comment has a head of four bytes and holds up to 65,533. All have about the same length.

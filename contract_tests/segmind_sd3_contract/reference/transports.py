@@ -90,7 +90,8 @@ class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.end()
 
     def end(self) -> None:
-        time.sleep(self._patience)
+        if self._patience:  # even a sleep of no time gives the processor away
+            time.sleep(self._patience)
         if self._fault is not None:
             raise self._fault
 
