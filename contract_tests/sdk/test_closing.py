@@ -1,10 +1,12 @@
 """`close` while calls are under way: each of them ends soon, and says what is known of its bill."""
 
+import itertools
 import socket
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -17,6 +19,7 @@ from segmind_sd3._http import READ, Steps
 from segmind_sd3._http import Connection as OurConnection
 from segmind_sd3._routing import ClientClosed, Route
 from segmind_sd3._transport import _run  # pyright: ignore[reportPrivateUsage] - its order of checks is the claim
+from segmind_sd3._wire import Incoming
 from segmind_sd3_contract.reference import MADE_UP_KEY
 
 LOOPS = ("asyncio", "trio")
@@ -62,12 +65,31 @@ def place(request: pytest.FixtureRequest, tls: bool) -> Generator[tuple[Waiting,
         yield waiting, peer, billed
 
 
-def test_close_wakes_the_calls_of_other_threads(place: tuple[Waiting, Peer, bool | None], tls: bool):  # noqa: FBT001 - a fixture
+@pytest.fixture
+def all_begun(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Say when the replies of all calls have begun to be read: a socket may hold them unread for a while."""
+    begun, count, begin = threading.Event(), itertools.count(1), Incoming.begin
+
+    def counted(incoming: Incoming, *arguments: Any) -> None:
+        begin(incoming, *arguments)
+        if next(count) == CALLS:
+            begun.set()
+
+    monkeypatch.setattr(Incoming, "begin", counted)
+    return begun
+
+
+def test_close_wakes_the_calls_of_other_threads(
+    place: tuple[Waiting, Peer, bool | None],
+    all_begun: threading.Event,
+    tls: bool,  # noqa: FBT001 - a fixture
+):
     waiting, peer, billed = place
     client = Client(MADE_UP_KEY, base_url=peer.url, verify=trusting() if tls else True, timeout=DEADLINE)
     with ThreadPoolExecutor(CALLS) as threads:
         calls = [threads.submit(client.sd35_turbo_txt2img, prompt="a lighthouse") for _ in range(CALLS)]
         assert waiting.all_came.wait(PATIENCE)
+        assert billed is None or all_begun.wait(PATIENCE)
         client.close()
         ended, hanging = wait_for(calls, PATIENCE)
         assert not hanging
@@ -81,6 +103,7 @@ def test_close_wakes_the_calls_of_other_threads(place: tuple[Waiting, Peer, bool
 def test_aclose_wakes_the_calls_of_other_tasks(
     loop: str,
     place: tuple[Waiting, Peer, bool | None],
+    all_begun: threading.Event,
     tls: bool,  # noqa: FBT001 - a fixture
 ):
     waiting, peer, billed = place
@@ -100,6 +123,7 @@ def test_aclose_wakes_the_calls_of_other_tasks(
             for _ in range(CALLS):
                 tasks.start_soon(call, client)
             assert await anyio.to_thread.run_sync(waiting.all_came.wait, PATIENCE)
+            assert billed is None or await anyio.to_thread.run_sync(all_begun.wait, PATIENCE)
             await client.aclose()
             with anyio.fail_after(PATIENCE):
                 assert await anyio.to_thread.run_sync(peer.wait_until_hung_up)

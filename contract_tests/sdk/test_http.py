@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 import tracemalloc
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from segmind_sd3._connections import new_connection
 from segmind_sd3._http import EITHER, Connection, Wait
+from segmind_sd3._limits import MIB
 from segmind_sd3._routing import Route
 from segmind_sd3._wire import Incoming, Request
 
@@ -145,6 +147,23 @@ def test_a_reply_that_is_longer_than_the_room_made_for_it_comes_whole(
     pieces = [OK + b"Content-Length: %d\r\n\r\n" % len(LARGE)]
     pieces += [LARGE[at : at + 50_000] for at in range(0, len(LARGE), 50_000)]
     assert exchanged(pair, pieces).reply().body == LARGE
+
+
+@pytest.mark.parametrize("framing", ["content-length", "chunked"])
+def test_others_may_run_while_a_long_reply_comes(pair: tuple[Connection, socket.socket], framing: str):
+    connection, peer = pair
+    if framing == "chunked":
+        pieces = [OK + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(LARGE)]
+    else:
+        pieces = [OK + b"Content-Length: %d\r\n\r\n" % len(LARGE)]
+    pieces += [LARGE[at : at + 50_000] for at in range(0, len(LARGE), 50_000)]
+    pieces += [b"\r\n0\r\n\r\n"] if framing == "chunked" else []
+    left, kinds = iter(pieces), Counter[str]()
+    for wait in connection.exchange(Request(b"GET", b"/", []), None, Incoming.unsent(lambda _: 10**9)):
+        kinds[wait.kind] += 1
+        if wait.kind == "read":
+            peer.sendall(next(left))
+    assert kinds["nothing"] >= len(LARGE) // MIB
 
 
 def test_of_a_reply_that_breaks_off_is_kept_what_came(pair: tuple[Connection, socket.socket]):
