@@ -3,6 +3,7 @@
 import ssl
 import warnings
 from collections.abc import Callable, Generator, Mapping
+from decimal import Decimal
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
@@ -85,6 +86,14 @@ class _Base(Generic[N]):
         copy._owner = False
         return copy
 
+    @property
+    def spent(self) -> float:
+        """What the calls of this client and of its copies cost so far, in USD.
+
+        It is what their replies say, else their worst price. What may have been billed is not in it.
+        """
+        return float(self._settings.spending.spent)
+
     def _drawing(
         self, prepared: Prepared, sent: SentRequest, deadline: Deadline
     ) -> Generator[Step, Arrival, Generation]:
@@ -95,6 +104,7 @@ class _Base(Generic[N]):
             lambda event: interpret(event, made.key, sent),
             left=deadline.left,
             report=made.reporter(prepared.operation),
+            meter=made.spending.meter(sent),
         )
 
     def _asking(self, deadline: Deadline) -> Generator[Step, Arrival, Credits]:
@@ -133,6 +143,9 @@ class Client(Endpoints, _Base[Network]):
             and `SSL_CERT_DIR` count, else those of `REQUESTS_CA_BUNDLE`, else those of `CURL_CA_BUNDLE`.
         allow_private_image_urls: whether an image may be fetched from an address that is not public.
         max_connections: how many connections may be open at once.
+        budget: what the client and its copies may spend, in USD. The worst price of a call is reserved before
+            it is sent; a call that may exceed the budget raises `BudgetExceeded`. What may have been billed
+            stays reserved. Prices are estimates: the vendor states averages.
         headers: headers that a gateway asks for, such as `Authorization`. They are kept as secret as the
             key, and never replace a header that the SDK sets.
         on_event: called with each `Sending`, `Waiting` and `Finished` of a call, in the thread or task that
@@ -154,6 +167,7 @@ class Client(Endpoints, _Base[Network]):
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
         max_connections: int = MAX_CONNECTIONS,
+        budget: float | Decimal | None = None,
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
@@ -171,6 +185,7 @@ class Client(Endpoints, _Base[Network]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
             max_connections=max_connections,
+            budget=budget,
             on_event=on_event,
         )
         self._network = Network(transport, self._settings.route, max_connections)
@@ -263,6 +278,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
         max_connections: int = MAX_CONNECTIONS,
+        budget: float | Decimal | None = None,
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
@@ -280,6 +296,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
             max_connections=max_connections,
+            budget=budget,
             on_event=on_event,
         )
         self._network = AsyncNetwork(transport, self._settings.route, max_connections)
