@@ -1,11 +1,13 @@
 """The two clients: what a user calls. One method for each endpoint, the same on both, but for `await`."""
 
+import os
 import ssl
 import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Any, Generic, Self, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import anyio.to_thread
 import httpx
@@ -19,7 +21,7 @@ from ._image_fetch import fetch, fetch_async, read_async
 from ._image_input import AsyncFile
 from ._imagefile import EncodedImage
 from ._limits import LONGEST_SIDE
-from ._options import read_key, read_secrets
+from ._options import check_budget, read_key, read_secrets
 from ._prepared import Prepared
 from ._public import public
 from ._reply import interpret, interpret_credits
@@ -33,8 +35,26 @@ from ._url import URL
 from ._validation import build_body, find_operation, images_of
 from ._wire import Request
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from ._batch.batch import AsyncBatch, Batch
+
+Jobs = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 N = TypeVar("N", Network, AsyncNetwork)
 R = TypeVar("R")
+
+
+ONCE: Final = Retry(attempts=1)
+"""How a batch calls: what may be sent again waits in its journal until then."""
+
+
+def _import_batch() -> "ModuleType":
+    """Import what a batch needs, when one is made: it takes long, and is an extra."""
+    try:
+        return import_module("segmind_sd3._batch.batch")
+    except ModuleNotFoundError as missing:
+        raise ImportError(f"batch() needs {missing.name}: pip install 'segmind-sd3[batch]'") from missing
 
 
 def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
@@ -243,6 +263,52 @@ class Client(Endpoints, _Base[Network]):
         )
         return drive(self._asking(deadline), send, self._settings.closed.wait)
 
+    def batch(
+        self,
+        jobs: Jobs,
+        /,
+        *,
+        out: str | os.PathLike[str],
+        endpoint: str | None = None,
+        vary: Mapping[str, Sequence[Any]] | None = None,
+        at_once: int = 8,
+        budget: float | Decimal | None = None,
+        limit: int | None = None,
+        per_minute: float | None = None,
+        retry_failed: bool = False,
+        retry_unknown: bool = False,
+    ) -> "Batch":
+        """Send many jobs, each once, and keep a journal of them beside their pictures.
+
+        Where a journal is there already, it is continued: what is done is not sent again. The extra `batch`
+        is needed.
+
+        Args:
+            jobs: a JSONL or CSV file, or mappings: the parameters of a call, perhaps with an `id` and an
+                `endpoint`. A picture is a path or a URL. Jobs of the same content and seed are one job.
+            out: the folder for pictures and journal. One run at a time may use it.
+            endpoint: the endpoint of jobs that name none.
+            vary: values for parameters: each job is made once for each combination.
+            at_once: how many calls may be under way. After a 429 there are fewer for a while.
+            budget: what all runs in this folder may spend, in USD. What may have been billed counts.
+            limit: how many jobs this run sends at most.
+            per_minute: how many calls may begin in a minute.
+            retry_failed: send again what failed and was certainly not billed.
+            retry_unknown: send again what may have been billed: **it may be paid twice**.
+
+        Raises:
+            InvalidRequest: an option is wrong.
+        """
+        made = _import_batch()
+        return made.Batch(
+            self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
+            made.check_plan(
+                out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
+            ),
+            made.Reader(jobs, endpoint, vary=vary, priced=budget is not None),
+            retry={"failed": retry_failed, "unknown": retry_unknown},
+        )
+
     def close(self) -> None:
         """Close the connections, where this client made them."""
         if self._owner:
@@ -357,6 +423,32 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             self._network.send, *credits_request(self._settings.base_url), self._settings.key, deadline
         )
         return await drive_async(self._asking(deadline), send, self._network.wait)
+
+    def batch(
+        self,
+        jobs: Jobs,
+        /,
+        *,
+        out: str | os.PathLike[str],
+        endpoint: str | None = None,
+        vary: Mapping[str, Sequence[Any]] | None = None,
+        at_once: int = 8,
+        budget: float | Decimal | None = None,
+        limit: int | None = None,
+        per_minute: float | None = None,
+        retry_failed: bool = False,
+        retry_unknown: bool = False,
+    ) -> "AsyncBatch":
+        """Send many jobs, as `Client.batch` does; used with `async with` and `async for`."""
+        made = _import_batch()
+        return made.AsyncBatch(
+            self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
+            made.check_plan(
+                out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
+            ),
+            made.Reader(jobs, endpoint, vary=vary, priced=budget is not None),
+            retry={"failed": retry_failed, "unknown": retry_unknown},
+        )
 
     async def aclose(self) -> None:
         """Close this event loop's connections, where this client made them."""
