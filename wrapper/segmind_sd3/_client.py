@@ -305,7 +305,7 @@ class Client(Endpoints, _Base[Network]):
             made.check_plan(
                 out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
             ),
-            made.Reader(jobs, endpoint, vary=vary, priced=budget is not None),
+            made.read(jobs, endpoint, vary, budget),
             retry={"failed": retry_failed, "unknown": retry_unknown},
         )
 
@@ -446,7 +446,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             made.check_plan(
                 out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
             ),
-            made.Reader(jobs, endpoint, vary=vary, priced=budget is not None),
+            made.read(jobs, endpoint, vary, budget),
             retry={"failed": retry_failed, "unknown": retry_unknown},
         )
 

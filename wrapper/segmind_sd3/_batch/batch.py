@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 import anyio
 import anyio.to_thread
 
-from .reading import Reader
+from .reading import Reader, read
 from .run import Run, check_plan
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from .outcome import BatchSummary, JobOutcome
     from .run import Plan
 
-__all__ = ["AsyncBatch", "Batch", "Reader", "check_plan"]
+__all__ = ["AsyncBatch", "Batch", "check_plan", "read"]
+
+STOPPED: Final = "it was stopped"
 
 STORING: Final = 32
 """How many threads store pictures at a time."""
@@ -45,6 +47,7 @@ class _Shared:
         self._jobs = jobs
         self._retry = retry
         self._run: Run | None = None
+        self._ended = False
         self._last: BatchSummary | None = None
         self._found: list[JobOutcome] = []
 
@@ -58,6 +61,8 @@ class _Shared:
         run.add(self._jobs)
         if any(self._retry.values()):
             run.journal.retry(**self._retry)
+        if self._ended:
+            run.stop(STOPPED)
         self._run = run
         return run
 
@@ -68,7 +73,9 @@ class _Shared:
 
     def stop(self) -> None:
         """Begin no other job. What is under way is finished."""
-        self._opened().stop("it was stopped")
+        self._ended = True
+        if self._run is not None:
+            self._run.stop(STOPPED)
 
     @property
     def summary(self) -> BatchSummary:

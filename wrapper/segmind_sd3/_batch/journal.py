@@ -174,7 +174,7 @@ class Added:
 class Totals:
     """How the journal stands; amounts in billionths."""
 
-    counts: Mapping[State, int] = field(default_factory=dict["State", int])
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
     spent: int = 0
     reserved: int = 0
 

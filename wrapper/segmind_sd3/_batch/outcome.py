@@ -81,7 +81,7 @@ class BatchSummary:
         stopped: why the batch ended before its last job; empty where it did not.
     """
 
-    counts: dict[State, int] = field(default_factory=dict["State", int])
+    counts: dict[str, int] = field(default_factory=dict[str, int])
     spent: float = 0.0
     uncertain: float = 0.0
     problems: list[JobProblem] = field(default_factory=list[JobProblem])

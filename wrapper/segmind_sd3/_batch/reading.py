@@ -171,6 +171,18 @@ class Reader:
             raise InvalidRequest(f"{name}: {file} can't be read: {error.strerror}") from error
 
 
+def read(
+    source: Reader | str | os.PathLike[str] | Iterable[Mapping[str, Any]],
+    endpoint: str | None,
+    vary: Mapping[str, Sequence[Any]] | None,
+    budget: object,
+) -> Reader:
+    """Return what reads jobs; a reader is one already."""
+    if isinstance(source, Reader):
+        return source
+    return Reader(source, endpoint, vary=vary, priced=budget is not None)
+
+
 def _pictures(operation: Operation, values: Mapping[str, Any]) -> list[str]:
     return [
         name

@@ -23,7 +23,7 @@ from segmind_sd3._result import Generation
 from segmind_sd3._sent import digest_of
 from segmind_sd3._text import describe_error, printable, short_repr
 
-from .journal import Claim, Finish, Job, Journal, NewJob, billionths, usd
+from .journal import NEXT, Claim, Finish, Job, Journal, NewJob, billionths, usd
 from .outcome import MOST_PROBLEMS, BatchSummary, JobOutcome, JobProblem
 from .pace import REASONS, Pace
 from .storing import check_room, find_pictures, keep_reply, store_pictures, sync_folders
@@ -278,12 +278,8 @@ class Run:
     def summary(self) -> BatchSummary:
         """Return what the batch came to so far."""
         totals = self.journal.totals()
-        counts = {
-            state: totals.counts.get(state, 0)
-            for state in ("done", "failed", "unknown", "waiting", "sending")
-        }
         return BatchSummary(
-            {state: count for state, count in counts.items() if count},
+            {state: totals.counts[state] for state in NEXT if state in totals.counts},
             float(usd(totals.spent)),
             float(usd(totals.reserved)),
             self.problems,
