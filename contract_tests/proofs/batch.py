@@ -1,8 +1,8 @@
 """Prove that a batch pays for nothing twice and loses nothing, whatever fails and whenever it is killed.
 
 `segmind-sd3 batch run` sends its jobs to the reference server, under every fault that the server knows. The
-process is killed (SIGKILL) at random moments, and the same command goes on each time. At the end the folder is
-compared with the server's ledger. It needs a POSIX system.
+process is killed (SIGKILL) at random moments, and the same command goes on each time. At the end the folder
+is compared with the server's ledger. It needs a POSIX system.
 """
 
 from __future__ import annotations
@@ -128,10 +128,9 @@ def prove_batch(jobs: int, kills: int, *, at_once: int = 16, seed: int = 0) -> B
             for name in random.sample(FAULTS, k=min(len(FAULTS), max(2, jobs // (2 * kills)))):
                 server.provoke(name)
             process = _run(file, out, url, at_once, log)
-            # So many that there is work left for the last kill.
-            ended = _wait(
-                process, ledger, ledger.sendings + random.randint(0, max(1, 3 * jobs // (2 * kills)))
-            )
+            # So few that there is work left for the last kill.
+            more = random.randint(0, max(1, 3 * jobs // (2 * kills)))
+            ended = _wait(process, ledger, ledger.sendings + more)
             time.sleep(random.uniform(0, MOMENT))
             process.kill()
             process.wait()
@@ -160,7 +159,7 @@ def prove_batch(jobs: int, kills: int, *, at_once: int = 16, seed: int = 0) -> B
             batch.violations.append(f"the journal has {batch.states.total()} jobs")
         if not batch.spent <= batch.ledger <= batch.spent + batch.uncertain:
             batch.violations.append(
-                f"the ledger has ${batch.ledger}, the journal ${batch.spent} and up to ${batch.uncertain} more"
+                f"the ledger has ${batch.ledger}, the journal ${batch.spent} and ${batch.uncertain} uncertain"
             )
     batch.seconds = time.perf_counter() - begun
     return batch
@@ -235,7 +234,7 @@ def main() -> None:
     )
     console.print(", ".join(f"{count} {state}" for state, count in batch.states.most_common()))
     console.print(
-        f"ledger ${batch.ledger}, journal ${batch.spent}, and up to ${batch.uncertain} that may have been billed"
+        f"ledger ${batch.ledger}, journal ${batch.spent}, and ${batch.uncertain} that may have been billed"
     )
     for each in batch.violations[:50]:
         console.print(each, style="red")
