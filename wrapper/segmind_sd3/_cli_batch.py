@@ -156,7 +156,7 @@ class BatchCall(Call):
                 shutil.copy(file, folder)
             run = Run(Plan(Path(folder), self.asked.at_once))
             with closing(run.journal):
-                run.add(reader)
+                run.add_rest(iter(reader))
                 waiting = run.journal.totals().counts.get("waiting", 0)
                 price = float(usd(run.journal.waiting_price()))
         rate = self.asked.per_minute

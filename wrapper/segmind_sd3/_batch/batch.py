@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 import anyio
 import anyio.to_thread
 
+from .pace import PATIENCE
 from .reading import Reader, read
 from .run import Run, check_plan
 
@@ -44,7 +45,7 @@ class _Shared:
 
     def __init__(self, plan: Plan, jobs: Reader, *, retry: dict[str, bool]) -> None:
         self._plan = plan
-        self._jobs = jobs
+        self._jobs = iter(jobs)
         self._retry = retry
         self._run: Run | None = None
         self._ended = False
@@ -163,16 +164,19 @@ class Batch(_Shared):
         # Bounded, so that pictures do not come faster than they are looked at.
         came: queue.Queue[JobOutcome | BaseException | None] = queue.Queue(self._plan.at_once)
 
-        def work() -> None:
+        def work(task: Callable[[], None]) -> None:
             try:
-                self._work(run, commits, came)
+                task()
             except BaseException as fault:  # noqa: BLE001 - raised below
                 run.stop(str(fault))
                 came.put(fault)
             finally:
                 came.put(None)
 
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(self._plan.at_once)]
+        tasks = [lambda: self._work(run, commits, came)] * self._plan.at_once
+        if run.more:
+            tasks.append(lambda: run.add_rest(self._jobs))
+        threads = [threading.Thread(target=work, args=(task,), daemon=True) for task in tasks]
         for thread in threads:
             thread.start()
         left = len(threads)
@@ -197,8 +201,10 @@ class Batch(_Shared):
             claim = run.claim()
             commits.submit(claim)
             if claim.job is None:
-                run.nothing_claimed(claim)
-                return
+                if not run.nothing_claimed(claim):
+                    return
+                run.stopped.wait(PATIENCE)
+                continue
             drawn = self._call(run, claim.job)
             finish = run.conclude(claim.job, drawn)
             commits.submit(finish)
@@ -280,6 +286,15 @@ class AsyncBatch(_Shared):
         async with came, anyio.create_task_group() as tasks:
             for _ in range(self._plan.at_once):
                 tasks.start_soon(self._work, run, commits, storing, came)
+            if run.more:
+                tasks.start_soon(self._add_rest, run, came)
+
+    async def _add_rest(self, run: Run, came: ObjectSendStream[Any]) -> None:
+        try:
+            await anyio.to_thread.run_sync(run.add_rest, self._jobs)
+        except Exception as fault:  # noqa: BLE001 - raised where the outcomes are taken
+            run.stop(str(fault))
+            await came.send(fault)
 
     async def _work(
         self,
@@ -307,8 +322,10 @@ class AsyncBatch(_Shared):
             claim = run.claim()
             await commits.submit(claim)
             if claim.job is None:
-                run.nothing_claimed(claim)
-                return
+                if not run.nothing_claimed(claim):
+                    return
+                await anyio.sleep(PATIENCE)
+                continue
             drawn = await self._call(run, claim.job)
             finish = await anyio.to_thread.run_sync(run.conclude, claim.job, drawn, limiter=storing)
             await commits.submit(finish)

@@ -29,7 +29,7 @@ from .pace import REASONS, Pace
 from .storing import check_room, find_pictures, keep_reply, store_pictures, sync_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 CHUNK: Final = 500
 """How many jobs are added to the journal at a time."""
@@ -88,6 +88,7 @@ class Run:
         self.journal = Journal(plan.out)
         self.pace = Pace(plan.at_once, plan.per_minute)
         self.stopped = threading.Event()
+        self.more = False
         self.why = ""
         self.problems: list[JobProblem] = []
         self.wrong = 0
@@ -97,16 +98,25 @@ class Run:
 
     # -- Before the first call ------------------------------------------------------------------------------
 
-    def add(self, jobs: Iterable[NewJob | JobProblem]) -> None:
-        """Add jobs to the journal, and note those that are wrong."""
-        left = iter(jobs)
-        while chunk := list(itertools.islice(left, CHUNK)):
-            for each in chunk:
-                if isinstance(each, JobProblem):
-                    self._note(each)
-            for added in self.journal.add([each for each in chunk if isinstance(each, NewJob)]):
-                if added.problem:
-                    self._note(JobProblem(added.job.where, added.problem))
+    def add(self, jobs: Iterator[NewJob | JobProblem]) -> bool:
+        """Add some jobs to the journal, and note those that are wrong; return whether there may be more."""
+        chunk = list(itertools.islice(jobs, CHUNK))
+        for each in chunk:
+            if isinstance(each, JobProblem):
+                self._note(each)
+        for added in self.journal.add([each for each in chunk if isinstance(each, NewJob)]):
+            if added.problem:
+                self._note(JobProblem(added.job.where, added.problem))
+        self.more = len(chunk) == CHUNK
+        return self.more
+
+    def add_rest(self, jobs: Iterator[NewJob | JobProblem]) -> None:
+        """Add all that is left, while the first jobs are sent."""
+        try:
+            while not self.stopped.is_set() and self.add(jobs):
+                pass
+        finally:
+            self.more = False
 
     def _note(self, problem: JobProblem) -> None:
         self.wrong += 1
@@ -151,11 +161,16 @@ class Run:
     def claim(self) -> Claim:
         return Claim(self._budget)
 
-    def nothing_claimed(self, claim: Claim) -> None:
-        """Take note of a claim that got no job. A worker that puts one back claims it again itself."""
+    def nothing_claimed(self, claim: Claim) -> bool:
+        """Take note of a claim that got no job, and return whether there may be one later.
+
+        A worker that puts a job back claims it again itself.
+        """
+        more = self.more
         self._leave()
         if claim.over_budget and self.pace.busy == 0:
             self.stop(f"the budget of ${self.plan.budget} does not cover the next job")
+        return more and not claim.over_budget
 
     def _leave(self) -> None:
         self.pace.leave()
