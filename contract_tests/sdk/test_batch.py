@@ -421,7 +421,7 @@ def test_a_batch_begins_no_call_where_its_pictures_have_no_room(
     server: ReferenceServer, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(storing, "ROOM", 2**60)
-    _, summary = send(client, some(1), tmp_path)
+    _, summary = send(client, some(1), tmp_path, at_once=1)
     assert "MiB free, and 1 at once may need" in summary.stopped
     assert (server.ledger, summary.counts) == ((), {"waiting": 1})
 

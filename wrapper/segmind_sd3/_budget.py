@@ -18,7 +18,7 @@ from ._errors import BudgetExceeded, SegmindError
 from ._reply import number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from segmind_sd3_api.parameters import Operation
 
@@ -110,12 +110,14 @@ class Spending:
             f"${price:f} (an estimate of the worst)."
         )
 
-    def settle(self, price: Decimal | None, outcome: object) -> None:
+    def settle(self, price_of: Callable[[], Decimal | None], outcome: object) -> None:
         """Put what a sending cost in the place of its reservation."""
         billed = outcome.billed if isinstance(outcome, SegmindError) else True
         if billed is None:
             return
         cost = named_cost(outcome) if billed else Decimal(0)
+        # Most clients have no budget, and most replies name their cost: then no price is asked for.
+        price = price_of() if self._budget is not None or cost is None else None
         with self._own_lock():
             if self._budget is not None and price is not None:
                 self._reserved -= price
@@ -141,7 +143,7 @@ class Meter:
 
     def settle(self, outcome: Generation | Credits | SegmindError) -> None:
         """Count what a sending came to."""
-        self._spending.settle(self._price(), outcome)
+        self._spending.settle(self._price, outcome)
 
     def _price(self) -> Decimal | None:
         parameters = self._sent.parameters

@@ -30,7 +30,7 @@ __all__ = ["AsyncBatch", "Batch", "check_plan", "read"]
 
 STOPPED: Final = "it was stopped"
 
-STORING: Final = 32
+STORING: Final = 8
 """How many threads store pictures at a time."""
 
 
@@ -38,6 +38,43 @@ class Draw(Protocol):
     """Draws by an endpoint's name."""
 
     def __call__(self, operation: str, parameters: dict[str, Any]) -> Generation: ...
+
+
+class _Waiting(deque["Claim | Finish"]):
+    """The requests to the journal that wait. Once it can't be written, no other is carried out."""
+
+    def __init__(self, apply: Callable[[list[Claim | Finish]], None]) -> None:
+        super().__init__()
+        self._apply = apply
+        self._fault: Exception | None = None
+
+    def carry_out(self) -> None:
+        """Carry out all of them in one transaction."""
+        if self._fault is not None:
+            raise self._fault
+        mine: list[Claim | Finish] = []
+        while self:
+            mine.append(self.popleft())
+        try:
+            self._apply(mine)
+        except Exception as fault:
+            self._fault = fault
+            raise
+
+
+class _Commits:
+    """Writes to the journal for many threads: whoever comes first writes for all that wait."""
+
+    def __init__(self, apply: Callable[[list[Claim | Finish]], None]) -> None:
+        self._waiting = _Waiting(apply)
+        self._lock = threading.Lock()
+
+    def submit(self, *requests: Claim | Finish) -> None:
+        """Carry out requests, together with those that wait."""
+        self._waiting.extend(requests)
+        with self._lock:
+            if not all(request.settled for request in requests):
+                self._waiting.carry_out()
 
 
 class _Shared:
@@ -72,6 +109,15 @@ class _Shared:
             raise RuntimeError("enter the batch first: `with client.batch(…) as outcomes`")
         return self._run
 
+    def _settle(
+        self, run: Run, commits: _Commits, job: Job, came: Generation | BaseException
+    ) -> JobOutcome | None:
+        """Store what came of a job, and note it; return what to tell, or None where the job waits again."""
+        finish = run.conclude(job, came)
+        commits.submit(finish)
+        run.ended(finish, came)
+        return None if finish.state == "waiting" else run.outcome(finish, came)
+
     def stop(self) -> None:
         """Begin no other job. What is under way is finished."""
         self._ended = True
@@ -91,44 +137,7 @@ class _Shared:
         run.journal.close()
 
 
-class _Waiting(deque["Claim | Finish"]):
-    """The requests to the journal that wait. Once it can't be written, no other is carried out."""
-
-    def __init__(self, apply: Callable[[list[Claim | Finish]], None]) -> None:
-        super().__init__()
-        self._apply = apply
-        self._fault: Exception | None = None
-
-    def carry_out(self) -> None:
-        """Carry out all of them in one transaction."""
-        if self._fault is not None:
-            raise self._fault
-        mine: list[Claim | Finish] = []
-        while self:
-            mine.append(self.popleft())
-        try:
-            self._apply(mine)
-        except Exception as fault:
-            self._fault = fault
-            raise
-
-
 # -- Without await ----------------------------------------------------------------------------------------
-
-
-class _Commits:
-    """Writes to the journal for many threads: whoever comes first writes for all that wait."""
-
-    def __init__(self, apply: Callable[[list[Claim | Finish]], None]) -> None:
-        self._waiting = _Waiting(apply)
-        self._lock = threading.Lock()
-
-    def submit(self, request: Claim | Finish) -> None:
-        """Carry out a request, together with those that wait."""
-        self._waiting.append(request)
-        with self._lock:
-            if not request.settled:
-                self._waiting.carry_out()
 
 
 class Batch(_Shared):
@@ -205,12 +214,9 @@ class Batch(_Shared):
                     return
                 run.stopped.wait(PATIENCE)
                 continue
-            drawn = self._call(run, claim.job)
-            finish = run.conclude(claim.job, drawn)
-            commits.submit(finish)
-            run.ended(finish, drawn)
-            if finish.state != "waiting":
-                came.put(run.outcome(finish, drawn))
+            outcome = self._settle(run, commits, claim.job, self._call(run, claim.job))
+            if outcome is not None:
+                came.put(outcome)
 
     def _call(self, run: Run, job: Job) -> Generation | BaseException:
         try:
@@ -222,19 +228,21 @@ class Batch(_Shared):
 # -- With await -------------------------------------------------------------------------------------------
 
 
-class _AsyncCommits:
-    """Writes to the journal for many tasks, in a thread: whoever comes first writes for all that wait."""
+class _Claims:
+    """Claims jobs for many tasks, in a thread: whoever comes first claims for all that wait."""
 
-    def __init__(self, apply: Callable[[list[Claim | Finish]], None]) -> None:
-        self._waiting = _Waiting(apply)
+    def __init__(self, commits: _Commits) -> None:
+        self._commits = commits
         self._lock = anyio.Lock(fast_acquire=True)
+        self._waiting: list[Claim] = []
 
-    async def submit(self, request: Claim | Finish) -> None:
-        """Carry out a request, together with those that wait."""
-        self._waiting.append(request)
+    async def submit(self, claim: Claim) -> None:
+        """Carry out a claim, together with those that wait."""
+        self._waiting.append(claim)
         async with self._lock:
-            if not request.settled:
-                await anyio.to_thread.run_sync(self._waiting.carry_out)
+            if not claim.settled:
+                mine, self._waiting = self._waiting, []
+                await anyio.to_thread.run_sync(self._commits.submit, *mine)
 
 
 class AsyncBatch(_Shared):
@@ -282,10 +290,11 @@ class AsyncBatch(_Shared):
         return outcome
 
     async def _work_all(self, run: Run, came: ObjectSendStream[Any]) -> None:
-        commits, storing = _AsyncCommits(run.apply), anyio.CapacityLimiter(STORING)
+        commits, storing = _Commits(run.apply), anyio.CapacityLimiter(STORING)
+        claims = _Claims(commits)
         async with came, anyio.create_task_group() as tasks:
             for _ in range(self._plan.at_once):
-                tasks.start_soon(self._work, run, commits, storing, came)
+                tasks.start_soon(self._work, run, commits, claims, storing, came)
             if run.more:
                 tasks.start_soon(self._add_rest, run, came)
 
@@ -299,19 +308,21 @@ class AsyncBatch(_Shared):
     async def _work(
         self,
         run: Run,
-        commits: _AsyncCommits,
+        commits: _Commits,
+        claims: _Claims,
         storing: anyio.CapacityLimiter,
         came: ObjectSendStream[JobOutcome | OSError],
     ) -> None:
         try:
-            await self._send_jobs(run, commits, storing, came)
+            await self._send_jobs(run, commits, claims, storing, came)
         except OSError as fault:
             await came.send(fault)
 
     async def _send_jobs(
         self,
         run: Run,
-        commits: _AsyncCommits,
+        commits: _Commits,
+        claims: _Claims,
         storing: anyio.CapacityLimiter,
         came: ObjectSendStream[JobOutcome | OSError],
     ) -> None:
@@ -320,18 +331,18 @@ class AsyncBatch(_Shared):
                 await anyio.sleep(delay)
                 continue
             claim = run.claim()
-            await commits.submit(claim)
+            await claims.submit(claim)
             if claim.job is None:
                 if not run.nothing_claimed(claim):
                     return
                 await anyio.sleep(PATIENCE)
                 continue
             drawn = await self._call(run, claim.job)
-            finish = await anyio.to_thread.run_sync(run.conclude, claim.job, drawn, limiter=storing)
-            await commits.submit(finish)
-            run.ended(finish, drawn)
-            if finish.state != "waiting":
-                await came.send(run.outcome(finish, drawn))
+            outcome = await anyio.to_thread.run_sync(
+                self._settle, run, commits, claim.job, drawn, limiter=storing
+            )
+            if outcome is not None:
+                await came.send(outcome)
 
     async def _call(self, run: Run, job: Job) -> Generation | BaseException:
         try:

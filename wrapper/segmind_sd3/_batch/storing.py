@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3_api.parameters import OPERATIONS
@@ -16,9 +17,8 @@ from segmind_sd3._saving import save_all, target_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
-    from segmind_sd3._result import Generation
+    from segmind_sd3._result import Generation, Image
 
     from .journal import Job
 
@@ -40,6 +40,9 @@ def check_room(folder: Path, calls: int) -> str:
 
 def store_pictures(folder: Path, job: Job, drawn: Generation) -> tuple[list[str], str]:
     """Save the pictures of a job under its id, each whole; return their files, and what went wrong."""
+    with suppress(OSError):
+        if len(drawn.images) == 1 and (name := _write_new(folder, job.id, drawn.images[0])):
+            return [name], ""
     saved = save_images(drawn.images, folder / job.id)
     files = [str(file.relative_to(folder) if file.parent == folder else file) for file in saved.files]
     if saved.failure is None:
@@ -49,6 +52,28 @@ def store_pictures(folder: Path, job: Job, drawn: Generation) -> tuple[list[str]
     return files, f"{folder} could not be written ({saved.failure}); {where}" + (
         f"; {lost} lost" if lost else ""
     )
+
+
+def _write_new(folder: Path, name: str, image: Image) -> str:
+    """Write one picture in the fewest steps; return its name, or nothing where that is taken.
+
+    A batch writes hundreds in a second, and has its folder for itself.
+    """
+    name = target_path(Path(name), image.media_type).name
+    target, beside = f"{folder}/{name}", f"{folder}/.{name}.part"
+    if os.path.lexists(target):
+        return ""
+    try:
+        with open(beside, "wb", buffering=0) as file:  # noqa: PTH123 - a Path takes longer
+            if file.write(image.data) != len(image.data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), beside)
+            os.fsync(file.fileno())
+        os.rename(beside, target)  # noqa: PTH104 - as above
+    except OSError:
+        with suppress(OSError):
+            os.unlink(beside)  # noqa: PTH108 - as above
+        raise
+    return name
 
 
 def keep_reply(folder: Path, job: Job, body: bytes) -> str | None:
