@@ -117,7 +117,7 @@ def test_without_sqlalchemy_the_command_names_the_extra(
 ):
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     ran = send(batch) if command == "run" else batch("status", ".")
-    assert "batch needs SQLAlchemy: pip install 'segmind-sd3[cli,batch]'" in ran.output
+    assert "batch needs SQLAlchemy: pip install 'segmind-sd3[batch]'" in ran.output
 
 
 def test_status_counts_jobs_and_failures(batch: Callable[..., Result]):

@@ -184,7 +184,7 @@ def _need_sqlalchemy() -> None:
     try:
         import sqlalchemy  # noqa: F401, PLC0415 # pyright: ignore[reportUnusedImport] - only to see whether it is there
     except ModuleNotFoundError as missing:
-        raise InvalidRequest("batch needs SQLAlchemy: pip install 'segmind-sd3[cli,batch]'") from missing
+        raise InvalidRequest("batch needs SQLAlchemy: pip install 'segmind-sd3[batch]'") from missing
 
 
 def _standing(counts: Mapping[str, int], spent: float, uncertain: float) -> str:
