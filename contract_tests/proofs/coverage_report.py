@@ -69,7 +69,7 @@ def pause() -> None:
 def pytest_collection() -> None:
     """Import the whole SDK under measurement. Then pause while the tests are collected."""
     package = importlib.import_module("segmind_sd3")
-    for module in pkgutil.iter_modules(package.__path__, "segmind_sd3."):
+    for module in pkgutil.walk_packages(package.__path__, "segmind_sd3."):
         importlib.import_module(module.name)
     pause()
 

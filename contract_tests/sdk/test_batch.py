@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,15 +12,16 @@ from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import anyio
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
-from segmind_sd3 import AsyncClient, BatchSummary, Client, InvalidRequest, JobOutcome, RateLimited
+from segmind_sd3 import AsyncClient, BatchSummary, Client, Generation, InvalidRequest, JobOutcome, RateLimited
 from segmind_sd3._batch import storing
-from segmind_sd3._batch.journal import BILLION, NEXT, Claim, Finish, Journal, NewJob, account, jobs
+from segmind_sd3._batch.journal import BILLION, NEXT, Claim, Finish, Job, Journal, NewJob, account, jobs
 from segmind_sd3._batch.pace import MOST_REFUSALS, Pace
 from segmind_sd3._batch.report import records
 from segmind_sd3._batch.run import Plan, Run
@@ -257,11 +259,167 @@ def test_the_budget_is_that_of_all_runs(server: ReferenceServer, client: Client,
     assert billed(server) <= Decimal("0.02")
 
 
+# -- What is added late, and what breaks ------------------------------------------------------------------
+
+WAYS = ["sync", "asyncio", "trio"]
+
+
+def sent(way: str, server: ReferenceServer, source: Any, out: Path, **options: Any) -> Iterator[JobOutcome]:
+    """Yield the outcomes of a batch; of an async one all at the end."""
+
+    async def run() -> list[JobOutcome]:
+        async with (
+            AsyncClient(MADE_UP_KEY, transport=server.async_transport()) as client,
+            client.batch(source, out=out, endpoint=TURBO, **options) as batch,
+        ):
+            return [outcome async for outcome in batch]
+
+    if way != "sync":
+        yield from anyio.run(run, backend=way)
+        return
+    with (
+        Client(MADE_UP_KEY, transport=server.transport()) as client,
+        client.batch(source, out=out, endpoint=TURBO, **options) as batch,
+    ):
+        yield from batch
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_jobs_are_sent_while_the_rest_is_read(
+    server: ReferenceServer, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("segmind_sd3._batch.run.CHUNK", 1)
+
+    def slowly() -> Iterator[dict[str, Any]]:
+        for job in some(3):
+            yield job
+            while len(server.ledger) <= int(job["id"][-1]):  # this job is sent before the next is read
+                time.sleep(0.01)
+
+    assert {each.id for each in sent(way, server, slowly(), tmp_path)} == {"job-0", "job-1", "job-2"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_source_that_breaks_off_is_raised_and_what_was_sent_is_kept(
+    server: ReferenceServer, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("segmind_sd3._batch.run.CHUNK", 1)
+
+    def broken() -> Iterator[dict[str, Any]]:
+        yield from some(2)
+        raise LookupError("no more")
+
+    with pytest.raises(LookupError, match="no more"):
+        list(sent(way, server, broken(), tmp_path))
+    with closing(Journal(tmp_path)) as journal:
+        assert journal.totals().counts.get("done", 0) == len(server.ledger)
+
+
+@pytest.mark.anyio
+async def test_what_the_caller_raises_comes_out_as_it_is(server: ReferenceServer, tmp_path: Path):
+    async with AsyncClient(MADE_UP_KEY, transport=server.async_transport()) as client:
+        with pytest.raises(LookupError):
+            async with client.batch(some(3), out=tmp_path, endpoint=TURBO):
+                raise LookupError
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_journal_that_fails_ends_the_batch(
+    server: ReferenceServer, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Journal, "apply", full)
+    with pytest.raises(OSError, match="No space left"):
+        list(sent(way, server, some(3), tmp_path))
+    assert server.ledger == ()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_an_earlier_run_left_is_told_first(server: ReferenceServer, tmp_path: Path, way: str):
+    with closing(journal_of(tmp_path, 1)) as journal:
+        journal.apply([Claim()])
+    first, second = sent(way, server, some(1), tmp_path)
+    assert ((first.id, first.state), (second.id, second.state)) == (("0", "unknown"), ("job-0", "done"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_429_lets_the_job_wait_and_every_call_keeps_the_pace(
+    server: ReferenceServer, tmp_path: Path, way: str, picture: bytes
+):
+    server.provoke("no-retry-after:past")
+    (tmp_path / "in.png").write_bytes(picture)
+    redrawn = {"endpoint": "sd3-medium-img2img", "prompt": "a fox", "image": str(tmp_path / "in.png")}
+    outcomes = list(sent(way, server, [redrawn, *some(2)], tmp_path / "out", per_minute=600))
+    assert [each.state for each in outcomes] == ["done"] * 3
+    assert [entry.status for entry in server.ledger].count(429) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_picture_that_is_gone_fails_its_job_alone(
+    server: ReferenceServer, tmp_path: Path, way: str, picture: bytes
+):
+    file = tmp_path / "in.png"
+    file.write_bytes(picture)
+    job = {"endpoint": "sd3-medium-img2img", "prompt": "a fox", "image": str(file)}
+    assert list(sent(way, server, [job], tmp_path / "out", limit=0)) == []
+    file.unlink()
+    assert [each.error for each in sent(way, server, [], tmp_path / "out")] == ["InvalidRequest"]
+
+
+def test_a_batch_that_is_stopped_before_it_begins_sends_nothing(
+    server: ReferenceServer, client: Client, tmp_path: Path
+):
+    batch = client.batch(some(3), out=tmp_path, endpoint=TURBO)
+    batch.stop()
+    with batch:
+        assert list(batch) == []
+    assert (batch.summary.stopped, server.ledger) == ("it was stopped", ())
+
+
+def test_a_batch_that_is_stopped_finishes_what_is_under_way(
+    server: ReferenceServer, client: Client, tmp_path: Path
+):
+    with client.batch(some(50), out=tmp_path, endpoint=TURBO, at_once=1) as batch:
+        for _ in batch:
+            batch.stop()
+    assert batch.summary.counts["done"] == len(server.ledger) < 50
+
+
+def test_what_a_batch_can_make_nothing_of_is_unknown(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("segmind_sd3._batch.run.store_pictures", broken)
+    (outcome,), summary = send(client, some(1), tmp_path)
+    assert (outcome.error, outcome.billed, summary.counts) == ("RuntimeError", None, {"unknown": 1})
+
+
+def test_wrong_jobs_are_all_counted_and_the_first_are_named(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("segmind_sd3._batch.run.MOST_PROBLEMS", 1)
+    _, summary = send(client, ["no", "job"], tmp_path)
+    assert (summary.wrong, [each.where for each in summary.problems]) == (2, ["job 1"])
+
+
+def test_under_a_budget_a_job_needs_a_known_price(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("segmind_sd3._batch.reading.worst_price", Mock(return_value=None))
+    _, summary = send(client, some(1), tmp_path, budget=1)
+    assert "no price of sd35_turbo_txt2img is known: no budget can cover it" in str(summary.problems[0])
+
+
 # -- What is wrong with a job, and the rest goes on -------------------------------------------------------
 
 WRONG: list[tuple[str, str]] = [
     ('{"id": "../x", "prompt": "a fox"}', "id '../x' can't be the name of a file: allowed are"),
     ('{"id": "x/y", "prompt": "a fox"}', "id 'x/y' can't be the name of a file"),
+    (json.dumps({"id": "漢" * 100, "prompt": "a fox"}), "can't be the name of a file"),
     ('{"id": ".x", "prompt": "a fox"}', "id '.x' can't be the name of a file"),
     ('{"id": "good", "prompt": "another"}', "id 'good' is that of another job: give each job its own id"),
     ("{broken", "it is no JSON object (JSONDecodeError"),
@@ -410,6 +568,14 @@ def test_a_second_run_says_who_works_on_the_folder(client: Client, tmp_path: Pat
         pass
 
 
+def test_a_folder_that_another_program_holds_is_refused_too(client: Client, tmp_path: Path):
+    with closing(sqlite3.connect(tmp_path / "journal.lock", isolation_level=None)) as lock:
+        lock.execute("BEGIN EXCLUSIVE")
+        refused = pytest.raises(InvalidRequest, match=f"another run works on {tmp_path}: wait")
+        with refused, client.batch([], out=tmp_path):
+            pass
+
+
 def test_a_journal_of_a_later_version_is_not_touched(tmp_path: Path):
     with closing(Journal(tmp_path)) as journal, journal._transaction() as connection:  # pyright: ignore[reportPrivateUsage]
         connection.exec_driver_sql("PRAGMA user_version = 99")
@@ -424,6 +590,51 @@ def test_a_batch_begins_no_call_where_its_pictures_have_no_room(
     _, summary = send(client, some(1), tmp_path, at_once=1)
     assert "MiB free, and 1 at once may need" in summary.stopped
     assert (server.ledger, summary.counts) == ((), {"waiting": 1})
+
+
+def job_named(name: str) -> Job:
+    return Job(1, name, TURBO, {}, 0, 1, 0)
+
+
+def test_a_picture_that_can_not_be_stored_in_the_folder_is_saved_elsewhere_and_named(
+    client: Client, tmp_path: Path
+):
+    drawn = client.sd35_turbo_txt2img(prompt="a fox", **SMALL)
+    files, trouble = storing.store_pictures(tmp_path, job_named("n" * 300), drawn)
+    assert f"{tmp_path} could not be written" in trouble
+    assert f"saved elsewhere: {files[0]}" in trouble
+    assert Path(files[0]).read_bytes() == drawn.image.data
+
+
+def test_a_picture_never_replaces_a_file(client: Client, tmp_path: Path):
+    (tmp_path / "fox.jpg").write_bytes(b"a file of the user's")
+    drawn = client.sd35_turbo_txt2img(prompt="a fox", **SMALL)
+    assert storing.store_pictures(tmp_path, job_named("fox"), drawn) == (["fox (1).jpg"], "")
+
+
+def test_several_pictures_of_a_job_are_numbered_and_found_again(client: Client, tmp_path: Path):
+    job = Job(1, "fox", TURBO, {"batch_size": 2}, 0, 1, 0)
+    drawn = client.sd35_turbo_txt2img(prompt="a fox", batch_size=2, **SMALL)
+    assert storing.store_pictures(tmp_path, job, drawn) == (["fox-1.jpg", "fox-2.jpg"], "")
+    assert storing.find_pictures(tmp_path, job, time.time()) == ["fox-1.jpg", "fox-2.jpg"]
+
+
+def test_a_picture_that_can_not_be_stored_stops_the_batch(
+    server: ReferenceServer, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store = storing.store_pictures
+
+    def in_a_lost_folder(folder: Path, job: Job, drawn: Generation) -> tuple[list[str], str]:
+        return store(folder / "lost", job, drawn)
+
+    monkeypatch.setattr("segmind_sd3._batch.run.store_pictures", in_a_lost_folder)
+    outcomes, summary = send(client, some(9), tmp_path, at_once=1)
+    assert "could not be written" in summary.stopped
+    assert (len(server.ledger), outcomes[0].files[0].is_file()) == (1, True)
+
+
+def test_a_folder_that_can_not_be_opened_is_not_synced(tmp_path: Path):
+    storing.sync_folders([tmp_path / "none"])
 
 
 @contextmanager

@@ -2,22 +2,26 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner, Result
 from proofs.batch import prove_batch
 from proofs.fixtures.sockets import Connection, Script, reply, serving, stalling
+from segmind_sd3 import Client, _cli_batch
 from segmind_sd3._batch.journal import Claim, Journal
 from segmind_sd3._cli import commands
+from segmind_sd3._cli_batch import _Bar  # pyright: ignore[reportPrivateUsage]
 from segmind_sd3._cli_signals import Signals
-from segmind_sd3_contract.reference import MADE_UP_KEY
+from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
 LINE = json.dumps({"id": "fox", "prompt": "a fox", "width": 64, "height": 64})
 PATIENCE = 60.0
@@ -74,8 +78,8 @@ def test_run_says_why_it_stopped(batch: Callable[..., Result]):
 
 
 def test_run_says_what_a_job_failed_of(batch: Callable[..., Result]):
-    ran = send(batch, "--set", "extra={}", "--vary", "sampler=none", "--timeout", "0.000001")
-    assert "fox sampler-none" in ran.output
+    ran = send(batch, "--set", 'extra={"seed": "none"}')
+    assert "fox failed: RequestRefused: HTTP 400" in ran.output
     assert ran.exit_code == 1
 
 
@@ -168,6 +172,11 @@ def test_sheet_makes_a_contact_sheet_and_a_page(batch: Callable[..., Result]):
     assert Path("out/sheet/index.html").read_text("utf-8").count('src="../fox%20seed-') == 3
 
 
+def test_without_a_picture_there_is_no_sheet(batch: Callable[..., Result]):
+    send(batch, "--limit", "0")
+    assert batch("sheet", "out").output == "0 pictures are in out/sheet/index.html.\n"
+
+
 def test_more_pictures_than_a_sheet_holds_are_on_several(
     batch: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ):
@@ -180,6 +189,46 @@ def test_sheet_says_that_it_needs_pillow(batch: Callable[..., Result], monkeypat
     send(batch)
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     assert "a contact sheet needs Pillow: pip install 'segmind-sd3[pil]'" in batch("sheet", "out").output
+
+
+# -- The bar ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("budget", "left"), [(None, ""), (5, ", $5.00 left")])
+def test_the_bar_shows_done_failed_pace_spent_and_left(tmp_path: Path, budget: float | None, left: str):
+    with (
+        Client(MADE_UP_KEY, transport=ReferenceServer().transport()) as client,
+        client.batch([json.loads(LINE)], out=tmp_path, endpoint="sd35_turbo_txt2img") as batch,
+    ):
+        bar = _Bar(batch, budget, color=False)
+        with bar as show:
+            show()
+            list(batch)
+            bar._shown = bar._begun - 1  # pyright: ignore[reportPrivateUsage]
+            show()
+            (task,) = bar._progress.tasks  # pyright: ignore[reportPrivateUsage]
+    assert (task.completed, task.total) == (1, 1)
+    assert re.fullmatch(r"0 failed, \d+ a minute, \$0\.00 spent" + re.escape(left), task.description)
+
+
+def test_a_terminal_sees_the_bar(batch: Callable[..., Result], monkeypatch: pytest.MonkeyPatch):
+    shown: list[object] = []
+
+    def bar(*words: object, **_: object) -> object:
+        shown.append(words)
+        return nullcontext(lambda: None)
+
+    monkeypatch.setattr(_cli_batch, "_Bar", bar)
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", Mock(return_value=True), raising=False)
+    send(batch)
+    assert len(shown) == 1
+
+
+def test_a_signal_decides_on_the_exit_code(batch: Callable[..., Result], monkeypatch: pytest.MonkeyPatch):
+    signals = Signals()
+    signals.number = signal.SIGINT
+    monkeypatch.setattr(_cli_batch, "SIGNALS", signals)
+    assert send(batch).exit_code == 130
 
 
 # -- Signals ----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from itertools import cycle, repeat
 from typing import Any
@@ -55,6 +56,10 @@ def test_the_worst_price_is_the_known_price_times_pictures_steps_and_pixels(
     operation: Operation, values: dict[str, Any], times: int | Decimal
 ):
     assert worst_price(operation, values) == Decimal(str(operation.usd_per_picture)) * times
+
+
+def test_an_endpoint_whose_price_is_not_known_has_no_worst_price():
+    assert worst_price(replace(TURBO, usd_per_picture=None), {}) is None
 
 
 # -- Before a call is sent --------------------------------------------------------------------------------

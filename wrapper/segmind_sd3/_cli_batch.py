@@ -142,7 +142,7 @@ class BatchCall(Call):
     def _progress(self, batch: Batch) -> AbstractContextManager[Callable[[], object]]:
         if self.options.as_json or self.options.verbose or not sys.stderr.isatty():
             return nullcontext(lambda: None)
-        return _bar(batch, self.asked.budget, color=self._color)
+        return _Bar(batch, self.asked.budget, color=self._color)
 
     def _estimate(self, reader: Reader) -> int:
         """Print what the jobs come to, and send nothing."""
@@ -194,7 +194,7 @@ def _standing(counts: Mapping[str, int], spent: float, uncertain: float) -> str:
     )
 
 
-class _bar:  # noqa: N801 - used as a function
+class _Bar:
     """A progress bar on stderr: done, failed, pictures a minute, spent, left, and the time to go."""
 
     def __init__(self, batch: Batch, budget: float | None, *, color: bool | None) -> None:

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections import deque
 from contextlib import AsyncExitStack, ExitStack, suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import anyio
 import anyio.to_thread
@@ -270,12 +270,13 @@ class AsyncBatch(_Shared):
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(self, *reason: object) -> None:
+    async def __aexit__(self, *_reason: object) -> None:
         self._opened().stopped.set()
         with anyio.CancelScope(shield=True):
             async for _ in self._came:  # what is under way is finished
                 pass
-        await self._stack.__aexit__(*cast("tuple[Any, Any, Any]", reason))
+        # Without the body's exception, which would come out in a group.
+        await self._stack.aclose()
 
     def __aiter__(self) -> Self:
         return self

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 Source = "str | os.PathLike[str] | Iterable[Mapping[str, Any]]"
 
 _ID: Final = re.compile(r"[^\W_][\w.+ -]{0,99}")
+LONGEST_NAME: Final = 200
+"""Bytes of an id: a file's name has at most 255 on most systems."""
+
 _FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -122,13 +125,17 @@ class Reader:
     # -- One job --------------------------------------------------------------------------------------------
 
     def _check(self, where: str, given: Mapping[str, Any], varied: dict[str, Any]) -> NewJob:
-        values = {**self._common, **given, **varied}
+        values: dict[str, Any] = {**self._common, **given, **varied}
         own_id, endpoint = values.pop("id", None), values.pop("endpoint", None) or self._endpoint
         if endpoint is None:
             raise InvalidRequest("it names no endpoint: add one, or give one for all jobs")
         operation = find_operation(str(endpoint).replace("-", "_"))
         if self._file is not None and self._file.suffix.lower() == ".csv":
-            values = {name: _from_text(operation.parameters.get(name), text) for name, text in values.items()}
+            known = operation.parameters
+            values = {
+                name: _from_text(known[name], value) if name in known and isinstance(value, str) else value
+                for name, value in values.items()
+            }
         pictures = {name: self._picture(name, values[name]) for name in _pictures(operation, values)}
         body = _checked_body(operation, values, set(pictures))
         values |= {name: address for name, (address, _) in pictures.items()}
@@ -203,7 +210,7 @@ def _check_id(text: str, varied: Mapping[str, Any]) -> str:
     """Return an id that can be the name of a file everywhere; a grid adds its values to it."""
     marks = [f"{name}-{re.sub(r'[^0-9A-Za-z.+-]', '_', str(value))[:40]}" for name, value in varied.items()]
     job_id = " ".join([text, *marks])
-    if _ID.fullmatch(job_id) is None or job_id.endswith((".", " ")):
+    if _ID.fullmatch(job_id) is None or job_id.endswith((".", " ")) or len(job_id.encode()) > LONGEST_NAME:
         raise InvalidRequest(
             f"id {short_repr(job_id)} can't be the name of a file: allowed are up to 100 letters, digits, "
             "blanks and . _ + -, with a letter or digit first"
@@ -211,10 +218,8 @@ def _check_id(text: str, varied: Mapping[str, Any]) -> str:
     return job_id
 
 
-def _from_text(parameter: Parameter | None, text: Any) -> Any:
+def _from_text(parameter: Parameter, text: str) -> object:
     """Return the value that a cell of a table holds; text that is none stays, and is refused by name."""
-    if parameter is None or not isinstance(text, str):
-        return text
     if parameter.kind == "boolean":
         return _FLAGS.get(text.strip().lower(), text)
     if parameter.kind in ("integer", "number"):
