@@ -112,14 +112,21 @@ async def test_what_is_under_way_is_finished_when_a_task_leaves(server: Referenc
 
 @pytest.mark.anyio
 async def test_what_a_cancelled_call_leaves_is_unknown(tmp_path: Path):
-    class Never:
-        async def __call__(self, _operation: str, _parameters: dict[str, Any]) -> Any:
-            await anyio.sleep_forever()
+    begun = 0
 
     async with AsyncClient(MADE_UP_KEY) as client:
-        with anyio.move_on_after(0.5):
-            batch = client.batch(some(2), out=tmp_path, endpoint=TURBO)
-            batch._draw = Never()  # pyright: ignore[reportPrivateUsage]
+        batch = client.batch(some(2), out=tmp_path, endpoint=TURBO)
+        with anyio.CancelScope() as scope:
+
+            async def never(_operation: str, _parameters: dict[str, Any]) -> Generation:
+                nonlocal begun
+                begun += 1
+                if begun == 2:
+                    scope.cancel()
+                await anyio.sleep_forever()
+                raise AssertionError
+
+            batch._draw = never  # pyright: ignore[reportPrivateUsage]
             async with batch:
                 async for _ in batch:
                     pass
