@@ -52,6 +52,10 @@ PROOFS: Final = {
         "20,000 async calls with faults, 64 at once, 5,000 cancelled, on asyncio and trio: no leaks",
         (module("proofs.soak"), module("proofs.soak", "--trio")),
     ),
+    "batch": Proof(
+        "2,000 jobs under every fault, killed 50 times: nothing is paid twice or lost, by the ledger",
+        (module("proofs.batch"),),
+    ),
     "forks": Proof(
         "a used client in forked workers, 100 rounds of each kind: each gets its own pictures",
         (module("proofs.forks"),),

@@ -38,10 +38,10 @@ MIN_PERCENT: Final = 97.0
 USES_THE_SDK: Final = re.compile(r"^(from|import) segmind_sd3\b", re.MULTILINE)
 
 _NAMES: Final = """
-    addresses checks cli closing connections deadline deprecation environment errors events exchange
-    exported_members faults gaps http image_table images key lifecycle limits many_at_once metadata
-    options pictures prepared quirk_replies quirks retry saving sent showing signals the_key_in_the_clear
-    transport
+    addresses batch batch_command budget checks cli closing connections deadline deprecation environment
+    errors events exchange exported_members faults gaps http image_table images key lifecycle limits
+    many_at_once metadata options pictures prepared quirk_replies quirks retry saving sent showing
+    signals the_key_in_the_clear transport
 """
 
 MEASURED: Final = frozenset(f"sdk/test_{name}.py" for name in _NAMES.split())
@@ -69,7 +69,7 @@ def pause() -> None:
 def pytest_collection() -> None:
     """Import the whole SDK under measurement. Then pause while the tests are collected."""
     package = importlib.import_module("segmind_sd3")
-    for module in pkgutil.iter_modules(package.__path__, "segmind_sd3."):
+    for module in pkgutil.walk_packages(package.__path__, "segmind_sd3."):
         importlib.import_module(module.name)
     pause()
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from ._batch.outcome import BatchSummary, JobOutcome, JobProblem
     from ._client import AsyncClient, Client
     from ._errors import (
         APIError,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ._sent import SentRequest, parameters_of
 
 _MODULES = {
+    "_batch.outcome": ("BatchSummary", "JobOutcome", "JobProblem"),
     "_client": ("AsyncClient", "Client"),
     "_errors": (
         "APIError",
@@ -72,6 +74,7 @@ __all__ = [
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "BatchSummary",
     "BudgetExceeded",
     "Client",
     "ConnectionFailed",
@@ -82,6 +85,8 @@ __all__ = [
     "Image",
     "InsufficientCredits",
     "InvalidRequest",
+    "JobOutcome",
+    "JobProblem",
     "NotFound",
     "OutcomeTimedOut",
     "OutcomeUnknown",

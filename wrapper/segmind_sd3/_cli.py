@@ -23,6 +23,7 @@ import click
 from click.shell_completion import CompletionItem
 from segmind_sd3_api.parameters import OPERATIONS
 
+from ._cli_batch import batch
 from ._cli_options import CALL_OPTIONS, DRAW_OPTIONS, Options, as_utf8
 from ._cli_output import for_command_line, option_name
 from ._cli_run import CreditsCall, DrawCall, command_name
@@ -178,13 +179,15 @@ class CommandGroup(click.Group):
     context_class = Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
-        return [*map(command_name, OPERATIONS.values()), "credits", *offered_commands()]
+        return [*map(command_name, OPERATIONS.values()), "batch", "credits", *offered_commands()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's own signature
         if operation := OPERATIONS.get(cmd_name.replace("-", "_")):
             return endpoint_command(operation)
         if cmd_name == "credits":
             return credits_command()
+        if cmd_name == "batch":
+            return batch
         point = plugin_commands().get(cmd_name)
         return point and PluginCommand(point)
 
@@ -200,6 +203,8 @@ class CommandGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own signature
         with formatter.section("Endpoints"):
             formatter.write_dl([(command_name(each), each.summary) for each in OPERATIONS.values()])
+        with formatter.section("Many pictures"):
+            formatter.write_dl([("batch", "Send many jobs, each once, and keep a journal of them.")])
         with formatter.section("Account"):
             formatter.write_dl([("credits", "Show what the account has left.")])
         if others := offered_commands():

@@ -103,11 +103,11 @@ class Signals:
         else:
             self._report_lost(lost)
 
-    def carry_out(self, work: Callable[[], T], end: Callable[[], object]) -> T:
-        """Do work that no signal interrupts. A moment after the first signal, `end` is called to end it.
+    def carry_out(self, work: Callable[[], T], *ends: Callable[[], object]) -> T:
+        """Do work that no signal interrupts. A moment after each signal, the next of `ends` is called.
 
         Raises:
-            Interrupted: it does not end, and a second signal came.
+            Interrupted: it does not end, and one more signal came.
         """
         self._may_raise = False
         if self._count:  # what it raised was lost
@@ -123,12 +123,13 @@ class Signals:
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        self._wait_for(thread, signals=1)
-        thread.join(GRACE)
-        if thread.is_alive():
-            end()
-            self._wait_for(thread, signals=2)
-            thread.join(PATIENCE)
+        for number, end in enumerate(ends, 1):
+            self._wait_for(thread, signals=number)
+            thread.join(GRACE)
+            if thread.is_alive():
+                end()
+        self._wait_for(thread, signals=len(ends) + 1)
+        thread.join(PATIENCE)
         if errors:
             raise errors[0]
         if not results:

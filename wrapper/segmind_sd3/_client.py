@@ -1,10 +1,13 @@
 """The two clients: what a user calls. One method for each endpoint, the same on both, but for `await`."""
 
+import os
 import ssl
 import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
-from typing import Any, Generic, Self, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import httpx
 from segmind_sd3_api.parameters import Operation
@@ -16,7 +19,7 @@ from ._exchange import Arrival, Step, exchange
 from ._image_input import AsyncFile
 from ._imagefile import EncodedImage
 from ._limits import LONGEST_SIDE
-from ._options import read_key, read_secrets
+from ._options import check_budget, read_key, read_secrets
 from ._prepared import Prepared
 from ._public import public
 from ._reply import interpret, interpret_credits
@@ -30,8 +33,26 @@ from ._url import URL
 from ._validation import build_body, find_operation, images_of
 from ._wire import Request
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from ._batch.batch import AsyncBatch, Batch
+
+Jobs = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 N = TypeVar("N", Network, AsyncNetwork)
 R = TypeVar("R")
+
+
+ONCE: Final = Retry(attempts=1)
+"""How a batch calls: what may be sent again waits in its journal until then."""
+
+
+def _import_batch() -> "ModuleType":
+    """Import what a batch needs, when one is made: it takes long, and is an extra."""
+    try:
+        return import_module("segmind_sd3._batch.batch")
+    except ModuleNotFoundError as missing:
+        raise ImportError(f"batch() needs {missing.name}: pip install 'segmind-sd3[batch]'") from missing
 
 
 def warn_if_deprecated(operation: Operation, *, frames: int) -> None:
@@ -85,6 +106,14 @@ class _Base(Generic[N]):
         copy._owner = False
         return copy
 
+    @property
+    def spent(self) -> float:
+        """What the calls of this client and of its copies cost so far, in USD.
+
+        It is what their replies say, else their worst price. What may have been billed is not in it.
+        """
+        return float(self._settings.spending.spent)
+
     def _drawing(
         self, prepared: Prepared, sent: SentRequest, deadline: Deadline
     ) -> Generator[Step, Arrival, Generation]:
@@ -95,6 +124,7 @@ class _Base(Generic[N]):
             lambda event: interpret(event, made.key, sent),
             left=deadline.left,
             report=made.reporter(prepared.operation),
+            meter=made.spending.meter(sent),
         )
 
     def _asking(self, deadline: Deadline) -> Generator[Step, Arrival, Credits]:
@@ -133,6 +163,9 @@ class Client(Endpoints, _Base[Network]):
             and `SSL_CERT_DIR` count, else those of `REQUESTS_CA_BUNDLE`, else those of `CURL_CA_BUNDLE`.
         allow_private_image_urls: whether an image may be fetched from an address that is not public.
         max_connections: how many connections may be open at once.
+        budget: what the client and its copies may spend, in USD. The worst price of a call is reserved before
+            it is sent; a call that may exceed the budget raises `BudgetExceeded`. What may have been billed
+            stays reserved. Prices are estimates: the vendor states averages.
         headers: headers that a gateway asks for, such as `Authorization`. They are kept as secret as the
             key, and never replace a header that the SDK sets.
         on_event: called with each `Sending`, `Waiting` and `Finished` of a call, in the thread or task that
@@ -154,6 +187,7 @@ class Client(Endpoints, _Base[Network]):
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
         max_connections: int = MAX_CONNECTIONS,
+        budget: float | Decimal | None = None,
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
@@ -171,6 +205,7 @@ class Client(Endpoints, _Base[Network]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
             max_connections=max_connections,
+            budget=budget,
             on_event=on_event,
         )
         self._network = Network(transport, self._settings.route, max_connections)
@@ -230,6 +265,52 @@ class Client(Endpoints, _Base[Network]):
         )
         return drive(self._asking(deadline), send, self._settings.closed.wait)
 
+    def batch(
+        self,
+        jobs: Jobs,
+        /,
+        *,
+        out: str | os.PathLike[str],
+        endpoint: str | None = None,
+        vary: Mapping[str, Sequence[Any]] | None = None,
+        at_once: int = 8,
+        budget: float | Decimal | None = None,
+        limit: int | None = None,
+        per_minute: float | None = None,
+        retry_failed: bool = False,
+        retry_unknown: bool = False,
+    ) -> "Batch":
+        """Send many jobs, each once, and keep a journal of them beside their pictures.
+
+        Where a journal is there already, it is continued: what is done is not sent again. The extra `batch`
+        is needed.
+
+        Args:
+            jobs: a JSONL or CSV file, or mappings: the parameters of a call, perhaps with an `id` and an
+                `endpoint`. A picture is a path or a URL. Jobs of the same content and seed are one job.
+            out: the folder for pictures and journal. One run at a time may use it.
+            endpoint: the endpoint of jobs that name none.
+            vary: values for parameters: each job is made once for each combination.
+            at_once: how many calls may be under way. After a 429 there are fewer for a while.
+            budget: what all runs in this folder may spend, in USD. What may have been billed counts.
+            limit: how many jobs this run sends at most.
+            per_minute: how many calls may begin in a minute.
+            retry_failed: send again what failed and was certainly not billed.
+            retry_unknown: send again what may have been billed: **it may be paid twice**.
+
+        Raises:
+            InvalidRequest: an option is wrong.
+        """
+        made = _import_batch()
+        return made.Batch(
+            self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
+            made.check_plan(
+                out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
+            ),
+            made.read(jobs, endpoint, vary, budget),
+            retry={"failed": retry_failed, "unknown": retry_unknown},
+        )
+
     def close(self) -> None:
         """Close the connections, where this client made them."""
         if self._owner:
@@ -265,6 +346,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         verify: ssl.SSLContext | bool = True,
         allow_private_image_urls: bool = False,
         max_connections: int = MAX_CONNECTIONS,
+        budget: float | Decimal | None = None,
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
@@ -282,6 +364,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             verify=verify,
             allow_private_image_urls=allow_private_image_urls,
             max_connections=max_connections,
+            budget=budget,
             on_event=on_event,
         )
         self._network = AsyncNetwork(transport, self._settings.route, max_connections)
@@ -346,6 +429,32 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             self._network.send, *credits_request(self._settings.base_url), self._settings.key, deadline
         )
         return await drive_async(self._asking(deadline), send, self._network.wait)
+
+    def batch(
+        self,
+        jobs: Jobs,
+        /,
+        *,
+        out: str | os.PathLike[str],
+        endpoint: str | None = None,
+        vary: Mapping[str, Sequence[Any]] | None = None,
+        at_once: int = 8,
+        budget: float | Decimal | None = None,
+        limit: int | None = None,
+        per_minute: float | None = None,
+        retry_failed: bool = False,
+        retry_unknown: bool = False,
+    ) -> "AsyncBatch":
+        """Send many jobs, as `Client.batch` does; used with `async with` and `async for`."""
+        made = _import_batch()
+        return made.AsyncBatch(
+            self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
+            made.check_plan(
+                out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
+            ),
+            made.read(jobs, endpoint, vary, budget),
+            retry={"failed": retry_failed, "unknown": retry_unknown},
+        )
 
     async def aclose(self) -> None:
         """Close this event loop's connections, where this client made them."""

@@ -24,6 +24,7 @@ from ._wire import Failure, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from ._budget import Meter
     from ._result import Credits, Generation
     from ._retry import Retry
 
@@ -43,19 +44,26 @@ def exchange(
     left: Callable[[], float],
     report: Reporter = _SILENT,
     uniform: Callable[[float, float], float] = random.uniform,
+    meter: Meter | None = None,
 ) -> Generator[Step, Arrival, Outcome]:
     """Run one call to its end.
 
     `interpret` says what an event means, `left` returns the seconds until the deadline, `uniform` draws the
-    jitter.
+    jitter, `meter` reserves the price of each sending and settles it.
     """
     at_first = left()
+    outcome: Outcome | SegmindError | None = None
     for attempt in count(1):
+        if meter is not None and (refusal := meter.refusal()):
+            # A call that was sent before ends as that sending did: it may have been billed.
+            raise outcome if isinstance(outcome, SegmindError) else refusal
         report.sending(attempt)
         event = yield SEND
         if event is None:
             raise TypeError("no event came of a sending")
         outcome = interpret(event)
+        if meter is not None:
+            meter.settle(outcome)
         if not isinstance(outcome, SegmindError):
             report.finished(attempt, at_first - left(), outcome)
             return outcome

@@ -6,6 +6,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final, cast
 
 from segmind_sd3_api.parameters import OPERATIONS
@@ -22,6 +23,11 @@ BASE_URL: Final = "https://api.segmind.com"
 MAX_TIMEOUT: Final = 2_147_483.0
 """Seconds, some 24 days. Systems count the milliseconds of a wait in 31 bits, and some wrap around."""
 
+MAX_BUDGET: Final = 10**9
+"""The highest budget in USD. A sum up to it has no more digits than are counted exactly."""
+
+_BUDGET: Final = f"a number of USD from 0 to {MAX_BUDGET}, or None for no budget"
+
 
 def invalid_option(option: str, value: object, allowed: str) -> InvalidRequest:
     return InvalidRequest(f"{option} was {short_repr(value)}; allowed is {allowed}")
@@ -34,6 +40,18 @@ def check_timeout(timeout: float) -> float:
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number <= MAX_TIMEOUT:
         raise invalid_option("timeout", timeout, allowed)
     return float(number)
+
+
+def check_budget(budget: float | Decimal | None) -> Decimal | None:
+    number = cast("object", budget)
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, (int, float, Decimal)):
+        raise invalid_option("budget", budget, _BUDGET)
+    amount = Decimal(str(number))
+    if not amount.is_finite() or not 0 <= amount <= MAX_BUDGET:
+        raise invalid_option("budget", budget, _BUDGET)
+    return amount
 
 
 def check_retry(retry: Retry) -> Retry:

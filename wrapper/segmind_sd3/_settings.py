@@ -9,12 +9,14 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ._addresses import is_this_machine
+from ._budget import Spending
 from ._connections import Deadline
 from ._errors import InvalidRequest
 from ._events import Reporter
 from ._options import (
     BASE_URL,
     check_base_url,
+    check_budget,
     check_retry,
     check_timeout,
     check_verify,
@@ -26,6 +28,7 @@ from ._routing import route_of_calls
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
+    from decimal import Decimal
 
     from ._events import Event
     from ._retry import Retry
@@ -48,6 +51,7 @@ class Settings:
     verify: ssl.SSLContext | bool
     allow_private_image_urls: bool
     max_connections: int
+    spending: Spending = field(repr=False)
     on_event: Callable[[Event], object] | None = field(default=None, repr=False)
     closed: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -81,6 +85,7 @@ def settings(
     verify: ssl.SSLContext | bool,
     allow_private_image_urls: bool,
     max_connections: int,
+    budget: float | Decimal | None,
     on_event: Callable[[Event], object] | None,
 ) -> Settings:
     """Check the options of a client.
@@ -125,6 +130,7 @@ def settings(
         check_verify(verify),
         allow_private_image_urls,
         max_connections,
+        Spending(check_budget(budget)),
         on_event,
     )
 

@@ -1,0 +1,310 @@
+"""One run of a batch: what both of its drivers decide alike. Nothing here waits."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from segmind_sd3._budget import named_cost
+from segmind_sd3._errors import (
+    APIError,
+    BudgetExceeded,
+    ConnectionFailed,
+    InvalidRequest,
+    OutcomeUnknown,
+    RateLimited,
+    SegmindError,
+)
+from segmind_sd3._result import Generation
+from segmind_sd3._sent import digest_of
+from segmind_sd3._text import describe_error, printable, short_repr
+
+from .journal import NEXT, Claim, Finish, Job, Journal, NewJob, billionths, usd
+from .outcome import MOST_PROBLEMS, BatchSummary, JobOutcome, JobProblem
+from .pace import REASONS, Pace
+from .storing import check_room, find_pictures, keep_reply, store_pictures, sync_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+CHUNK: Final = 500
+"""How many jobs are added to the journal at a time."""
+
+MOST_TRIES: Final = 4
+"""How often a job is sent before it fails, where each sending certainly was not billed."""
+
+_LONGEST_MESSAGE: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The options of a batch, checked."""
+
+    out: Path
+    at_once: int
+    budget: Decimal | None = None
+    limit: int | None = None
+    per_minute: float | None = None
+
+
+def check_plan(  # noqa: PLR0917 - one for each option
+    out: object, at_once: object, budget: Decimal | None, limit: object, per_minute: object, most: int
+) -> Plan:
+    """Check the options of a batch.
+
+    Raises:
+        InvalidRequest: one of them is wrong, or the folder can't be made.
+    """
+    folder = Path(cast("str", out))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRequest(
+            f"out was {short_repr(str(out))}: no folder can be there ({error.strerror})"
+        ) from error
+    if type(at_once) is not int or not 1 <= at_once <= most:
+        raise InvalidRequest(
+            f"at_once was {short_repr(at_once)}; allowed is a whole number from 1 to the client's "
+            f"max_connections, which is {most}"
+        )
+    if limit is not None and (type(limit) is not int or limit < 0):
+        raise InvalidRequest(f"limit was {short_repr(limit)}; allowed is a whole number of jobs, or None")
+    if per_minute is not None and (
+        isinstance(per_minute, bool) or not isinstance(per_minute, (int, float)) or not per_minute > 0
+    ):
+        raise InvalidRequest(f"per_minute was {short_repr(per_minute)}; allowed is a number of calls above 0")
+    return Plan(folder, at_once, budget, limit, per_minute)
+
+
+class Run:
+    """One run. Threads may share it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.journal = Journal(plan.out)
+        self.pace = Pace(plan.at_once, plan.per_minute)
+        self.stopped = threading.Event()
+        self.more = False
+        self.why = ""
+        self.problems: list[JobProblem] = []
+        self.wrong = 0
+        self._sent = 0
+        self._lock = threading.Lock()
+        self._budget = None if plan.budget is None else billionths(plan.budget)
+
+    # -- Before the first call ------------------------------------------------------------------------------
+
+    def add(self, jobs: Iterator[NewJob | JobProblem]) -> bool:
+        """Add some jobs to the journal, and note those that are wrong; return whether there may be more."""
+        chunk = list(itertools.islice(jobs, CHUNK))
+        for each in chunk:
+            if isinstance(each, JobProblem):
+                self._note(each)
+        for added in self.journal.add([each for each in chunk if isinstance(each, NewJob)]):
+            if added.problem:
+                self._note(JobProblem(added.job.where, added.problem))
+        self.more = len(chunk) == CHUNK
+        return self.more
+
+    def add_rest(self, jobs: Iterator[NewJob | JobProblem]) -> None:
+        """Add all that is left, while the first jobs are sent."""
+        try:
+            while not self.stopped.is_set() and self.add(jobs):
+                pass
+        finally:
+            self.more = False
+
+    def _note(self, problem: JobProblem) -> None:
+        self.wrong += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
+
+    def recover(self) -> list[JobOutcome]:
+        """Settle the jobs that a run left in sending: done where their pictures are there, else unknown."""
+        finishes: list[Finish] = []
+        for job, started in self.journal.abandoned():
+            files = find_pictures(self.plan.out, job, started)
+            message = "the run ended while it was sent: it may have been billed"
+            finishes.append(
+                Finish(job, "done", billed=True, files=files)
+                if files
+                else Finish(job, "unknown", billed=None, error="Interrupted", message=message)
+            )
+        if finishes:
+            self.apply(finishes)
+        return [self.outcome(finish, None) for finish in finishes]
+
+    # -- One job after the other ----------------------------------------------------------------------------
+
+    def begin(self) -> float | None:
+        """Return 0 where a job may be claimed, None where no more is, else the seconds after which to ask."""
+        if self.stopped.is_set():
+            return None
+        with self._lock:
+            if self.plan.limit is not None and self._sent >= self.plan.limit:
+                self.stop(f"the limit of {self.plan.limit} jobs is reached")
+                return None
+            delay = self.pace.begin()
+            if delay:
+                return delay
+            self._sent += 1
+        if lack := check_room(self.plan.out, self.pace.busy):
+            self._leave()
+            self.stop(lack)
+            return None
+        return 0.0
+
+    def claim(self) -> Claim:
+        return Claim(self._budget)
+
+    def nothing_claimed(self, claim: Claim) -> bool:
+        """Take note of a claim that got no job, and return whether there may be one later.
+
+        A worker that puts a job back claims it again itself.
+        """
+        more = self.more
+        self._leave()
+        if claim.over_budget and self.pace.busy == 0:
+            self.stop(f"the budget of ${self.plan.budget} does not cover the next job")
+        return more and not claim.over_budget
+
+    def _leave(self) -> None:
+        self.pace.leave()
+        with self._lock:
+            self._sent -= 1
+
+    def stop(self, why: str) -> None:
+        """Begin no other job. What is under way goes on."""
+        self.why = self.why or why
+        self.stopped.set()
+
+    def parameters(self, job: Job) -> dict[str, Any]:
+        """Return the arguments of a job's call, with its pictures read.
+
+        Raises:
+            InvalidRequest: a picture is not the one that it was when the job was added.
+        """
+        parameters = dict(job.parameters)
+        digests: Mapping[str, str] = parameters.pop("pictures", {})
+        for name, digest in digests.items():
+            if digest == parameters[name]:  # a URL
+                continue
+            try:
+                data = Path(parameters[name]).read_bytes()
+            except OSError as error:
+                raise InvalidRequest(f"{name}: {parameters[name]} can't be read: {error.strerror}") from error
+            if digest_of(data) != digest:
+                raise InvalidRequest(
+                    f"{name}: {parameters[name]} has changed since the job was added: "
+                    "add a job with another id for the new picture"
+                )
+            parameters[name] = data
+        return parameters
+
+    def conclude(self, job: Job, came: Generation | BaseException) -> Finish:
+        """Store what came of a job, and return what the journal is to say of it."""
+        try:
+            return self._conclude(job, came)
+        except Exception as fault:  # noqa: BLE001 - what was paid for is in the journal all the same
+            message = printable(describe_error(fault), _LONGEST_MESSAGE)
+            return Finish(job, "unknown", billed=None, error=type(fault).__name__, message=message)
+
+    def _conclude(self, job: Job, came: Generation | BaseException) -> Finish:
+        cost = named_cost(came)
+        money = None if cost is None else billionths(cost)
+        if isinstance(came, Generation):
+            files, trouble = store_pictures(self.plan.out, job, came)
+            if trouble:
+                self.stop(trouble)
+            state, error = ("done", "") if files else ("failed", "OSError")
+            return Finish(
+                job,
+                state,
+                billed=True,
+                cost=money,
+                files=files,
+                request_id=came.request_id,
+                error=error,
+                message=trouble,
+            )
+        billed = came.billed if isinstance(came, SegmindError) else None
+        kept = None
+        if isinstance(came, (APIError, OutcomeUnknown)) and came.body and billed is not False:
+            kept = keep_reply(self.plan.out, job, came.body)
+        limited = isinstance(came, (RateLimited, BudgetExceeded))
+        state = "unknown" if billed is None else "failed"
+        if billed is False and _may_pass(came) and (limited or job.tries + 1 < MOST_TRIES):
+            state = "waiting"
+        return Finish(
+            job,
+            state,
+            billed=billed,
+            cost=money,
+            kept=kept,
+            request_id=getattr(came, "request_id", None),
+            error=type(came).__name__,
+            message=printable(describe_error(came), _LONGEST_MESSAGE),
+            counts_as_try=not limited,
+        )
+
+    def ended(self, finish: Finish, came: Generation | BaseException) -> None:
+        """Take note of how a call ended, for those that follow."""
+        if why := self.pace.end(came):
+            self.stop(why)
+        if isinstance(came, BudgetExceeded):
+            self.stop("the client's budget does not cover the next job")
+        if finish.state == "waiting":
+            with self._lock:
+                self._sent -= 1
+
+    def outcome(self, finish: Finish, came: object) -> JobOutcome:
+        """Return what a caller is told of a job."""
+        seed = getattr(came, "seed", None)
+        cost = finish.job.price if finish.cost is None else finish.cost
+        return JobOutcome(
+            finish.job.id,
+            finish.state,
+            tuple(self.plan.out / file for file in finish.files),
+            finish.job.parameters.get("seed") if seed is None else seed,
+            usd(cost) if finish.billed else Decimal(0) if finish.billed is False else None,
+            finish.billed,
+            finish.error,
+            finish.message,
+            Path(finish.kept) if finish.kept else None,
+            finish.request_id,
+        )
+
+    # -- The journal ----------------------------------------------------------------------------------------
+
+    def apply(self, requests: Sequence[Claim | Finish]) -> None:
+        """Write to the journal. The pictures' names are on disk first."""
+        finishes = [each for each in requests if isinstance(each, Finish)]
+        sync_folders({(self.plan.out / file).parent for each in finishes for file in each.files})
+        try:
+            self.journal.apply(requests)
+        except OSError as error:
+            self.stop(str(error))
+            raise
+
+    def summary(self) -> BatchSummary:
+        """Return what the batch came to so far."""
+        totals = self.journal.totals()
+        return BatchSummary(
+            {state: totals.counts[state] for state in NEXT if state in totals.counts},
+            float(usd(totals.spent)),
+            float(usd(totals.reserved)),
+            self.problems,
+            self.wrong,
+            self.why,
+        )
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Return whether a call that certainly was not billed may go better later, as it stands."""
+    if isinstance(error, ConnectionFailed):
+        return error.retryable is not False
+    return isinstance(error, (*REASONS, BudgetExceeded))
