@@ -16,6 +16,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._client import AsyncClient, Client
+    from ._content import StreamedContent
     from ._errors import (
         APIError,
         AuthenticationError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "_client": ("AsyncClient", "Client"),
+    "_content": ("StreamedContent",),
     "_errors": (
         "APIError",
         "AuthenticationError",
@@ -94,6 +96,7 @@ __all__ = [
     "Sending",
     "SentRequest",
     "ServerError",
+    "StreamedContent",
     "UnusableReply",
     "Waiting",
     "__version__",

@@ -3,6 +3,7 @@
 import ssl
 import warnings
 from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
@@ -19,10 +20,10 @@ from ._image_input import AsyncFile
 from ._imagefile import EncodedImage
 from ._limits import LONGEST_SIDE
 from ._options import read_key, read_secrets
-from ._prepared import Prepared
+from ._prepared import Prepared, is_streamed, values_in
 from ._public import public
 from ._reply import interpret, interpret_credits
-from ._request import credits_request, prepare, request_of, sent_request
+from ._request import credits_request, prepare, read_digests, request_of, sent_request
 from ._result import Credits, Generation
 from ._retry import Retry
 from ._sent import SentRequest
@@ -30,7 +31,7 @@ from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncNetwork, Network, drive, drive_async
 from ._url import URL
 from ._validation import build_body, find_operation, images_of
-from ._wire import Request
+from ._wire import Reply, Request
 
 N = TypeVar("N", Network, AsyncNetwork)
 R = TypeVar("R")
@@ -53,8 +54,17 @@ async def _in_thread(operation: str, function: Callable[..., R], *arguments: Any
     return function(*arguments)
 
 
-def with_images_as_text(operation: str, body: dict[str, Any], *, frames: int) -> dict[str, Any]:
-    """Return a body with the text of its images. Warn of a large one, at the caller's own line, as above."""
+def _started(function: Callable[[], R]) -> Callable[[], R]:
+    """Start a function in a thread, and return what waits for its result."""
+    threads = ThreadPoolExecutor(1)
+    try:
+        return threads.submit(function).result
+    finally:
+        threads.shutdown(wait=False)
+
+
+def with_pictures(operation: str, body: dict[str, Any], *, frames: int) -> dict[str, Any]:
+    """Return a body as it is sent. Warn of a picture of many pixels, at the caller's own line, as above."""
     images = images_of(body, EncodedImage)
     for name, image in images.items():
         width, height = image.picture.width, image.picture.height
@@ -63,7 +73,7 @@ def with_images_as_text(operation: str, body: dict[str, Any], *, frames: int) ->
             log.info("%s: %s %s (%d x %d)", operation, name, fact, width, height)
             # The same text for every picture: Python shows it once for each line that calls.
             warnings.warn(f"{name} {fact}, and the service is known to scale it down", stacklevel=frames + 2)
-    return body | {name: image.text for name, image in images.items()}
+    return body | {name: image.source for name, image in images.items()}
 
 
 class _Base(Generic[N]):
@@ -86,13 +96,13 @@ class _Base(Generic[N]):
         return copy
 
     def _drawing(
-        self, prepared: Prepared, sent: SentRequest, deadline: Deadline
+        self, prepared: Prepared, sent: Callable[[], SentRequest], deadline: Deadline
     ) -> Generator[Step, Arrival, Generation]:
         """Return the exchange of a call that draws."""
         made = self._settings
         return exchange(
             made.retry,
-            lambda event: interpret(event, made.key, sent),
+            lambda event: interpret(event, made.key, sent() if isinstance(event, Reply) else None),
             left=deadline.left,
             report=made.reporter(prepared.operation),
         )
@@ -185,7 +195,7 @@ class Client(Endpoints, _Base[Network]):
         """
         warn_if_deprecated(find_operation(operation), frames=1)
         body = self._body(operation, params, self._settings.deadline())
-        return prepare(self._settings.base_url, operation, with_images_as_text(operation, body, frames=1))[0]
+        return prepare(self._settings.base_url, operation, with_pictures(operation, body, frames=1))[0]
 
     def send(self, prepared: Prepared) -> Generation:
         """Send a prepared call. To send it twice draws and pays twice.
@@ -194,13 +204,13 @@ class Client(Endpoints, _Base[Network]):
             InvalidRequest: the call was made by hand, and can't be sent as it stands.
         """
         request = request_of(self._settings.base_url, prepared)
-        sent = sent_request(prepared.operation, prepared.body)
+        sent = sent_request(prepared.operation, values_in(prepared))
         return self._send(prepared, request, sent, self._settings.deadline())
 
     def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
-        body = with_images_as_text(operation, self._body(operation, params, deadline), frames=2)
+        body = with_pictures(operation, self._body(operation, params, deadline), frames=2)
         sent = sent_request(operation, body, checked="extra" not in params)
         return self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
 
@@ -214,7 +224,8 @@ class Client(Endpoints, _Base[Network]):
         self, prepared: Prepared, request: Request, sent: SentRequest, deadline: Deadline
     ) -> Generation:
         send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
-        return drive(self._drawing(prepared, sent, deadline), send, self._settings.closed.wait)
+        kept = _started(partial(read_digests, sent)) if is_streamed(prepared) else lambda: sent
+        return drive(self._drawing(prepared, kept, deadline), send, self._settings.closed.wait)
 
     def credits(self) -> Credits:
         """Ask for the account's balance, which costs nothing.
@@ -294,7 +305,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         """
         warn_if_deprecated(find_operation(operation), frames=1)
         body = await self._body(operation, params, self._settings.deadline())
-        return prepare(self._settings.base_url, operation, with_images_as_text(operation, body, frames=1))[0]
+        return prepare(self._settings.base_url, operation, with_pictures(operation, body, frames=1))[0]
 
     async def send(self, prepared: Prepared) -> Generation:
         """Send a prepared call. To send it twice draws and pays twice.
@@ -303,13 +314,13 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             InvalidRequest: the call was made by hand, and can't be sent as it stands.
         """
         request = request_of(self._settings.base_url, prepared)
-        sent = await _in_thread(prepared.operation, sent_request, prepared.operation, prepared.body)
+        sent = await _in_thread(prepared.operation, sent_request, prepared.operation, values_in(prepared))
         return await self._send(prepared, request, sent, self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
-        body = with_images_as_text(operation, await self._body(operation, params, deadline), frames=2)
+        body = with_pictures(operation, await self._body(operation, params, deadline), frames=2)
         describe = partial(sent_request, checked="extra" not in params)
         sent = await _in_thread(operation, describe, operation, body)
         return await self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
@@ -327,7 +338,8 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         self, prepared: Prepared, request: Request, sent: SentRequest, deadline: Deadline
     ) -> Generation:
         send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
-        return await drive_async(self._drawing(prepared, sent, deadline), send, self._network.wait)
+        kept = await anyio.to_thread.run_sync(read_digests, sent) if is_streamed(prepared) else sent
+        return await drive_async(self._drawing(prepared, lambda: kept, deadline), send, self._network.wait)
 
     async def credits(self) -> Credits:
         """Ask for the account's balance, which costs nothing.

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from segmind_sd3_api.calls import CALLS
 
+from ._content import (
+    FileChanged,
+    Picture,
+    PictureBytes,
+    PictureField,
+    PictureFile,
+    StreamedContent,
+    check_files,
+)
 from ._errors import InvalidRequest
 from ._imagefile import sniff
-from ._prepared import Prepared
+from ._limits import MAX_HELD
+from ._prepared import Prepared, values_in
 from ._quirks import complete_body
 from ._reply import decode_base64
-from ._sent import SentRequest, digest_of, holds_digest
+from ._sent import CHANGED, DIGEST, SentRequest, digest_of, holds_digest
 from ._url import URL, InvalidURL
 from ._validation import build_body, find_operation
 from ._wire import SENT_HEADERS, Request
@@ -24,11 +35,30 @@ if TYPE_CHECKING:
 def prepare(base_url: str, operation: str, body: dict[str, Any]) -> tuple[Prepared, Request]:
     """Return a call that is complete, and the request that sends it to a base URL."""
     generated = CALLS[operation].request(body)
-    content = json.dumps(
-        generated["json"], ensure_ascii=False, allow_nan=False, separators=(",", ":")
-    ).encode()
-    prepared = Prepared(operation, base_url + generated["url"], content)
+    prepared = Prepared(operation, base_url + generated["url"], _content(generated["json"]))
     return prepared, _request(prepared, generated)
+
+
+def _content(values: dict[str, Any]) -> bytes | StreamedContent:
+    """Return the JSON text of a body, piece by piece where it is large because of a picture."""
+    if not any(isinstance(value, Picture) for value in values.values()):
+        return _json(values)
+    parts: list[bytes | PictureField] = []
+    text = b"{"
+    for name, value in values.items():
+        text += _json(name) + b":"
+        if isinstance(value, Picture):
+            parts += [text + b'"', PictureField(name, value)]
+            text = b'"'
+        else:
+            text += _json(value)
+        text += b","
+    content = StreamedContent((*parts, text[:-1] + b"}"))
+    return bytes(content) if len(content) <= MAX_HELD else content
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def request_of(base_url: str, prepared: Prepared) -> Request:
@@ -45,10 +75,10 @@ def request_of(base_url: str, prepared: Prepared) -> Request:
             "percent-encoded, without dot segments or a fragment"
         )
     operation = find_operation(prepared.operation).operation_id
+    content: Any = prepared.content
     try:
-        content: Any = prepared.content
-        body: Any = prepared.body
-        if not isinstance(content, bytes) or not isinstance(body, dict):
+        body: Any = values_in(prepared)
+        if not isinstance(content, (bytes, StreamedContent)) or not isinstance(body, dict):
             raise TypeError(f"a {type(body).__name__} in {type(content).__name__}")
         generated = CALLS[operation].request(cast("dict[str, Any]", body))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
@@ -56,6 +86,11 @@ def request_of(base_url: str, prepared: Prepared) -> Request:
             f"the prepared call's content is no JSON object, in bytes, with what {operation} requires "
             f"({type(wrong).__name__}: {wrong}): make it with client.prepare()"
         ) from None
+    if isinstance(content, StreamedContent):
+        try:
+            check_files(content)
+        except FileChanged as changed:
+            raise InvalidRequest(f"{operation} was not sent: {changed}: prepare the call anew") from None
     return _request(prepared, generated)
 
 
@@ -90,6 +125,8 @@ def _target(url: str) -> bytes:
 def sent_request(operation: str, body: dict[str, Any], *, checked: bool = False) -> SentRequest:
     """Return what sends a body again: arguments of the endpoint's method, with digests for pictures.
 
+    A picture in a file is left as it is: `read_digests` makes its digest.
+
     A body is `checked` where nothing in it came out of `extra`, which alone can send what is out of bounds.
     """
     known = find_operation(operation)
@@ -101,7 +138,8 @@ def sent_request(operation: str, body: dict[str, Any], *, checked: bool = False)
         parameter = known.parameters.get(name)
         if parameter is None or parameter.kind == "image":
             kept = _with_digests(value)
-            (arguments if parameter and holds_digest(kept) else extra)[name] = kept
+            is_picture = isinstance(kept, PictureFile) or holds_digest(kept)
+            (arguments if parameter and is_picture else extra)[name] = kept
         elif value is not None and not parameter.hidden:
             arguments[name] = value
         elif usual.get(name) != value or not parameter.hidden:
@@ -124,7 +162,9 @@ def _refused(operation: Operation, arguments: dict[str, Any]) -> list[str]:
 
 
 def _with_digests(value: Any) -> Any:
-    """Return a value with each picture in it, as base64 text, replaced by the digest of its bytes."""
+    """Return a value with each picture in it, base64 text included, replaced by the digest of its bytes."""
+    if isinstance(value, PictureBytes):
+        return digest_of(value.data)
     if isinstance(value, dict):
         return {name: _with_digests(each) for name, each in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
@@ -132,3 +172,19 @@ def _with_digests(value: Any) -> Any:
     if isinstance(value, str) and (data := decode_base64(value)) and sniff(data):
         return digest_of(data)
     return value
+
+
+def read_digests(sent: SentRequest) -> SentRequest:
+    """Read the files of pictures, and return what was sent with their digests."""
+    return replace(sent, parameters=_read_files(sent.parameters))
+
+
+def _read_files(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _read_files(each) for name, each in cast("dict[str, Any]", value).items()}
+    if not isinstance(value, PictureFile):
+        return value
+    try:
+        return DIGEST + value.read_sha256()
+    except FileChanged:
+        return CHANGED

@@ -20,6 +20,7 @@ import h11
 from anyio.lowlevel import RunVar
 
 from ._connections import Deadline, Pool, new_connection
+from ._content import FileChanged
 from ._exchange import SEND
 from ._foreign import ForeignAsyncSender, ForeignSender, is_mocked, make_async_transport, make_transport
 from ._http import PAUSE, READ, addresses, is_the_callers, poll, resolve
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 SLICE: Final = 0.25
 """The longest wait in one piece, without `await`: a signal that comes just before a wait is seen after it."""
 
-_FAULTS: Final = (OSError, UnicodeError, h11.ProtocolError, ConnectionFault)
+_FAULTS: Final = (OSError, UnicodeError, h11.ProtocolError, ConnectionFault, FileChanged)
 
 
 def drive(
