@@ -144,6 +144,8 @@ def _run(connection: Connection, steps: Steps[None], deadline: Deadline) -> None
             wait = steps.send(wait is PAUSE or _wait(_socket_of(connection), wait, deadline))
     except StopIteration:
         return
+    finally:
+        steps.close()  # and the file that is sent, whatever ended the call
 
 
 def _wait(sock: socket.socket, wait: Wait, deadline: Deadline) -> bool:
@@ -239,6 +241,8 @@ async def _run_async(connection: Connection, steps: Steps[None]) -> None:
             wait = steps.send(await _wait_async(connection, wait))
     except StopIteration:
         return
+    finally:
+        steps.close()
 
 
 async def _wait_async(connection: Connection, wait: Wait) -> bool:
