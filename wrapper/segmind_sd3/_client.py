@@ -3,7 +3,6 @@
 import ssl
 import warnings
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
@@ -20,10 +19,10 @@ from ._image_input import AsyncFile
 from ._imagefile import EncodedImage
 from ._limits import LONGEST_SIDE
 from ._options import read_key, read_secrets
-from ._prepared import Prepared, is_streamed, values_in
+from ._prepared import Prepared, values_in
 from ._public import public
 from ._reply import interpret, interpret_credits
-from ._request import credits_request, prepare, read_digests, request_of, sent_request
+from ._request import credits_request, prepare, request_of, sent_request
 from ._result import Credits, Generation
 from ._retry import Retry
 from ._sent import SentRequest
@@ -31,7 +30,7 @@ from ._settings import MAX_CONNECTIONS, TIMEOUT, Settings, changed, settings
 from ._transport import AsyncNetwork, Network, drive, drive_async
 from ._url import URL
 from ._validation import build_body, find_operation, images_of
-from ._wire import Reply, Request
+from ._wire import Request
 
 N = TypeVar("N", Network, AsyncNetwork)
 R = TypeVar("R")
@@ -52,15 +51,6 @@ async def _in_thread(operation: str, function: Callable[..., R], *arguments: Any
     if any(parameter.kind == "image" for parameter in find_operation(operation).parameters.values()):
         return await anyio.to_thread.run_sync(function, *arguments)
     return function(*arguments)
-
-
-def _started(function: Callable[[], R]) -> Callable[[], R]:
-    """Start a function in a thread, and return what waits for its result."""
-    threads = ThreadPoolExecutor(1)
-    try:
-        return threads.submit(function).result
-    finally:
-        threads.shutdown(wait=False)
 
 
 def with_pictures(operation: str, body: dict[str, Any], *, frames: int) -> dict[str, Any]:
@@ -96,13 +86,13 @@ class _Base(Generic[N]):
         return copy
 
     def _drawing(
-        self, prepared: Prepared, sent: Callable[[], SentRequest], deadline: Deadline
+        self, prepared: Prepared, sent: SentRequest, deadline: Deadline
     ) -> Generator[Step, Arrival, Generation]:
         """Return the exchange of a call that draws."""
         made = self._settings
         return exchange(
             made.retry,
-            lambda event: interpret(event, made.key, sent() if isinstance(event, Reply) else None),
+            lambda event: interpret(event, made.key, sent),
             left=deadline.left,
             report=made.reporter(prepared.operation),
         )
@@ -224,8 +214,7 @@ class Client(Endpoints, _Base[Network]):
         self, prepared: Prepared, request: Request, sent: SentRequest, deadline: Deadline
     ) -> Generation:
         send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
-        kept = _started(partial(read_digests, sent)) if is_streamed(prepared) else lambda: sent
-        return drive(self._drawing(prepared, kept, deadline), send, self._settings.closed.wait)
+        return drive(self._drawing(prepared, sent, deadline), send, self._settings.closed.wait)
 
     def credits(self) -> Credits:
         """Ask for the account's balance, which costs nothing.
@@ -338,8 +327,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         self, prepared: Prepared, request: Request, sent: SentRequest, deadline: Deadline
     ) -> Generation:
         send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
-        kept = await anyio.to_thread.run_sync(read_digests, sent) if is_streamed(prepared) else sent
-        return await drive_async(self._drawing(prepared, lambda: kept, deadline), send, self._network.wait)
+        return await drive_async(self._drawing(prepared, sent, deadline), send, self._network.wait)
 
     async def credits(self) -> Credits:
         """Ask for the account's balance, which costs nothing.

@@ -40,8 +40,8 @@ class PictureBytes:
     def size(self) -> int:
         return len(self.data)
 
-    def check(self) -> None:
-        """Do nothing: bytes never change."""
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
 
     def encoded(self) -> Iterator[bytes]:
         """Yield the pieces of its base64 text."""
@@ -69,16 +69,7 @@ class PictureFile:
         """Describe an open file."""
         return cls(str(path.absolute()), *_size_and_version(file))
 
-    def check(self) -> None:
-        """Compare the file with what it was.
-
-        Raises:
-            FileChanged: it was changed.
-        """
-        with self._open():
-            pass
-
-    def read_sha256(self) -> str:
+    def sha256(self) -> str:
         """Read the file, and return the digest of what it holds.
 
         Raises:
@@ -163,21 +154,8 @@ class StreamedContent:
         return b"".join(self)
 
 
-def check_files(content: StreamedContent) -> None:
-    """Compare the file of each picture with what it was.
-
-    Raises:
-        FileChanged: one was changed.
-    """
-    for part in _fields(content):
-        part.picture.check()
-
-
 def values_of(content: StreamedContent) -> dict[str, Any]:
     """Return the JSON object, with a `Picture` in place of the text of each large picture."""
     text = b"".join(part for part in content.parts if isinstance(part, bytes))
-    return json.loads(text) | {part.name: part.picture for part in _fields(content)}
-
-
-def _fields(content: StreamedContent) -> list[PictureField]:
-    return [part for part in content.parts if isinstance(part, PictureField)]
+    fields = (part for part in content.parts if isinstance(part, PictureField))
+    return json.loads(text) | {field.name: field.picture for field in fields}

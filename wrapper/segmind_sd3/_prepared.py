@@ -52,10 +52,6 @@ class Prepared:
         return f"{command} --data-binary @- <<'END_OF_BODY'\n{text}\nEND_OF_BODY"
 
 
-def is_streamed(prepared: Prepared) -> bool:
-    return isinstance(prepared.content, StreamedContent)
-
-
 def values_in(prepared: Prepared) -> dict[str, Any]:
     """Return the JSON body, with each large picture as it is kept, not as text."""
     content = prepared.content

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from segmind_sd3_api.calls import CALLS
 
-from ._content import (
-    FileChanged,
-    Picture,
-    PictureBytes,
-    PictureField,
-    PictureFile,
-    StreamedContent,
-    check_files,
-)
-from ._errors import InvalidRequest
+from ._content import FileChanged, Picture, PictureBytes, PictureField, StreamedContent
+from ._errors import InvalidRequest, Problem
 from ._imagefile import sniff
 from ._limits import MAX_HELD
 from ._prepared import Prepared, values_in
 from ._quirks import complete_body
 from ._reply import decode_base64
-from ._sent import CHANGED, DIGEST, SentRequest, digest_of, holds_digest
+from ._sent import SentRequest, digest_of, holds_digest
 from ._url import URL, InvalidURL
 from ._validation import build_body, find_operation
 from ._wire import SENT_HEADERS, Request
@@ -86,11 +77,6 @@ def request_of(base_url: str, prepared: Prepared) -> Request:
             f"the prepared call's content is no JSON object, in bytes, with what {operation} requires "
             f"({type(wrong).__name__}: {wrong}): make it with client.prepare()"
         ) from None
-    if isinstance(content, StreamedContent):
-        try:
-            check_files(content)
-        except FileChanged as changed:
-            raise InvalidRequest(f"{operation} was not sent: {changed}: prepare the call anew") from None
     return _request(prepared, generated)
 
 
@@ -125,9 +111,10 @@ def _target(url: str) -> bytes:
 def sent_request(operation: str, body: dict[str, Any], *, checked: bool = False) -> SentRequest:
     """Return what sends a body again: arguments of the endpoint's method, with digests for pictures.
 
-    A picture in a file is left as it is: `read_digests` makes its digest.
-
     A body is `checked` where nothing in it came out of `extra`, which alone can send what is out of bounds.
+
+    Raises:
+        InvalidRequest: a picture is in a file that was changed since it was checked.
     """
     known = find_operation(operation)
     hidden = {name for name, parameter in known.parameters.items() if parameter.hidden}
@@ -137,9 +124,12 @@ def sent_request(operation: str, body: dict[str, Any], *, checked: bool = False)
     for name, value in body.items():
         parameter = known.parameters.get(name)
         if parameter is None or parameter.kind == "image":
-            kept = _with_digests(value)
-            is_picture = isinstance(kept, PictureFile) or holds_digest(kept)
-            (arguments if parameter and is_picture else extra)[name] = kept
+            try:
+                kept = _with_digests(value)
+            except FileChanged as changed:
+                problem = Problem(name, str(changed), "prepare the call anew")
+                raise InvalidRequest(f"{operation} was not sent:\n  {problem}", (problem,)) from None
+            (arguments if parameter and holds_digest(kept) else extra)[name] = kept
         elif value is not None and not parameter.hidden:
             arguments[name] = value
         elif usual.get(name) != value or not parameter.hidden:
@@ -163,28 +153,12 @@ def _refused(operation: Operation, arguments: dict[str, Any]) -> list[str]:
 
 def _with_digests(value: Any) -> Any:
     """Return a value with each picture in it, base64 text included, replaced by the digest of its bytes."""
-    if isinstance(value, PictureBytes):
-        return digest_of(value.data)
+    if isinstance(value, Picture):
+        return digest_of(value.sha256())
     if isinstance(value, dict):
         return {name: _with_digests(each) for name, each in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
         return [_with_digests(each) for each in cast("list[Any]", value)]
     if isinstance(value, str) and (data := decode_base64(value)) and sniff(data):
-        return digest_of(data)
+        return digest_of(PictureBytes(data).sha256())
     return value
-
-
-def read_digests(sent: SentRequest) -> SentRequest:
-    """Read the files of pictures, and return what was sent with their digests."""
-    return replace(sent, parameters=_read_files(sent.parameters))
-
-
-def _read_files(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _read_files(each) for name, each in cast("dict[str, Any]", value).items()}
-    if not isinstance(value, PictureFile):
-        return value
-    try:
-        return DIGEST + value.read_sha256()
-    except FileChanged:
-        return CHANGED

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from segmind_sd3_api.parameters import OPERATIONS
 
@@ -82,16 +81,9 @@ def parameters_of(file: str | os.PathLike[str] | bytes | Readable) -> SentReques
     return SentRequest(operation, parameters)
 
 
-DIGEST: Final = "picture sha256:"
-"""How the text begins that stands for a picture among parameters. No API takes it for a value."""
-
-CHANGED: Final = "picture of a file that was changed after it was sent"
-"""What stands for a picture in a file that can't be read any more as it was."""
-
-
-def digest_of(picture: bytes) -> str:
-    """Return what stands for a picture among parameters."""
-    return DIGEST + hashlib.sha256(picture).hexdigest()
+def digest_of(sha256: str) -> str:
+    """Return what stands for a picture among parameters. No API takes such a text for a value."""
+    return f"picture sha256:{sha256}"
 
 
 def holds_digest(value: object) -> bool:
@@ -100,4 +92,4 @@ def holds_digest(value: object) -> bool:
         value = list(cast("dict[str, object]", value).values())
     if isinstance(value, list):
         return any(map(holds_digest, cast("list[object]", value)))
-    return isinstance(value, str) and re.fullmatch(f"{DIGEST}[0-9a-f]{{64}}|{CHANGED}", value) is not None
+    return isinstance(value, str) and re.fullmatch("picture sha256:[0-9a-f]{64}", value) is not None
