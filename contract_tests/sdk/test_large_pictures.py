@@ -317,12 +317,13 @@ def test_a_call_whose_file_was_changed_is_not_shown(show: Callable[[Prepared], o
 
 
 def changing(path: Path, change: Callable[[Path], None]) -> Script:
-    """Change the client's file once the body of the request has begun, and read the rest."""
+    """Change the client's file once the first bytes of the picture have come, and read the rest."""
 
     def script(connection: Connection) -> None:
         if (head := connection.head()) is not None:
-            pieces = connection.body(head)
-            first = next(pieces)
+            pieces, first = connection.body(head), b""
+            while len(first) < 1000:
+                first += next(pieces)
             change(path)
             connection.peer.requests.append(replace(head, body=first + b"".join(pieces)))
 
