@@ -602,17 +602,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(
     data=st.sampled_from([written.getvalue() for written in small.values()]) | st.binary(max_size=40),
-    cut_at=st.integers(0, 900),
     tail=st.binary(max_size=3),
-    change=st.tuples(st.integers(0, 899), st.integers(0, 255)),
+    change=st.tuples(st.integers(0, 899), st.integers(0, 255), st.integers(0, 900)),
+    window=st.sampled_from([1, 7, 512]),
 )
 def test_a_file_is_judged_as_its_bytes_are(
-    place: Path, data: bytes, cut_at: int, tail: bytes, change: tuple[int, int]
+    place: Path, data: bytes, tail: bytes, change: tuple[int, int, int], window: int
 ):
-    at, byte = change
+    at, byte, cut_at = change
     data = (data[:at] + bytes([byte]) + data[at + 1 :])[:cut_at]
     place.write_bytes(data)
-    with place.open("rb") as opened:
+    with place.open("rb") as opened, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("segmind_sd3._imagefile._WINDOW", window)
         view = FileView(opened, len(data)) + tail
 
         assert read_picture(view) == read_picture(data + tail)
@@ -626,6 +627,7 @@ def test_a_view_of_a_file_reads_what_is_in_it(place: Path, data: bytes, tail: by
     whole = data + tail
     with place.open("rb") as opened, pytest.MonkeyPatch.context() as patch:
         patch.setattr("segmind_sd3._imagefile._SEARCHED", 4)
+        patch.setattr("segmind_sd3._imagefile._WINDOW", 4)
         view = FileView(opened, len(data)) + tail
 
         assert len(view) == len(whole)

@@ -96,6 +96,8 @@ class FileView:
         self._file = file
         self._size = size
         self._tail = tail
+        self._start = 0
+        self._window = b""
 
     def __len__(self) -> int:
         return self._size + len(self._tail)
@@ -109,11 +111,18 @@ class FileView:
     def __getitem__(self, at: slice) -> bytes: ...
     def __getitem__(self, at: int | slice) -> int | bytes:
         if isinstance(at, int):
-            return self[at : at + 1][0]
+            return self._window[at - self._start] if self._shows(at, at + 1) else self[at : at + 1][0]
         start, stop, _ = at.indices(len(self))
-        self._file.seek(start)
-        data = self._file.read(max(0, min(stop, self._size) - start))
-        return data + self._tail[max(0, start - self._size) : max(0, stop - self._size)]
+        if not self._shows(start, stop):
+            self._file.seek(start)
+            data = self._file.read(min(max(_WINDOW, stop - start), max(0, self._size - start)))
+            self._start, self._window = start, data
+            if start + len(data) >= self._size:
+                self._window += self._tail[max(0, start - self._size) :]
+        return self._window[start - self._start : stop - self._start]
+
+    def _shows(self, start: int, stop: int) -> bool:
+        return self._start <= start and stop <= self._start + len(self._window)
 
     def rfind(self, what: bytes, start: int) -> int:
         """Return where the last occurrence at or after `start` begins, or -1, searching from the end."""
@@ -125,6 +134,9 @@ class FileView:
             end = begin
         return -1
 
+
+_WINDOW: Final = 512
+"""How many bytes of a file are read at least: what is looked at next is often near."""
 
 _SEARCHED: Final = 64 * 1024
 """How many bytes of a file are searched at a time."""
@@ -223,12 +235,14 @@ def _png_size(data: Data) -> tuple[int, int] | None:
     size = (int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
     at = len(PNG_SIGNATURE)
     has_pixels = False
-    while at + 12 <= len(data):
-        kind = data[at + 4 : at + 8]
+    end = len(data)
+    while at + 12 <= end:
+        head = data[at : at + 8]
+        kind = head[4:]
         if kind == b"IEND":
             return size if has_pixels else None
         has_pixels = has_pixels or kind == b"IDAT"
-        at += 12 + int.from_bytes(data[at : at + 4])
+        at += 12 + int.from_bytes(head[:4])
     return None
 
 
