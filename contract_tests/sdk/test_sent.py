@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from segmind_sd3 import AsyncClient, Client, Generation, Image, InvalidRequest, SentRequest, parameters_of
-from segmind_sd3._client import with_images_as_text
+from segmind_sd3._client import with_pictures
 from segmind_sd3._metadata import embed
 from segmind_sd3._request import sent_request
 from segmind_sd3._validation import build_body
@@ -246,14 +246,14 @@ def test_whatever_is_sent_is_sent_again_by_the_arguments_that_are_kept(
     known = OPERATIONS[operation]
     given_to_call = data.draw(calls(known, picture))
     try:
-        body = with_images_as_text(operation, build_body(known, given_to_call), frames=0)
+        body = with_pictures(operation, build_body(known, given_to_call), frames=0)
     except InvalidRequest:
         return  # a quirk refuses two values beside each other
     sent = sent_request(operation, body)
     kept = SentRequest(**json.loads(json.dumps(sent.to_dict())))
     anew = {"image": picture} if "image" in kept.parameters else {}
     again = build_body(known, {**kept.parameters, **anew})
-    assert with_images_as_text(operation, again, frames=0) == body
+    assert with_pictures(operation, again, frames=0) == body
 
 
 # -- Files ------------------------------------------------------------------------------------------------

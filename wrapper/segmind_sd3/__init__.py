@@ -17,6 +17,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from ._batch.outcome import BatchSummary, JobOutcome, JobProblem
     from ._client import AsyncClient, Client
+    from ._content import StreamedContent
     from ._errors import (
         APIError,
         AuthenticationError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "_batch.outcome": ("BatchSummary", "JobOutcome", "JobProblem"),
     "_client": ("AsyncClient", "Client"),
+    "_content": ("StreamedContent",),
     "_errors": (
         "APIError",
         "AuthenticationError",
@@ -99,6 +101,7 @@ __all__ = [
     "Sending",
     "SentRequest",
     "ServerError",
+    "StreamedContent",
     "UnusableReply",
     "Waiting",
     "__version__",

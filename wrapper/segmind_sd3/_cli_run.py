@@ -43,7 +43,7 @@ from ._errors import (
     SegmindError,
 )
 from ._imagefile import SUFFIXES
-from ._prepared import escaped
+from ._prepared import escaped, values_in
 from ._result import save_images
 from ._saving import is_picture_name, save_all, target_path
 from ._text import printable
@@ -262,7 +262,7 @@ class DrawCall(Call):
                 echo(f"Note: {warning.message}", err=True)
             if self.options.dry_run:
                 return self._print_curl(prepared)
-            self.out = self._path(prepared.body)
+            self.out = self._path(values_in(prepared))
             self._note(note)
             billed = False if self.options.local else None
             with self._spinner("Drawing"):

@@ -20,7 +20,7 @@ from ._image_input import AsyncFile
 from ._imagefile import EncodedImage
 from ._limits import LONGEST_SIDE
 from ._options import check_budget, read_key, read_secrets
-from ._prepared import Prepared
+from ._prepared import Prepared, values_in
 from ._public import public
 from ._reply import interpret, interpret_credits
 from ._request import credits_request, prepare, request_of, sent_request
@@ -74,8 +74,8 @@ async def _in_thread(operation: str, function: Callable[..., R], *arguments: Any
     return function(*arguments)
 
 
-def with_images_as_text(operation: str, body: dict[str, Any], *, frames: int) -> dict[str, Any]:
-    """Return a body with the text of its images. Warn of a large one, at the caller's own line, as above."""
+def with_pictures(operation: str, body: dict[str, Any], *, frames: int) -> dict[str, Any]:
+    """Return a body as it is sent. Warn of a picture of many pixels, at the caller's own line, as above."""
     images = images_of(body, EncodedImage)
     for name, image in images.items():
         width, height = image.picture.width, image.picture.height
@@ -84,7 +84,7 @@ def with_images_as_text(operation: str, body: dict[str, Any], *, frames: int) ->
             log.info("%s: %s %s (%d x %d)", operation, name, fact, width, height)
             # The same text for every picture: Python shows it once for each line that calls.
             warnings.warn(f"{name} {fact}, and the service is known to scale it down", stacklevel=frames + 2)
-    return body | {name: image.text for name, image in images.items()}
+    return body | {name: image.source for name, image in images.items()}
 
 
 class _Base(Generic[N]):
@@ -220,7 +220,7 @@ class Client(Endpoints, _Base[Network]):
         """
         warn_if_deprecated(find_operation(operation), frames=1)
         body = self._body(operation, params, self._settings.deadline())
-        return prepare(self._settings.base_url, operation, with_images_as_text(operation, body, frames=1))[0]
+        return prepare(self._settings.base_url, operation, with_pictures(operation, body, frames=1))[0]
 
     def send(self, prepared: Prepared) -> Generation:
         """Send a prepared call. To send it twice draws and pays twice.
@@ -229,13 +229,13 @@ class Client(Endpoints, _Base[Network]):
             InvalidRequest: the call was made by hand, and can't be sent as it stands.
         """
         request = request_of(self._settings.base_url, prepared)
-        sent = sent_request(prepared.operation, prepared.body)
+        sent = sent_request(prepared.operation, values_in(prepared))
         return self._send(prepared, request, sent, self._settings.deadline())
 
     def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
-        body = with_images_as_text(operation, self._body(operation, params, deadline), frames=2)
+        body = with_pictures(operation, self._body(operation, params, deadline), frames=2)
         sent = sent_request(operation, body, checked="extra" not in params)
         return self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
 
@@ -379,7 +379,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         """
         warn_if_deprecated(find_operation(operation), frames=1)
         body = await self._body(operation, params, self._settings.deadline())
-        return prepare(self._settings.base_url, operation, with_images_as_text(operation, body, frames=1))[0]
+        return prepare(self._settings.base_url, operation, with_pictures(operation, body, frames=1))[0]
 
     async def send(self, prepared: Prepared) -> Generation:
         """Send a prepared call. To send it twice draws and pays twice.
@@ -388,13 +388,13 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             InvalidRequest: the call was made by hand, and can't be sent as it stands.
         """
         request = request_of(self._settings.base_url, prepared)
-        sent = await _in_thread(prepared.operation, sent_request, prepared.operation, prepared.body)
+        sent = await _in_thread(prepared.operation, sent_request, prepared.operation, values_in(prepared))
         return await self._send(prepared, request, sent, self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
         warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
-        body = with_images_as_text(operation, await self._body(operation, params, deadline), frames=2)
+        body = with_pictures(operation, await self._body(operation, params, deadline), frames=2)
         describe = partial(sent_request, checked="extra" not in params)
         sent = await _in_thread(operation, describe, operation, body)
         return await self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)

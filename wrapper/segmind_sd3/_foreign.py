@@ -16,7 +16,10 @@ from ._outcome import causes, event_of
 from ._routing import DeadlineOver
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from ._connections import Deadline
+    from ._content import StreamedContent
     from ._routing import Route
     from ._wire import Failure, Incoming, Key, Reply, Request
 
@@ -24,14 +27,33 @@ BaseTransport = httpx.BaseTransport
 AsyncBaseTransport = httpx.AsyncBaseTransport
 
 
+class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that is sent piece by piece, with and without `await`, as often as the transport wants it."""
+
+    def __init__(self, content: StreamedContent) -> None:
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._content)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._content:
+            await anyio.lowlevel.checkpoint()
+            yield piece
+
+
 def _foreign_request(url: str, request: Request, key: Key | None, deadline: Deadline) -> httpx.Request:
-    return httpx.Request(
+    content = request.content if isinstance(request.content, bytes) else _Stream(request.content)
+    made = httpx.Request(
         request.method.decode(),
         url,
         headers=[*request.headers, *(key.headers() if key else [])],
-        content=request.content,
+        content=content,
         extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), deadline.left())},
     )
+    if isinstance(content, _Stream):
+        made.stream = content  # what httpx makes of it can't be read with `await`
+    return made
 
 
 def _begin(incoming: Incoming, response: httpx.Response) -> None:

@@ -17,6 +17,7 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, Final, cast
 
+from ._content import PictureFile
 from ._image_text import (
     ALLOWED,
     BLANKS,
@@ -28,7 +29,8 @@ from ._image_text import (
     parse_text,
     quoted,
 )
-from ._imagefile import EncodedImage, NotAnImage, no_picture, sniff
+from ._imagefile import EncodedImage, FileView, NotAnImage, no_picture, require_picture, sniff
+from ._limits import MAX_HELD
 from ._pixels import encode_array, encode_pil_image, is_pil_image
 from ._result import Generation, Image
 from ._text import describe_error, printable, type_name
@@ -131,10 +133,20 @@ def _read_file(path: Path) -> EncodedImage:
             given = f"{subject} {what if path.exists() else 'does not exist'}"
             raise NotAnImage(given, "pass the path of a file that exists")
         with path.open("rb") as file:
-            return _read_binary(file, subject)
+            return _leave_in_file(file, path, subject) or _read_binary(file, subject)
     except OSError as error:
         given = f"the file {quoted(path)} can't be read ({error.strerror})"
         raise NotAnImage(given, "pass a file that can be read") from None
+
+
+def _leave_in_file(file: io.BufferedReader, path: Path, subject: str) -> EncodedImage | None:
+    """Check a large picture, and leave it in its file; return None where the file is small or no picture."""
+    source = PictureFile.of(path, file)
+    is_picture = sniff(file.read(START)) is not None
+    file.seek(0)
+    if source.size <= MAX_HELD or not is_picture:
+        return None
+    return EncodedImage(source, require_picture(FileView(file, source.size), subject))
 
 
 def _read_binary(file: Any, subject: str) -> EncodedImage:
@@ -188,7 +200,7 @@ def encode_content(data: object, subject: str) -> EncodedImage:
     if isinstance(data, str):
         raise _text_file()
     try:
-        content = bytes(memoryview(cast("bytes", data)))
+        content = data if type(data) is bytes else bytes(memoryview(cast("bytes", data)))
     except TypeError:
         given = f"{subject} gives a {type_name(data)}, and no bytes"
         raise NotAnImage(given, "pass the bytes themselves") from None

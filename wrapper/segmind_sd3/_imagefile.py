@@ -6,12 +6,16 @@ would decode every pixel to find out the same, and is no dependency of the SDK.
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, overload
+
+from ._content import PictureBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from io import BufferedReader
+
+    from ._content import Picture as Source
 
 SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "image/jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -85,14 +89,72 @@ class NotAnImage(ValueError):
         self.advice = advice
 
 
-def require_picture(data: bytes, subject: str) -> Picture:
+class FileView:
+    """The bytes of an open file, read where they are looked at: a few places tell what a picture is."""
+
+    def __init__(self, file: BufferedReader, size: int, tail: bytes = b"") -> None:
+        self._file = file
+        self._size = size
+        self._tail = tail
+        self._start = 0
+        self._window = b""
+
+    def __len__(self) -> int:
+        return self._size + len(self._tail)
+
+    def __add__(self, tail: bytes) -> FileView:
+        return FileView(self._file, self._size, self._tail + tail)
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice) -> bytes: ...
+    def __getitem__(self, at: int | slice) -> int | bytes:
+        if isinstance(at, int):
+            return self._window[at - self._start] if self._shows(at, at + 1) else self[at : at + 1][0]
+        start, stop, _ = at.indices(len(self))
+        if not self._shows(start, stop):
+            self._file.seek(start)
+            data = self._file.read(min(max(_WINDOW, stop - start), max(0, self._size - start)))
+            self._start, self._window = start, data
+            if start + len(data) >= self._size:
+                self._window += self._tail[max(0, start - self._size) :]
+        return self._window[start - self._start : stop - self._start]
+
+    def _shows(self, start: int, stop: int) -> bool:
+        return self._start <= start and stop <= self._start + len(self._window)
+
+    def rfind(self, what: bytes, start: int) -> int:
+        """Return where the last occurrence at or after `start` begins, or -1, searching from the end."""
+        end = len(self)
+        while end > start:
+            begin = max(start, end - _SEARCHED)
+            if (found := self[begin : end + len(what) - 1].rfind(what)) != -1:
+                return begin + found
+            end = begin
+        return -1
+
+
+_WINDOW: Final = 512
+"""How many bytes of a file are read at least: what is looked at next is often near."""
+
+_SEARCHED: Final = 64 * 1024
+"""How many bytes of a file are searched at a time."""
+
+_START: Final = 64
+"""How many bytes tell what a file is, and whether it is one that is often given for a picture."""
+
+Data = bytes | FileView
+
+
+def require_picture(data: Data, subject: str) -> Picture:
     """Return what a picture for the API is. `subject` names the bytes in an error.
 
     Raises:
         NotAnImage: the bytes are no whole picture in a format that the API is known to take.
     """
     picture = read_picture(data)
-    if picture is None and sniff(data) == "image/gif":
+    if picture is None and sniff(data[:_START]) == "image/gif":
         # Some programs leave out the last byte of a GIF, and every viewer does without it.
         picture = read_picture(data + b";")
     if picture is None:
@@ -100,18 +162,19 @@ def require_picture(data: bytes, subject: str) -> Picture:
     return picture
 
 
-def no_picture(data: bytes, subject: str) -> NotAnImage:
+def no_picture(data: Data, subject: str) -> NotAnImage:
     """Return the error of bytes that are no whole picture.
 
     The pages name PNG, JPEG and GIF, and one of their samples sends WebP. Nothing is known of other formats.
     """
-    if media_type := sniff(data):
+    start = data[:_START]
+    if media_type := sniff(start):
         given = f"{subject} is a {_NAMES[media_type]} that is cut short or damaged ({len(data)} bytes)"
         return NotAnImage(given, "pass the whole file; extra= sends base64 text unchecked")
-    if not data:
+    if not start:
         return NotAnImage(f"{subject} is empty", "pass a picture")
-    words = data[:64].lstrip().lower()
-    name = next((n for at, magic, n in _OTHERS if data.startswith(magic, at) or words.startswith(magic)), "")
+    words = start.lstrip().lower()
+    name = next((n for at, magic, n in _OTHERS if start.startswith(magic, at) or words.startswith(magic)), "")
     given = f"{subject} is {name and f'{name}, and '}no PNG, JPEG, GIF or WebP"
     advice = "pass one of these, since the pages name no other; of what Pillow opens, PIL.Image.open(path)"
     return NotAnImage(given, advice)
@@ -119,25 +182,24 @@ def no_picture(data: bytes, subject: str) -> NotAnImage:
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """An image as the API takes it, and what it is."""
+    """An image that the API takes: where its bytes are, and what it is."""
 
-    text: str = field(repr=False)
+    source: Source
     picture: Picture
 
     @classmethod
     def of(cls, data: bytes, subject: str) -> EncodedImage:
-        """Encode a picture; `subject` names it in an error.
+        """Check the bytes of a picture; `subject` names it in an error.
 
         Raises:
             NotAnImage: it is no whole picture that the API takes.
         """
-        picture = require_picture(data, subject)
-        return cls(base64.b64encode(data).decode(), picture)
+        return cls(PictureBytes(data), require_picture(data, subject))
 
 
-def read_picture(data: bytes) -> Picture | None:
+def read_picture(data: Data) -> Picture | None:
     """Return what the bytes of a complete picture say, or None where they are cut short or no picture."""
-    media_type = sniff(data)
+    media_type = sniff(data[:_START])
     if media_type is None:
         return None
     try:
@@ -147,7 +209,7 @@ def read_picture(data: bytes) -> Picture | None:
     return Picture(media_type, *size) if size is not None and min(size) > 0 else None
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+def _jpeg_size(data: Data) -> tuple[int, int] | None:
     """Read the segments up to the scan, then find an end marker. What follows the marker is ignored."""
     frames = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
     size: tuple[int, int] | None = None
@@ -169,20 +231,22 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _png_size(data: bytes) -> tuple[int, int] | None:
+def _png_size(data: Data) -> tuple[int, int] | None:
     size = (int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
     at = len(PNG_SIGNATURE)
     has_pixels = False
-    while at + 12 <= len(data):
-        kind = data[at + 4 : at + 8]
+    end = len(data)
+    while at + 12 <= end:
+        head = data[at : at + 8]
+        kind = head[4:]
         if kind == b"IEND":
             return size if has_pixels else None
         has_pixels = has_pixels or kind == b"IDAT"
-        at += 12 + int.from_bytes(data[at : at + 4])
+        at += 12 + int.from_bytes(head[:4])
     return None
 
 
-def _gif_size(data: bytes) -> tuple[int, int] | None:
+def _gif_size(data: Data) -> tuple[int, int] | None:
     size = (int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
 
     def after_table(packed: int, at: int) -> int:
@@ -204,7 +268,7 @@ def _gif_size(data: bytes) -> tuple[int, int] | None:
     return size if has_pixels else None
 
 
-def _webp_size(data: bytes) -> tuple[int, int] | None:
+def _webp_size(data: Data) -> tuple[int, int] | None:
     """Read the chunks up to the first with pixels. The size is that of the canvas, where there is one."""
     end = 8 + int.from_bytes(data[4:8], "little")
     size: tuple[int, int] | None = None
@@ -235,7 +299,7 @@ def _webp_chunk_size(kind: bytes, chunk: bytes) -> tuple[int, int]:
     return int.from_bytes(chunk[6:8], "little") & 0x3FFF, int.from_bytes(chunk[8:10], "little") & 0x3FFF
 
 
-_SIZE_READERS: Final[Mapping[str, Callable[[bytes], tuple[int, int] | None]]] = {
+_SIZE_READERS: Final[Mapping[str, Callable[[Data], tuple[int, int] | None]]] = {
     "image/jpeg": _jpeg_size,
     "image/png": _png_size,
     "image/gif": _gif_size,

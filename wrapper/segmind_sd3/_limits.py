@@ -31,6 +31,9 @@ MAX_MESSAGE: Final = 500
 MAX_TEXTS: Final = 10
 """How many texts of a list in an error's JSON are read."""
 
+MAX_HELD: Final = 256 * 1024
+"""The largest body with a picture, in bytes, that is made as a whole; a larger one is sent piece by piece."""
+
 MAX_IMAGE_BYTES: Final = 64 * MIB
 """The largest image that is fetched from a URL: well above any picture of 2048 x 2048, the pages' limit."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import h11
 
+from ._content import FileChanged
 from ._reply import largest
 from ._routing import ConnectionFault, DeadlineOver, ProxyRefused
 from ._wire import Failure
@@ -43,7 +44,7 @@ def event_of(
 
 def describe(fault: BaseException | None) -> str:
     """Return the words of a fault, or of the first of its causes that has any: anyio's have none."""
-    if isinstance(fault, ConnectionFault):
+    if isinstance(fault, (ConnectionFault, FileChanged)):
         return str(fault)
     if isinstance(fault, ssl.SSLCertVerificationError):
         why = f"the certificate is not trusted ({fault.verify_message})"
@@ -71,4 +72,4 @@ def _is_final(fault: BaseException | None) -> bool:
         return fault.status == 407
     if isinstance(fault, ConnectionFault):
         return not isinstance(fault, DeadlineOver)
-    return isinstance(fault, (ssl.SSLCertVerificationError, h11.LocalProtocolError))
+    return isinstance(fault, (ssl.SSLCertVerificationError, h11.LocalProtocolError, FileChanged))

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ._content import StreamedContent, values_of
 from ._public import public
 
 # Linux takes no single argument above 128 KiB, so a body with a picture in it goes through standard input.
@@ -21,24 +22,26 @@ class Prepared:
     Attributes:
         operation: the endpoint's name, such as `sd35_turbo_txt2img`.
         url: where it goes.
-        content: the JSON text of the body, byte for byte as it is sent.
+        content: the JSON text of the body, byte for byte as it is sent. With a large picture it is a
+            `StreamedContent`, which makes the text when it is read; `bytes(content)` is the text of both.
     """
 
     operation: str
     url: str
-    content: bytes = field(repr=False)
+    content: bytes | StreamedContent = field(repr=False)
 
     @property
     def body(self) -> dict[str, Any]:
         """The JSON body, read from `content`."""
-        return json.loads(self.content)
+        content = self.content
+        return json.loads(bytes(content) if isinstance(content, StreamedContent) else content)
 
     def as_curl(self) -> str:
         """Return the call as a shell command that takes the key from `$SEGMIND_API_KEY`.
 
         What does not print is escaped in its JSON, so that the command can be shown.
         """
-        text = self.content.decode()
+        text = bytes(self.content).decode()
         if not text.isprintable():
             text = "".join(each if each.isprintable() else escaped(each) for each in text)
         words = ["curl", "--fail-with-body", "--output", "reply", self.url]
@@ -47,6 +50,12 @@ class Prepared:
             return f"{command} --data-raw {shlex.quote(text)}"
         # JSON text holds no line break, so no line of it can end the here-document.
         return f"{command} --data-binary @- <<'END_OF_BODY'\n{text}\nEND_OF_BODY"
+
+
+def values_in(prepared: Prepared) -> dict[str, Any]:
+    """Return the JSON body, with each large picture as it is kept, not as text."""
+    content = prepared.content
+    return values_of(content) if isinstance(content, StreamedContent) else prepared.body
 
 
 def escaped(character: str) -> str:

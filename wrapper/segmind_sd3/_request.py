@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from segmind_sd3_api.calls import CALLS
 
-from ._errors import InvalidRequest
+from ._content import FileChanged, Picture, PictureBytes, PictureField, StreamedContent
+from ._errors import InvalidRequest, Problem
 from ._imagefile import sniff
-from ._prepared import Prepared
+from ._limits import MAX_HELD
+from ._prepared import Prepared, values_in
 from ._quirks import complete_body
 from ._reply import decode_base64
 from ._sent import SentRequest, digest_of, holds_digest
@@ -24,11 +26,30 @@ if TYPE_CHECKING:
 def prepare(base_url: str, operation: str, body: dict[str, Any]) -> tuple[Prepared, Request]:
     """Return a call that is complete, and the request that sends it to a base URL."""
     generated = CALLS[operation].request(body)
-    content = json.dumps(
-        generated["json"], ensure_ascii=False, allow_nan=False, separators=(",", ":")
-    ).encode()
-    prepared = Prepared(operation, base_url + generated["url"], content)
+    prepared = Prepared(operation, base_url + generated["url"], _content(generated["json"]))
     return prepared, _request(prepared, generated)
+
+
+def _content(values: dict[str, Any]) -> bytes | StreamedContent:
+    """Return the JSON text of a body, piece by piece where it is large because of a picture."""
+    if not any(isinstance(value, Picture) for value in values.values()):
+        return _json(values)
+    parts: list[bytes | PictureField] = []
+    text = b"{"
+    for name, value in values.items():
+        text += _json(name) + b":"
+        if isinstance(value, Picture):
+            parts += [text + b'"', PictureField(name, value)]
+            text = b'"'
+        else:
+            text += _json(value)
+        text += b","
+    content = StreamedContent((*parts, text[:-1] + b"}"))
+    return bytes(content) if len(content) <= MAX_HELD else content
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def request_of(base_url: str, prepared: Prepared) -> Request:
@@ -45,10 +66,10 @@ def request_of(base_url: str, prepared: Prepared) -> Request:
             "percent-encoded, without dot segments or a fragment"
         )
     operation = find_operation(prepared.operation).operation_id
+    content: Any = prepared.content
     try:
-        content: Any = prepared.content
-        body: Any = prepared.body
-        if not isinstance(content, bytes) or not isinstance(body, dict):
+        body: Any = values_in(prepared)
+        if not isinstance(content, (bytes, StreamedContent)) or not isinstance(body, dict):
             raise TypeError(f"a {type(body).__name__} in {type(content).__name__}")
         generated = CALLS[operation].request(cast("dict[str, Any]", body))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
@@ -91,6 +112,9 @@ def sent_request(operation: str, body: dict[str, Any], *, checked: bool = False)
     """Return what sends a body again: arguments of the endpoint's method, with digests for pictures.
 
     A body is `checked` where nothing in it came out of `extra`, which alone can send what is out of bounds.
+
+    Raises:
+        InvalidRequest: a picture is in a file that was changed since it was checked.
     """
     known = find_operation(operation)
     hidden = {name for name, parameter in known.parameters.items() if parameter.hidden}
@@ -100,7 +124,11 @@ def sent_request(operation: str, body: dict[str, Any], *, checked: bool = False)
     for name, value in body.items():
         parameter = known.parameters.get(name)
         if parameter is None or parameter.kind == "image":
-            kept = _with_digests(value)
+            try:
+                kept = _with_digests(value)
+            except FileChanged as changed:
+                problem = Problem(name, str(changed), "prepare the call anew")
+                raise InvalidRequest(f"{operation} was not sent:\n  {problem}", (problem,)) from None
             (arguments if parameter and holds_digest(kept) else extra)[name] = kept
         elif value is not None and not parameter.hidden:
             arguments[name] = value
@@ -124,11 +152,13 @@ def _refused(operation: Operation, arguments: dict[str, Any]) -> list[str]:
 
 
 def _with_digests(value: Any) -> Any:
-    """Return a value with each picture in it, as base64 text, replaced by the digest of its bytes."""
+    """Return a value with each picture in it, base64 text included, replaced by the digest of its bytes."""
+    if isinstance(value, Picture):
+        return digest_of(value.sha256())
     if isinstance(value, dict):
         return {name: _with_digests(each) for name, each in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
         return [_with_digests(each) for each in cast("list[Any]", value)]
     if isinstance(value, str) and (data := decode_base64(value)) and sniff(data):
-        return digest_of(data)
+        return digest_of(PictureBytes(data).sha256())
     return value

@@ -82,9 +82,15 @@ def parameters_of(file: str | os.PathLike[str] | bytes | Readable) -> SentReques
     return SentRequest(operation, parameters)
 
 
-def digest_of(picture: bytes) -> str:
+def digest_of(sha256: str) -> str:
     """Return what stands for a picture among parameters. No API takes such a text for a value."""
-    return f"picture sha256:{hashlib.sha256(picture).hexdigest()}"
+    return f"picture sha256:{sha256}"
+
+
+def file_digest(file: Path) -> str:
+    """Return the digest of a picture's file, of which little is held at a time."""
+    with file.open("rb") as opened:
+        return digest_of(hashlib.file_digest(opened, "sha256").hexdigest())
 
 
 def holds_digest(value: object) -> bool:

@@ -18,6 +18,7 @@ import anyio
 import h11
 
 from ._connections import Deadline, Pool, new_connection
+from ._content import FileChanged
 from ._exchange import SEND
 from ._foreign import ForeignAsyncSender, ForeignSender, is_mocked, make_async_transport, make_transport
 from ._http import PAUSE, READ, addresses, is_the_callers, poll, resolve
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 SLICE: Final = 0.25
 """The longest wait in one piece, without `await`: a signal that comes just before a wait is seen after it."""
 
-_FAULTS: Final = (OSError, UnicodeError, h11.ProtocolError, ConnectionFault)
+_FAULTS: Final = (OSError, UnicodeError, h11.ProtocolError, ConnectionFault, FileChanged)
 
 
 def drive(
@@ -141,6 +142,8 @@ def _run(connection: Connection, steps: Steps[None], deadline: Deadline) -> None
             wait = steps.send(wait is PAUSE or _wait(_socket_of(connection), wait, deadline))
     except StopIteration:
         return
+    finally:
+        steps.close()  # and the file that is sent, whatever ended the call
 
 
 def _wait(sock: socket.socket, wait: Wait, deadline: Deadline) -> bool:
@@ -236,6 +239,8 @@ async def _run_async(connection: Connection, steps: Steps[None]) -> None:
             wait = steps.send(await _wait_async(connection, wait))
     except StopIteration:
         return
+    finally:
+        steps.close()
 
 
 async def _wait_async(connection: Connection, wait: Wait) -> bool:

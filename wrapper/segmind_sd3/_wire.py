@@ -20,6 +20,8 @@ from ._version import USER_AGENT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ._content import StreamedContent
+
 Headers = list[tuple[bytes, bytes]]
 
 SENT_HEADERS: Final = [(b"accept", b"*/*"), (b"accept-encoding", b"identity"), (b"user-agent", USER_AGENT)]
@@ -36,7 +38,7 @@ class Request:
     method: bytes
     target: bytes
     headers: Headers = field(repr=False)
-    content: bytes = field(default=b"", repr=False)
+    content: bytes | StreamedContent = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

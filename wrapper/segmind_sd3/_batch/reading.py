@@ -14,7 +14,7 @@ from segmind_sd3_api.parameters import Random
 
 from segmind_sd3._budget import worst_price
 from segmind_sd3._errors import InvalidRequest
-from segmind_sd3._sent import digest_of
+from segmind_sd3._sent import file_digest
 from segmind_sd3._text import describe_error, short_repr
 from segmind_sd3._validation import build_body, find_operation
 
@@ -173,7 +173,7 @@ class Reader:
             return text, text
         file = self._base / text
         try:
-            return str(file), digest_of(file.read_bytes())
+            return str(file), file_digest(file)
         except OSError as error:
             raise InvalidRequest(f"{name}: {file} can't be read: {error.strerror}") from error
 

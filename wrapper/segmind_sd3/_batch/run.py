@@ -20,7 +20,7 @@ from segmind_sd3._errors import (
     SegmindError,
 )
 from segmind_sd3._result import Generation
-from segmind_sd3._sent import digest_of
+from segmind_sd3._sent import file_digest
 from segmind_sd3._text import describe_error, printable, short_repr
 
 from .journal import NEXT, Claim, Finish, Job, Journal, NewJob, billionths, usd
@@ -194,15 +194,15 @@ class Run:
             if digest == parameters[name]:  # a URL
                 continue
             try:
-                data = Path(parameters[name]).read_bytes()
+                now = file_digest(Path(parameters[name]))
             except OSError as error:
                 raise InvalidRequest(f"{name}: {parameters[name]} can't be read: {error.strerror}") from error
-            if digest_of(data) != digest:
+            if now != digest:
                 raise InvalidRequest(
                     f"{name}: {parameters[name]} has changed since the job was added: "
                     "add a job with another id for the new picture"
                 )
-            parameters[name] = data
+            parameters[name] = Path(parameters[name])
         return parameters
 
     def conclude(self, job: Job, came: Generation | BaseException) -> Finish:
