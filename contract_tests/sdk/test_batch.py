@@ -19,7 +19,17 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
-from segmind_sd3 import AsyncClient, BatchSummary, Client, Generation, InvalidRequest, JobOutcome, RateLimited
+from proofs.fixtures.sockets import refusing
+from segmind_sd3 import (
+    AsyncClient,
+    BatchSummary,
+    Client,
+    Generation,
+    InvalidRequest,
+    JobOutcome,
+    RateLimited,
+    Retry,
+)
 from segmind_sd3._batch import storing
 from segmind_sd3._batch.journal import BILLION, NEXT, Claim, Finish, Job, Journal, NewJob, account, jobs
 from segmind_sd3._batch.pace import MOST_REFUSALS, Pace
@@ -803,6 +813,19 @@ def test_with_each_round_of_successes_one_more_call_begins():
         pace.begin()
         pace.end(None)
     assert int(pace.limit) == 5
+
+
+def test_a_job_whose_service_can_not_be_reached_is_tried_again_before_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("segmind_sd3._batch.run.MOST_TRIES", 2)
+    with refusing() as url, Client(MADE_UP_KEY, base_url=url, retry=Retry(attempts=1)) as client:
+        (outcome,), summary = send(client, some(1), tmp_path)
+
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as journal:
+        assert journal.execute("SELECT attempt, tries FROM jobs").fetchall() == [(2, 1)]
+    assert (outcome.state, outcome.error, outcome.billed) == ("failed", "ConnectionFailed", False)
+    assert summary.spent == 0
 
 
 def test_so_many_calls_begin_in_a_minute():
