@@ -256,13 +256,14 @@ def test_a_change_in_both_lists_gets_both_ratings():
 def project(folder: Path, **edits: tuple[str, str]) -> State:
     """Copy the SDK and its client into a folder, with edits."""
     for name in ("wrapper/segmind_sd3", "generated_client/segmind_sd3_api"):
-        (folder / name).mkdir(parents=True)
-        for file in (ROOT / name).glob("*.py"):
+        for file in (ROOT / name).rglob("*.py"):
+            copy = folder / file.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
             text = file.read_text("utf-8")
             if (place := f"{file.parent.name}_{file.stem}") in edits:
                 assert edits[place][0] in text
                 text = text.replace(*edits[place])
-            (folder / name / file.name).write_text(text, "utf-8")
+            copy.write_text(text, "utf-8")
     return State("the edited one", folder)
 
 

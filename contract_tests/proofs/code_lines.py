@@ -60,8 +60,11 @@ def _docstring_lines(source: str) -> Iterator[int]:
 
 def count(package: Path = PACKAGE) -> dict[str, int]:
     """Return the number of code lines of each counted module, by its name."""
-    modules = (module for module in sorted(package.glob("*.py")) if not any(map(module.match, NOT_COUNTED)))
-    return {module.name: code_lines(module.read_text(encoding="utf-8")) for module in modules}
+    modules = (module for module in sorted(package.rglob("*.py")) if not any(map(module.match, NOT_COUNTED)))
+    return {
+        module.relative_to(package).as_posix(): code_lines(module.read_text(encoding="utf-8"))
+        for module in modules
+    }
 
 
 def main(package: Path = PACKAGE, *, each: bool = False) -> None:
