@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -732,14 +733,21 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs t
 
 
 @linux
-@pytest.mark.parametrize("left", [40_000, 140_000, 400_000])
+@pytest.mark.parametrize(("left", "side"), [(40_000, 64), (400_000, 64), (400_000, 1024)])
 def test_a_full_disk_loses_no_picture_that_was_paid_for(
-    server: ReferenceServer, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+    server: ReferenceServer,
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    left: int,
+    side: int,
 ):
     monkeypatch.setattr(storing, "ROOM", 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     outcomes: list[JobOutcome] = []
+    wanted = some(40, width=side, height=side)
     with small_disk(tmp_path / "disk") as disk:
-        send(client, some(40), disk, limit=0)
+        send(client, wanted, disk, limit=0)
         free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
         (disk / "ballast").write_bytes(bytes(max(0, free - left)))
         batch = client.batch([], out=disk, at_once=2)
@@ -753,7 +761,7 @@ def test_a_full_disk_loses_no_picture_that_was_paid_for(
         assert len(server.ledger) < 40
 
         remount(disk, "size=64m")
-        again, summary = send(client, some(40), disk)
+        again, summary = send(client, wanted, disk)
         paid = Counter(entry.body["prompt"] for entry in server.ledger)
         whole = [
             file for each in outcomes + again for file in each.files if file.read_bytes()[-2:] == b"\xff\xd9"
