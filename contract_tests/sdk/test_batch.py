@@ -734,7 +734,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs t
 
 @linux
 @pytest.mark.parametrize(("left", "side"), [(40_000, 64), (400_000, 64), (400_000, 1024)])
-def test_a_full_disk_loses_no_picture_that_was_paid_for(
+def test_a_full_disk_loses_no_picture_that_was_paid_for(  # noqa: PLR0917 - fixtures and columns
     server: ReferenceServer,
     client: Client,
     tmp_path: Path,
