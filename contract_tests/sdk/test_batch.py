@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -330,6 +331,74 @@ def test_a_source_that_breaks_off_is_raised_and_what_was_sent_is_kept(
         list(sent(way, server, broken(), tmp_path))
     with closing(Journal(tmp_path)) as journal:
         assert journal.totals().counts.get("done", 0) == len(server.ledger)
+
+
+def line(number: int, prompt: str = "a fox") -> str:
+    return padded(json.dumps({"id": f"job-{number}", "prompt": prompt, **SMALL}))
+
+
+def padded(text: str) -> str:
+    """Return a line that begins with more blanks than a file object reads ahead."""
+    return text.rjust(200_000) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "done", "problem"),
+    [
+        (
+            [line(0), padded("{broken"), line(2)],
+            {"job-0", "job-2"},
+            "jobs.jsonl, line 2: it is no JSON object",
+        ),
+        (
+            [line(0), line(0, "a cat"), line(2)],
+            {"job-0", "job-2"},
+            "jobs.jsonl, line 2: id 'job-0' is that of another job: give each job its own id",
+        ),
+        ([line(0), line(1, "a cat"), line(2)], {"job-0", "job-1", "job-2"}, None),
+        ([line(0)], {"job-0"}, None),
+        ([*map(line, range(4))], {"job-0", "job-1", "job-2", "job-3"}, None),
+    ],
+    ids=["broken", "another job's id", "another content", "shorter", "longer"],
+)
+def test_a_file_that_changes_while_it_is_read_is_read_as_it_is_then(  # noqa: PLR0917 - columns and fixtures
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: list[str],
+    done: set[str],
+    problem: str | None,
+):
+    monkeypatch.setattr("segmind_sd3._batch.run.CHUNK", 1)
+    file = tmp_path / "jobs.jsonl"
+    file.write_text("".join(map(line, range(3))))
+    with client.batch(file, out=tmp_path / "out", endpoint=TURBO) as batch:  # the first line is read
+        file.write_text("".join(changed))
+        outcomes = list(batch)
+    assert {each.id for each in outcomes if each.state == "done"} == done
+    said = [str(each) for each in batch.summary.problems]
+    assert len(said) == (problem is not None)
+    assert problem is None or said[0].startswith(problem)
+
+
+def test_a_line_that_changed_since_an_earlier_run_is_named_and_its_old_job_stays(
+    server: ReferenceServer, client: Client, tmp_path: Path
+):
+    send(client, some(2), tmp_path, limit=0)
+    _, summary = send(client, [some(1)[0] | {"prompt": "a cat"}], tmp_path)
+    assert str(summary.problems[0]).startswith("job 1: id 'job-0' is that of another job")
+    assert {entry.body["prompt"] for entry in server.ledger} == {"a lighthouse 0", "a lighthouse 1"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("step", ["_client.prepare", "_batch.run.Run._parameters"])
+def test_an_unexpected_error_before_a_call_is_sent_costs_nothing(
+    server: ReferenceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, step: str
+):
+    monkeypatch.setattr(f"segmind_sd3.{step}", Mock(side_effect=LookupError("none")))
+    (outcome,) = sent(way, server, some(1), tmp_path)
+    assert (outcome.state, outcome.billed, outcome.cost) == ("failed", False, 0)
+    assert (outcome.error, server.ledger) == ("LookupError", ())
 
 
 @pytest.mark.anyio
@@ -666,22 +735,69 @@ def small_disk(folder: Path) -> Generator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs tmpfs")
-def test_a_full_disk_loses_no_picture_that_was_paid_for(
-    server: ReferenceServer, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def remount(disk: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs tmpfs")
+
+
+@linux
+@pytest.mark.parametrize(("left", "side"), [(40_000, 64), (400_000, 64), (400_000, 1024)])
+def test_a_full_disk_loses_no_picture_that_was_paid_for(  # noqa: PLR0917 - fixtures and columns
+    server: ReferenceServer,
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    left: int,
+    side: int,
 ):
     monkeypatch.setattr(storing, "ROOM", 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    outcomes: list[JobOutcome] = []
+    wanted = some(40, width=side, height=side)
     with small_disk(tmp_path / "disk") as disk:
-        send(client, [], disk)
+        send(client, wanted, disk, limit=0)
         free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
-        (disk / "ballast").write_bytes(bytes(max(0, free - 140_000)))
+        (disk / "ballast").write_bytes(bytes(max(0, free - left)))
+        batch = client.batch([], out=disk, at_once=2)
         try:
-            outcomes, summary = send(client, some(40), disk, at_once=2)
+            with batch:
+                outcomes += batch
+            why = batch.summary.stopped
         except OSError as full:  # the journal may be the first that finds no room
-            assert "the journal can't be used" in str(full)  # noqa: PT017 - as above
-            return
-        assert "could not be written" in summary.stopped
-        assert sum(file.is_file() for each in outcomes for file in each.files) == len(server.ledger)
+            why = str(full)
+        assert str(disk) in why
+        assert len(server.ledger) < 40
+
+        remount(disk, "size=64m")
+        again, summary = send(client, wanted, disk)
+        paid = Counter(entry.body["prompt"] for entry in server.ledger)
+        whole = [
+            file for each in outcomes + again for file in each.files if file.read_bytes()[-2:] == b"\xff\xd9"
+        ]
+        assert summary.counts.keys() <= {"done", "unknown"}
+        assert (sum(summary.counts.values()), max(paid.values())) == (40, 1)
+        assert len({*whole}) >= summary.counts["done"]
+        with closing(Journal(disk)) as journal:
+            unknown = {f"a lighthouse {row.id[4:]}" for row in journal.rows() if row.state == "unknown"}
+        named = {f"a lighthouse {each.id[4:]}" for each in outcomes + again if each.files}
+        assert paid.keys() <= named | unknown
+
+
+@linux
+def test_a_read_only_folder_is_named_and_nothing_is_sent(
+    server: ReferenceServer, client: Client, tmp_path: Path
+):
+    with small_disk(tmp_path / "disk") as disk:
+        send(client, some(2), disk, limit=0)
+        remount(disk, "ro")
+        with pytest.raises(OSError, match=rf"the journal can't be used.*{disk}/journal\.db"):
+            send(client, some(2), disk)
+        assert server.ledger == ()
+        remount(disk, "rw,size=128m")
+        _, summary = send(client, some(2), disk)
+    assert summary.counts == {"done": 2}
 
 
 # -- The journal ------------------------------------------------------------------------------------------

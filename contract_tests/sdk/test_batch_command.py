@@ -126,10 +126,26 @@ def test_without_sqlalchemy_the_command_names_the_extra(
 
 def test_status_counts_jobs_and_failures(batch: Callable[..., Result]):
     send(batch)
-    assert batch("status", "out").output == "1 done; $0.0035 spent\n"
+    assert batch("status", "out").output.startswith("1 done; $0.0035 spent\n")
     with closing(Journal(Path("out"))) as journal:
         assert journal.failures() == {}
     assert json.loads(batch("status", "out", "--json").output)["counts"] == {"done": 1}
+
+
+def test_status_tells_time_and_pictures_a_minute_without_the_pause_between_runs(batch: Callable[..., Result]):
+    send(batch, "--vary", "seed=1..4", "--limit", "2")
+    send(batch, "--vary", "seed=1..4")
+    with closing(Journal(Path("out"))) as journal, journal._transaction() as connection:  # pyright: ignore[reportPrivateUsage]
+        times = "UPDATE jobs SET started = 1000 * run, ended = 1000 * run + 10 * n"
+        connection.exec_driver_sql(times)  # the runs took 20 s and 40 s
+    assert "\n4 pictures in 60.0 s of sending, 4 a minute\n" in batch("status", "out").output
+    told = json.loads(batch("status", "out", "--json").output)
+    assert (told["pictures"], told["seconds"], told["per_minute"]) == (4, 60, 4)
+
+
+def test_status_tells_no_pace_before_the_first_picture(batch: Callable[..., Result]):
+    send(batch, "--limit", "0")
+    assert batch("status", "out").output == "1 waiting; $0.0000 spent\n"
 
 
 def test_retry_lets_jobs_wait_and_run_sends_them(batch: Callable[..., Result]):

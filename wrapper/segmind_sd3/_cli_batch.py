@@ -318,17 +318,21 @@ def _journal_of(folder: Path) -> Journal:
 @_FOLDER
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's own way
-    """Show how the jobs of a folder stand: counts, cost, failures by kind."""
+    """Show how the jobs of a folder stand: counts, cost, time, pictures a minute, failures by kind."""
     from ._batch.journal import usd  # noqa: PLC0415 - as above
 
     with closing(_journal_of(folder)) as journal:
         totals, failures = journal.totals(), journal.failures()
+        pictures, seconds = journal.work_done()
+    rate = 60 * pictures / seconds if seconds else None
     spent, uncertain = float(usd(totals.spent)), float(usd(totals.reserved))
     if as_json:
         told = {"counts": dict(totals.counts), "spent": spent, "uncertain": uncertain, "failures": failures}
-        echo(json.dumps(told))
+        echo(json.dumps({**told, "pictures": pictures, "seconds": seconds, "per_minute": rate}))
         return
     echo(_standing(totals.counts, spent, uncertain))
+    if rate is not None:
+        echo(f"{pictures} pictures in {seconds:.1f} s of sending, {rate:.0f} a minute")
     for kind, count in sorted(failures.items()):
         echo(f"  {count} {kind}")
 

@@ -14,6 +14,7 @@ from segmind_sd3_api.parameters import Operation
 
 from ._connections import Deadline
 from ._endpoints import AsyncEndpoints, Endpoints
+from ._errors import mark_unsent
 from ._events import Event, log
 from ._exchange import Arrival, Step, exchange
 from ._image_input import AsyncFile
@@ -233,11 +234,16 @@ class Client(Endpoints, _Base[Network]):
         return self._send(prepared, request, sent, self._settings.deadline())
 
     def _draw(self, operation: str, params: Any) -> Generation:
-        warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
-        body = with_pictures(operation, self._body(operation, params, deadline), frames=2)
-        sent = sent_request(operation, body, checked="extra" not in params)
-        return self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
+        try:
+            warn_if_deprecated(find_operation(operation), frames=2)
+            body = with_pictures(operation, self._body(operation, params, deadline), frames=2)
+            sent = sent_request(operation, body, checked="extra" not in params)
+            prepared, request = prepare(self._settings.base_url, operation, body)
+        except Exception as error:
+            mark_unsent(error)
+            raise
+        return self._send(prepared, request, sent, deadline)
 
     def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
         body = build_body(find_operation(operation), params)
@@ -392,12 +398,17 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         return await self._send(prepared, request, sent, self._settings.deadline())
 
     async def _draw(self, operation: str, params: Any) -> Generation:
-        warn_if_deprecated(find_operation(operation), frames=2)
         deadline = self._settings.deadline()
-        body = with_pictures(operation, await self._body(operation, params, deadline), frames=2)
-        describe = partial(sent_request, checked="extra" not in params)
-        sent = await _in_thread(operation, describe, operation, body)
-        return await self._send(*prepare(self._settings.base_url, operation, body), sent, deadline)
+        try:
+            warn_if_deprecated(find_operation(operation), frames=2)
+            body = with_pictures(operation, await self._body(operation, params, deadline), frames=2)
+            describe = partial(sent_request, checked="extra" not in params)
+            sent = await _in_thread(operation, describe, operation, body)
+            prepared, request = prepare(self._settings.base_url, operation, body)
+        except Exception as error:
+            mark_unsent(error)
+            raise
+        return await self._send(prepared, request, sent, deadline)
 
     async def _body(self, operation: str, params: Any, deadline: Deadline) -> dict[str, Any]:
         build = partial(build_body, can_await=True)

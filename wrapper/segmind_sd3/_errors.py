@@ -298,3 +298,9 @@ def text_of(content: object, depth: int = 4) -> str:
             return clip("; ".join(text for text in texts if text))
         case _:
             return ""
+
+
+def mark_unsent(error: Exception) -> None:
+    """Note on an unexpected error that nothing was sent, so that nothing was billed."""
+    if not isinstance(error, SegmindError):
+        error.__dict__["billed"] = False

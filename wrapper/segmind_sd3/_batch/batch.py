@@ -347,9 +347,10 @@ class AsyncBatch(_Shared):
 
     async def _call(self, run: Run, job: Job) -> Generation | BaseException:
         try:
-            parameters = run.parameters(job)
-            if "pictures" in job.parameters:
+            if "pictures" in job.parameters:  # to read a file takes long
                 parameters = await anyio.to_thread.run_sync(run.parameters, job)
+            else:
+                parameters = run.parameters(job)
             return await self._draw(job.operation, parameters)
         except Exception as error:  # noqa: BLE001 - whatever it is, the journal names it
             return error

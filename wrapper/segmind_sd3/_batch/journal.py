@@ -411,6 +411,15 @@ class Journal:
             )
             return {row[0]: row[1] for row in connection.execute(named)}
 
+    def work_done(self) -> tuple[int, float]:
+        """Return how many pictures were drawn, and the seconds that the runs which drew them took."""
+        pictures = sa.func.sum(sa.func.json_array_length(jobs.c.files))
+        seconds = sa.func.max(jobs.c.ended) - sa.func.min(jobs.c.started)
+        with self._transaction() as connection:
+            each_run = sa.select(pictures, seconds).where(jobs.c.state == "done").group_by(jobs.c.run)
+            rows = connection.execute(each_run).all()
+        return sum(row[0] for row in rows), sum(max(row[1] or 0.0, 0.0) for row in rows)
+
     def rows(self, size: int = 500) -> Iterator[sa.Row[Any]]:
         """Yield every job in its order, with few in memory."""
         last = 0

@@ -17,7 +17,7 @@ from segmind_sd3._errors import (
     InvalidRequest,
     OutcomeUnknown,
     RateLimited,
-    SegmindError,
+    mark_unsent,
 )
 from segmind_sd3._result import Generation
 from segmind_sd3._sent import file_digest
@@ -188,6 +188,13 @@ class Run:
         Raises:
             InvalidRequest: a picture is not the one that it was when the job was added.
         """
+        try:
+            return self._parameters(job)
+        except Exception as error:
+            mark_unsent(error)
+            raise
+
+    def _parameters(self, job: Job) -> dict[str, Any]:
         parameters = dict(job.parameters)
         digests: Mapping[str, str] = parameters.pop("pictures", {})
         for name, digest in digests.items():
@@ -231,7 +238,7 @@ class Run:
                 error=error,
                 message=trouble,
             )
-        billed = came.billed if isinstance(came, SegmindError) else None
+        billed: bool | None = getattr(came, "billed", None)
         kept = None
         if isinstance(came, (APIError, OutcomeUnknown)) and came.body and billed is not False:
             kept = keep_reply(self.plan.out, job, came.body)
