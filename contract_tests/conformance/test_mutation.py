@@ -26,6 +26,7 @@ ENDPOINTS = list(contracts.operations(packaged().documented))
 
 
 @pytest.mark.parametrize("name", [mutant.name for mutant in SAMPLE])
+@pytest.mark.thorough
 def test_the_suite_notices(name: str):
     result = try_mutant(name)
 

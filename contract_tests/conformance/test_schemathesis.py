@@ -115,6 +115,7 @@ def drawn_steps(server: ReferenceServer) -> dict[object, bool]:
     ("profile", "operation"),
     [(profile, operation) for profile in PROFILES for operation in OPERATIONS[profile]],
 )
+@pytest.mark.thorough
 def test_whatever_schemathesis_sends_is_answered_as_the_contract_says(
     profile: Profile, operation: str, record_property: Callable[[str, object], None]
 ):
@@ -247,6 +248,7 @@ def test_a_reply_that_breaks_what_is_promised_of_a_drawn_call_fails(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("status", "change", "words"), WHOLE_RUN.values(), ids=WHOLE_RUN)
+@pytest.mark.thorough
 def test_replies_that_break_what_is_promised_of_a_run_fail(
     status: int, change: Callable[[Answer], Answer], words: str
 ):

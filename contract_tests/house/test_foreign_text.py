@@ -318,6 +318,7 @@ QUADRATIC = [
 
 
 @pytest.mark.parametrize(("source", "use"), QUADRATIC)
+@pytest.mark.thorough
 def test_a_quadratic_expression_is_detected(source: str, use: str):
     pattern = re.compile(source, re.DOTALL)
     assert not all(is_linear(pattern, use, text, 2000) for text in hardest(pattern, use))

@@ -69,6 +69,7 @@ def test_every_fault_has_a_unique_name_and_changes_something():
         assert fault.row or different, fault.name
 
 
+@pytest.mark.thorough
 def test_each_fault_of_a_sample_is_noticed():
     code, lines = run(*SAMPLE)
 

@@ -730,6 +730,7 @@ def run(source: str) -> dict[str, Any]:
 
 @given(properties=any_properties)
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_any_parameters_that_are_accepted_are_arguments_of_the_method_by_the_same_names(
     tmp_path_factory: pytest.TempPathFactory, properties: dict[str, Document]
 ):

@@ -80,6 +80,7 @@ def test_an_edit_that_breaks_overlay_actions_fails_and_names_all_of_them(copy: P
     assert changed.stdout.split() == [SPEC]
 
 
+@pytest.mark.thorough
 def test_without_a_change_no_test_runs(copy: Path):
     done = run(copy)
 

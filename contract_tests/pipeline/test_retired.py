@@ -12,7 +12,7 @@ from segmind_sd3_pipeline.pages.retire_command import retire
 from segmind_sd3_pipeline.pages.retirement import CanNotRetire, plan_retirement
 from segmind_sd3_pipeline.spec.documents import read
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 ROOT = Path(__file__).parents[2]
 SLUG, OPERATION = "sd3-med-tile", "sd3_medium_tile"

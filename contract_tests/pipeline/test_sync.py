@@ -184,6 +184,7 @@ def test_an_unchanged_page_edits_nothing(slug: str):
 
 
 @each_page
+@pytest.mark.thorough
 def test_a_changed_fact_edits_its_own_places_only(slug: str):
     found = list(outcomes(slug, every=41))
 

@@ -11,7 +11,7 @@ from segmind_sd3 import Client, Generation
     ("after", "tls"),
     [
         ("the call began", True),
-        *(pytest.param(after, False, marks=pytest.mark.slow) for after in MOMENTS),
+        *(pytest.param(after, False, marks=[pytest.mark.slow, pytest.mark.thorough]) for after in MOMENTS),
     ],
 )
 def test_an_interrupt_is_raised_soon_and_loses_nothing(after: After, *, tls: bool):

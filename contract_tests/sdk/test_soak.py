@@ -7,6 +7,7 @@ from segmind_sd3 import AsyncClient
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.thorough
 def test_concurrent_calls_with_faults_and_cancellation_leak_nothing(backend: str):
     done = run_soak(300, 64, cancelled=75, backend=backend)
     assert done.violations == []
