@@ -461,7 +461,7 @@ def test_a_batch_that_is_stopped_before_it_begins_sends_nothing(
     batch.stop()
     with batch:
         assert list(batch) == []
-    assert (batch.summary.stopped, server.ledger) == ("it was stopped", ())
+    assert (batch.summary.stopped, server.ledger) == ("the caller asked for it", ())
 
 
 def test_a_batch_that_is_stopped_finishes_what_is_under_way(

@@ -327,8 +327,8 @@ def status(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's own w
     rate = 60 * pictures / seconds if seconds else None
     spent, uncertain = float(usd(totals.spent)), float(usd(totals.reserved))
     if as_json:
-        told = {"counts": dict(totals.counts), "spent": spent, "uncertain": uncertain, "failures": failures}
-        echo(json.dumps({**told, "pictures": pictures, "seconds": seconds, "per_minute": rate}))
+        counts = {"counts": dict(totals.counts), "spent": spent, "uncertain": uncertain, "failures": failures}
+        echo(json.dumps({**counts, "pictures": pictures, "seconds": seconds, "per_minute": rate}))
         return
     echo(_standing(totals.counts, spent, uncertain))
     if rate is not None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncBatch", "Batch", "check_plan", "read"]
 
-STOPPED: Final = "it was stopped"
+STOPPED: Final = "the caller asked for it"
 
 STORING: Final = 8
 """How many threads store pictures at a time."""

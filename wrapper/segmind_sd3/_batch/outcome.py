@@ -48,11 +48,11 @@ class JobOutcome:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can say it."""
-        told = asdict(self)
-        told["files"] = [str(file) for file in self.files]
-        told["kept"] = self.kept and str(self.kept)
-        told["cost"] = None if self.cost is None else float(self.cost)
-        return told
+        record = asdict(self)
+        record["files"] = [str(file) for file in self.files]
+        record["kept"] = self.kept and str(self.kept)
+        record["cost"] = None if self.cost is None else float(self.cost)
+        return record
 
 
 @public

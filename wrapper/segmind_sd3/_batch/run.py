@@ -269,7 +269,7 @@ class Run:
                 self._sent -= 1
 
     def outcome(self, finish: Finish, came: object) -> JobOutcome:
-        """Return what a caller is told of a job."""
+        """Describe what came of a job."""
         seed = getattr(came, "seed", None)
         cost = finish.job.price if finish.cost is None else finish.cost
         return JobOutcome(
