@@ -23,6 +23,7 @@ from segmind_sd3_contract.conformance.results import (
     Run,
 )
 from selenium.webdriver import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
 pytestmark = needs_browser
 
@@ -367,6 +368,8 @@ def test_a_failure_that_is_filtered_out_is_hidden_and_comes_back(page: Any):
     choose(page, "verdict", "held")
     assert texts(page, ".failure") == []
     page.find_element("css selector", "#filters [type=reset]").click()
+    # A form is reset after its event, so the page filters anew a moment later.
+    WebDriverWait(page, 10).until(lambda _: texts(page, ".failure"))
     assert len(texts(page, ".failure")) == 1
     assert shown(page) == ids()
 
