@@ -139,8 +139,8 @@ def test_status_tells_time_and_pictures_a_minute_without_the_pause_between_runs(
         times = "UPDATE jobs SET started = 1000 * run, ended = 1000 * run + 10 * n"
         connection.exec_driver_sql(times)  # the runs took 20 s and 40 s
     assert "\n4 pictures in 60.0 s of sending, 4 a minute\n" in batch("status", "out").output
-    told = json.loads(batch("status", "out", "--json").output)
-    assert (told["pictures"], told["seconds"], told["per_minute"]) == (4, 60, 4)
+    status = json.loads(batch("status", "out", "--json").output)
+    assert (status["pictures"], status["seconds"], status["per_minute"]) == (4, 60, 4)
 
 
 def test_status_tells_no_pace_before_the_first_picture(batch: Callable[..., Result]):

@@ -212,8 +212,8 @@ class AnswersEveryOperation:
 
 
 def _fail(found: Any) -> None:
-    told = "\n".join(found)
-    assert not told, told  # noqa: S101 - how a check of schemathesis fails
+    message = "\n".join(found)
+    assert not message, message  # noqa: S101 - how a check of schemathesis fails
 
 
 def _json(body: Any) -> Any:

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = (3 if options.quick else 7) if options.rounds is None else options.rounds
     if rounds < 1:
         parser.error(f"--rounds {rounds}: give 1 or more")
-    # The profiled calls must go through no proxy of the environment; the other processes are told the same.
+    # The profiled calls must go through no proxy of the environment, nor must the other processes.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
     with server_command() as command:
         if options.profile:

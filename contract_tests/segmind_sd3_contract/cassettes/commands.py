@@ -56,7 +56,7 @@ def cassettes() -> None:
     "--pause", type=click.FloatRange(min=0), default=0.0, help="With --live: seconds between calls."
 )
 def record(only: str, is_live: bool, yes: bool, overwrite: bool, pause: float) -> None:  # noqa: FBT001 - click's own way
-    """Record anew, from the reference server unless told: no key, no network, nothing to pay."""
+    """Record anew, from the reference server unless --live is given: no key, no network, nothing to pay."""
     if is_live:
         _record_live(only, yes=yes, overwrite=overwrite, pause=pause)
     elif yes or overwrite or pause:

@@ -95,7 +95,7 @@ class CouldNotTry(Failed):
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="N",
-    help="Calls a minute: 5 unless told, as fast as they go on loopback.",
+    help="Calls a minute: 5 unless given, as fast as they go on loopback.",
 )
 @click.option("--shared-account", is_flag=True, help="Others use the balance: don't judge its fall.")
 @click.option("--yes", is_flag=True, help="Send without asking.")
@@ -104,7 +104,7 @@ class CouldNotTry(Failed):
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Where the report goes: a new folder in out/ unless told.",
+    help="Where the report goes: a new folder in out/ unless given.",
 )
 @click.option(
     "--resume",

@@ -232,9 +232,9 @@ def judged(case: Case, exchanges: Sequence[Exchange], readings: Readings, *, str
     reasons = wrong(readings.pages)
     if not reasons:
         replies = [Reply(readings.pages, each, case.operation, readings.exact) for each in exchanges]
-        told = tuple(case.describe(replies)) if case.describe else ()
-        if case.is_open or told:
-            return Judgement("open", told or tuple(_told(exchanges)))
+        described = tuple(case.describe(replies)) if case.describe else ()
+        if case.is_open or described:
+            return Judgement("open", described or tuple(_told(exchanges)))
         return Judgement("held")
     if not strict:
         if case.deviation and not wrong(readings.observed):

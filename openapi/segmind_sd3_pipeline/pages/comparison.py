@@ -81,10 +81,10 @@ def page_differences(facts: Facts, folder: Path) -> list[Difference]:
     slug = facts["slug"]
     spec = folder / f"{slug}.yaml"
     if not spec.is_file():
-        return [Difference("url", _text(facts["url"]), None)]
+        return [Difference("url", json_text(facts["url"]), None)]
     document = _document(spec, _file_bytes(folder))
     if f"/v1/{slug}" not in document["paths"]:
-        return [Difference("url", _text(facts["url"]), _text([*document["paths"]]))]
+        return [Difference("url", json_text(facts["url"]), json_text([*document["paths"]]))]
     recorded = recorded_facts(folder, slug) or {}
     # A page says nothing of what its layout, or the part of it that was saved, leaves open.
     stated = {name: value for name, value in recorded.items() if name in facts}
@@ -124,10 +124,11 @@ def _prose(facts: Facts) -> dict[str, str]:
         for row in facts.get(kind, ()):
             if "description" in row:
                 prose[f"{kind}.{row[key]}.description"] = row["description"]
-    return {fact: _text(digest) for fact, digest in prose.items()}
+    return {fact: json_text(digest) for fact, digest in prose.items()}
 
 
-def _text(value: object) -> str:
+def json_text(value: object) -> str:
+    """Return a value as JSON text, as differences hold it."""
     return json.dumps(value, ensure_ascii=False)
 
 

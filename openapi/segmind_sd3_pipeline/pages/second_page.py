@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from segmind_sd3_pipeline.generate.parameters import known_values
-from segmind_sd3_pipeline.pages.comparison import LocatedDifference, place_of, reading_differences
+from segmind_sd3_pipeline.pages.comparison import (
+    LocatedDifference,
+    json_text,
+    place_of,
+    reading_differences,
+)
 from segmind_sd3_pipeline.pages.contract import write_files
 from segmind_sd3_pipeline.pages.facts import recorded_facts, recorded_second_facts
 from segmind_sd3_pipeline.pages.new_spec import SHARED, headers_of
@@ -163,8 +168,8 @@ def second_differences(facts: Facts, folder: Path, comparison: Comparison) -> li
     lacking = [
         LocatedDifference(
             row.fact,
-            as_json(row.second),
-            as_json(row.first),
+            None if row.second is None else json_text(row.second),
+            None if row.first is None else json_text(row.first),
             place_of(folder, slug, f"attributes.{row.fact}"),
         )
         for row in comparison.rows
@@ -179,11 +184,6 @@ def second_differences(facts: Facts, folder: Path, comparison: Comparison) -> li
         LocatedDifference(each.fact, each.page, each.spec, recorded.find((each.fact,)))
         for each in reading_differences(before, facts)
     ]
-
-
-def as_json(value: object) -> str | None:
-    """Return a value as JSON text; None stays."""
-    return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def take_in(facts: Facts, folder: Path, day: str) -> tuple[dict[Path, str], Comparison]:
