@@ -269,6 +269,32 @@ def test_a_terminal_sees_the_bar(batch: Callable[..., Result], monkeypatch: pyte
     assert len(shown) == 1
 
 
+@processes
+@pytest.mark.slow
+def test_what_is_printed_takes_the_line_of_the_bar(tmp_path: Path):
+    import pty  # noqa: PLC0415 - Windows has no such module
+
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "segmind_sd3", "batch", "run", *TURBO, "--out", str(tmp_path)]
+    environment = {**os.environ, "SEGMIND_API_KEY": MADE_UP_KEY, "COLUMNS": "200", "NO_COLOR": "1"}
+    server = ReferenceServer()
+    server.provoke("status:400")
+    with server.listening() as url, open(ours, "rb", buffering=0) as screen:  # noqa: PTH123 - a descriptor
+        base = {"SEGMIND_BASE_URL": url, "TERM": "xterm"}
+        words += ["--set", "prompt=a fox", "--set", "seed=1"]
+        run = subprocess.Popen(words, env=environment | base, stderr=theirs, stdout=subprocess.DEVNULL)
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # the other end is closed
+            while some := screen.read(65536):
+                shown += some
+        assert run.wait(PATIENCE) == 1
+    before, _, said = shown.partition(b" failed: RequestRefused: HTTP 400")
+    assert said
+    assert b"0 failed, 0 a minute" in before
+    assert re.search(rb"\x1b\[2K[0-9a-f]{16}$", before)  # the id, where the bar was
+
+
 def test_a_signal_decides_on_the_exit_code(batch: Callable[..., Result], monkeypatch: pytest.MonkeyPatch):
     signals = Signals()
     signals.number = signal.SIGINT
@@ -294,7 +320,7 @@ def started(url: str, out: Path) -> "subprocess.Popen[bytes]":
     words = [sys.executable, "-m", "segmind_sd3", "batch", "run", *TURBO, "--out", str(out), "--at-once", "1"]
     words += ["--set", "prompt=a fox", "--vary", "seed=1..500"]
     environment = {**os.environ, "SEGMIND_API_KEY": MADE_UP_KEY, "SEGMIND_BASE_URL": url}
-    return subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
 
 def counts(out: Path) -> dict[str, int]:
@@ -308,8 +334,13 @@ def test_ctrl_c_once_finishes_what_is_in_flight(tmp_path: Path, picture: bytes):
     with serving(slowly(picture)) as peer, started(peer.url, tmp_path) as run:
         assert peer.arrived.wait(PATIENCE)
         run.send_signal(signal.SIGINT)
-        assert run.wait(PATIENCE) == 130
+        _, said = run.communicate(timeout=PATIENCE)
         states = counts(tmp_path)
+    assert run.returncode == 130
+    assert [*said.decode().splitlines()] == [
+        "Interrupted. What is under way is finished; Ctrl-C stops it too.",
+        "Interrupted. The same command goes on.",
+    ]
     assert states.keys() == {"done", "waiting"}
     assert states["done"] == len(peer.requests)
 
