@@ -32,7 +32,7 @@ __all__ = ["AsyncBatch", "Batch", "check_plan", "read"]
 
 STOPPED: Final = "the caller asked for it"
 
-STORING: Final = 4
+STORING: Final = 8
 """How many threads of an async batch store pictures at a time."""
 
 STORED_TOGETHER: Final = 16
