@@ -87,7 +87,11 @@ def test_each_job_is_sent_once_and_its_picture_has_its_name(
 
 
 @pytest.mark.anyio
-async def test_tasks_do_what_threads_do(server: ReferenceServer, tmp_path: Path):
+@pytest.mark.parametrize("together", [1, 16])
+async def test_tasks_do_what_threads_do(
+    server: ReferenceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
+):
+    monkeypatch.setattr("segmind_sd3._batch.batch.STORED_TOGETHER", together)
     async with AsyncClient(MADE_UP_KEY, transport=server.async_transport()) as client:
         async with client.batch(some(5), out=tmp_path, endpoint=TURBO) as batch:
             outcomes = [outcome async for outcome in batch]
