@@ -260,7 +260,8 @@ class _GroupCommits:
         self._waiting.extend(requests)
         self._asked.set()
         await self._written.wait()
-        self._waiting.check()
+        if not all(request.settled for request in requests):
+            self._waiting.check()
 
     async def run(self) -> None:
         """Write what is submitted, until this is cancelled."""
