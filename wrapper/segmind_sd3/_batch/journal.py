@@ -208,10 +208,14 @@ class Journal:
         self._held: set[int] = set()
         self._in_doubt = False
         self._back_since = -LEASE
-        if must_exist and not self._database.is_there(self._transaction):
-            raise FileNotFoundError(errno.ENOENT, "there is no journal", self._database.where)
-        with self._transaction() as connection:
-            self._migrate(connection)
+        try:
+            if must_exist and not self._database.is_there(self._transaction):
+                raise FileNotFoundError(errno.ENOENT, "there is no journal", self._database.where)
+            with self._transaction() as connection:
+                self._migrate(connection)
+        except BaseException:
+            self.close()
+            raise
 
     def _migrate(self, connection: sa.Connection) -> None:
         version = self._database.version(connection)
