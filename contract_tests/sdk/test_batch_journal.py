@@ -238,9 +238,10 @@ FIRST_VERSION = """
 CREATE TABLE jobs (
     n INTEGER NOT NULL, id VARCHAR NOT NULL, digest VARCHAR NOT NULL, operation VARCHAR NOT NULL,
     parameters TEXT NOT NULL, state VARCHAR NOT NULL, attempt INTEGER NOT NULL, tries INTEGER NOT NULL,
-    price BIGINT NOT NULL, cost BIGINT NOT NULL, uncertain BIGINT NOT NULL, billed BOOLEAN, files TEXT NOT NULL,
-    kept TEXT, request_id VARCHAR, error VARCHAR NOT NULL, message TEXT NOT NULL, run INTEGER, started FLOAT,
-    ended FLOAT, PRIMARY KEY (n), UNIQUE (id), UNIQUE (digest)
+    price BIGINT NOT NULL, cost BIGINT NOT NULL, uncertain BIGINT NOT NULL, billed BOOLEAN,
+    files TEXT NOT NULL, kept TEXT, request_id VARCHAR, error VARCHAR NOT NULL,
+    message TEXT NOT NULL, run INTEGER, started FLOAT, ended FLOAT,
+    PRIMARY KEY (n), UNIQUE (id), UNIQUE (digest)
 );
 CREATE INDEX jobs_by_state ON jobs (state, n);
 CREATE TABLE account (
