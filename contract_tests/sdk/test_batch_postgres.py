@@ -248,7 +248,7 @@ def test_the_jobs_of_a_killed_run_are_unknown_once_it_is_silent_for_the_lease(
     run = run_of(tmp_path, address)
     with (
         serving(stalling()) as peer,
-        started(peer.url, address, tmp_path, *FOX, "seed=1") as process,
+        started(peer.url, address, tmp_path, *FOX, "seed=1", "--at-once", "1") as process,
         closing(run.journal),
         run.running(),
     ):
@@ -275,7 +275,7 @@ def test_a_halted_run_that_returns_brings_its_picture_after_all(
     run = run_of(tmp_path, address)
     with (
         serving(script) as peer,
-        started(peer.url, address, tmp_path, *FOX, "seed=1") as process,
+        started(peer.url, address, tmp_path, *FOX, "seed=1", "--at-once", "1") as process,
         closing(run.journal),
         run.running(),
     ):
