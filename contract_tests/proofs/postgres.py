@@ -129,7 +129,7 @@ def main() -> int:
     with postgres_server(programs) as server:
         few, many = claim_seconds(server, 1_000), claim_seconds(server, options.many)
         print(
-            f"claim and finish: {1e3 * few:.2f} ms among 1000 jobs, {1e3 * many:.2f} ms among {options.many}\n"
+            f"claim, finish: {1e3 * few:.2f} ms among 1000 jobs, {1e3 * many:.2f} among {options.many:,}\n"
             f"  {many / few:.2f} times, at most {MOST_AMONG_MANY}",
             flush=True,
         )

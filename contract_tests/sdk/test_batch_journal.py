@@ -76,6 +76,22 @@ def test_no_job_is_claimed_twice(place: Path | sa.URL):
         assert [claim.job and claim.job.n for claim in claims] == [1, 2, 3, 4, 5, None, None, None]
 
 
+def test_what_waits_again_is_claimed_before_what_was_never_sent(place: Path | sa.URL):
+    with journal_at(place, 4) as journal:
+        first, second = claimed(journal), claimed(journal)
+        journal.apply([Finish(first, "waiting", billed=False)])
+        journal.apply([Finish(second, "failed", billed=False)])
+        journal.retry(failed=True)
+        assert [claimed(journal).n for _ in range(4)] == [1, 2, 3, 4]
+
+
+def test_a_job_that_a_person_lets_wait_by_hand_is_found(place: Path | sa.URL):
+    with journal_at(place, 1) as journal:
+        journal.apply([Finish(claimed(journal), "failed", billed=False)])
+        execute(journal, jobs.update().values(state="waiting"))
+        assert claimed(journal).attempt == 2
+
+
 def test_only_a_job_that_is_being_sent_can_be_finished(place: Path | sa.URL):
     with journal_at(place, 1) as journal:
         job = claimed(journal)

@@ -159,7 +159,7 @@ def test_the_next_job_is_found_by_an_index_even_where_most_jobs_seem_to_wait(add
     with journal._transaction() as connection:  # pyright: ignore[reportPrivateUsage]
         connection.exec_driver_sql(f"SET LOCAL search_path TO segmind_{url_of(address).query['batch']}")
         connection.exec_driver_sql("ANALYZE jobs")
-        query = journal_module._WAITING.limit(8)  # pyright: ignore[reportPrivateUsage]
+        query = journal_module._WAITING.params(first=0).limit(8)  # pyright: ignore[reportPrivateUsage]
         text = query.compile(connection, compile_kwargs={"literal_binds": True})
         plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {text}").scalars())
     assert "Index Scan using jobs_waiting on jobs" in plan

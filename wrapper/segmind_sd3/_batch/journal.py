@@ -184,6 +184,7 @@ class _Account:
     spent: int
     reserved: int
     next_call: float
+    first_waiting: int
     now: float
 
 
@@ -207,6 +208,7 @@ class Journal:
         self._lock = threading.Lock()
         self._held: set[int] = set()
         self._in_doubt = False
+        self._given_up = False
         self._back_since = -LEASE
         try:
             if must_exist and not self._database.is_there(self._transaction):
@@ -254,7 +256,8 @@ class Journal:
             except DatabaseAway as away:
                 self._in_doubt = True
                 now = time.monotonic()
-                if self._run is None or (begun and now - begun > self._patience()):
+                if self._run is None or self._given_up or (begun and now - begun > self._patience()):
+                    self._given_up = True
                     raise
                 if not begun:
                     begun = now
@@ -367,14 +370,17 @@ class Journal:
         def work(connection: sa.Connection) -> tuple[list[State | None], list[Job]]:
             money = connection.execute(_ACCOUNT).one()
             now, _ = self._database.clock(connection)
-            standing = _Account(money.spent, money.reserved, money.next_call, now)
+            standing = _Account(money.spent, money.reserved, money.next_call, money.first_waiting, now)
             states = self._finish(connection, finishes, standing) if finishes else []
             if self._in_doubt:
                 self._put_back(connection, standing)
             claimed = self._claim(connection, claims, standing) if claims else []
             connection.execute(
                 account.update().values(
-                    spent=standing.spent, reserved=standing.reserved, next_call=standing.next_call
+                    spent=standing.spent,
+                    reserved=standing.reserved,
+                    next_call=standing.next_call,
+                    first_waiting=standing.first_waiting,
                 )
             )
             return states, claimed
@@ -411,6 +417,8 @@ class Journal:
                 states.append(row.state)
                 continue
             states.append(each.state)
+            if each.state == "waiting":
+                standing.first_waiting = min(standing.first_waiting, each.job.n)
             price = each.job.price
             cost = (price if each.cost is None else each.cost) if each.billed else 0
             settled = 0 if each.billed is None else price
@@ -443,9 +451,12 @@ class Journal:
             if row.n not in self._held:
                 connection.execute(_PUT_BACK, {"the_n": row.n})
                 standing.reserved -= row.price
+                standing.first_waiting = min(standing.first_waiting, row.n)
 
     def _claim(self, connection: sa.Connection, claims: Sequence[Claim], standing: _Account) -> list[Job]:
-        rows = connection.execute(_WAITING, {"many": len(claims)}).all()
+        rows: Sequence[sa.Row[Any]] = ()
+        for first in dict.fromkeys((standing.first_waiting, 0)):  # a person may have changed the table
+            rows = rows or connection.execute(_WAITING, {"first": first, "many": len(claims)}).all()
         claimed: list[Job] = []
         over_budget, wait = False, 0.0
         for claim, row in zip(claims, rows, strict=False):
@@ -464,6 +475,7 @@ class Journal:
         if claimed:
             values = [{"the_n": job.n, "the_run": self._run, "now": standing.now} for job in claimed]
             connection.execute(_SEND, values)
+            standing.first_waiting = claimed[-1].n + 1
         more = self.shared and not rows and self._others_work(connection, standing.now)
         for claim in claims[len(claimed) :]:
             claim.over_budget, claim.wait, claim.more = over_budget, wait, more
@@ -541,6 +553,7 @@ class Journal:
                 )
                 if asked
             ]
+            connection.execute(account.update().values(first_waiting=0))
             again = jobs.update().where(sa.or_(sa.false(), *which)).values(state="waiting", tries=0)
             count = connection.execute(again).rowcount
             left = sa.select(sa.func.count()).select_from(jobs).where(unsettled)
@@ -616,7 +629,7 @@ _WAITING: Final = (
     sa.select(jobs.c.n, jobs.c.id, jobs.c.operation, jobs.c.parameters)
     .add_columns(jobs.c.price, jobs.c.attempt, jobs.c.tries)
     # As it stands in the condition of an index.
-    .where(jobs.c.state == sa.literal_column("'waiting'"))
+    .where(jobs.c.state == sa.literal_column("'waiting'"), jobs.c.n >= sa.bindparam("first"))
     .order_by(jobs.c.n)
     .limit(sa.bindparam("many"))
     .with_for_update(skip_locked=True)
