@@ -135,6 +135,7 @@ class BatchCall(Call):
 
     def _send(self, batch: Batch) -> None:
         with batch, self._progress(batch) as show:
+            self.billed = None  # an error that ends the batch does not tell it
             for outcome in batch:
                 if self.options.as_json:
                     echo(json.dumps(outcome.to_dict()))

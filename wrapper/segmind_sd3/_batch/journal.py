@@ -261,7 +261,10 @@ class Journal:
                     raise
                 if not begun:
                     begun = now
-                    log.warning("%s. No job is sent until it is back; what was paid for is on disk.", away)
+                    log.warning(
+                        "%s: %s. No job is sent until it is back; what was paid for is on disk.",
+                        *(away.filename, away.strerror),
+                    )
                 time.sleep(delay)
                 delay = min(2 * delay, 2.0)
             else:
