@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 from segmind_sd3 import AsyncClient
 from segmind_sd3._batch.databases import parse_journal
-from segmind_sd3._batch.journal import Claim, Finish, Journal
+from segmind_sd3._batch.journal import Journal
+from segmind_sd3._batch.values import Claim, Finish
 
 from proofs.bench.batches import parameters, stub
 from proofs.bench.network import KEY

@@ -15,19 +15,9 @@ from hypothesis import strategies as st
 from proofs.fixtures.postgres_server import PostgresServer
 from segmind_sd3 import InvalidRequest
 from segmind_sd3._batch.databases import PostgreSQL, parse_journal
-from segmind_sd3._batch.journal import (
-    BILLION,
-    LEASE,
-    NEXT,
-    Claim,
-    Finish,
-    Job,
-    Journal,
-    NewJob,
-    account,
-    jobs,
-)
-from segmind_sd3._batch.tables import VERSION, runs
+from segmind_sd3._batch.journal import LEASE, Journal
+from segmind_sd3._batch.tables import BILLION, NEXT, VERSION, account, jobs, runs
+from segmind_sd3._batch.values import Claim, Finish, Job, NewJob
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

@@ -27,10 +27,12 @@ from proofs.fixtures.sockets import Connection, reply, serving, stalling
 from segmind_sd3 import AsyncClient, Client, JobOutcome
 from segmind_sd3._batch import journal as journal_module
 from segmind_sd3._batch import run as run_module
+from segmind_sd3._batch import store as store_module
 from segmind_sd3._batch.databases import parse_journal
-from segmind_sd3._batch.journal import BILLION, Claim, Finish, Job, Journal, NewJob
+from segmind_sd3._batch.journal import Journal
 from segmind_sd3._batch.run import Plan, Run
-from segmind_sd3._batch.tables import runs
+from segmind_sd3._batch.tables import BILLION, runs
+from segmind_sd3._batch.values import Claim, Finish, Job, NewJob
 from segmind_sd3._cli import commands
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 from sqlalchemy import event
@@ -430,7 +432,7 @@ def test_a_run_that_gives_up_its_database_loses_no_picture(  # noqa: PLR0917 - f
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(journal_module, "LAST_PATIENCE", 0.0)
+    monkeypatch.setattr(store_module, "LAST_PATIENCE", 0.0)
     batch = client.batch(some(50), out=tmp_path, journal=address, endpoint=TURBO, at_once=4)
 
     def send() -> None:

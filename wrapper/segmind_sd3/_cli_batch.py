@@ -151,8 +151,9 @@ class BatchCall(Call):
     def _estimate(self, reader: Reader) -> int:
         """Print what the jobs come to, and send nothing."""
         from ._batch.databases import parse_journal  # noqa: PLC0415 - takes long, and only this command needs it
-        from ._batch.journal import Journal, usd  # noqa: PLC0415 - as above
+        from ._batch.journal import Journal  # noqa: PLC0415 - as above
         from ._batch.run import Plan, Run  # noqa: PLC0415 - as above
+        from ._batch.values import usd  # noqa: PLC0415 - as above
 
         place = parse_journal(self.asked.journal, Path(self.options.out))
         with tempfile.TemporaryDirectory() as folder:
@@ -341,7 +342,7 @@ def _journal_of(folder: Path, place: str | None) -> Journal:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(folder: Path, place: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's own way
     """Show how the jobs of a folder stand: counts, cost, time, pictures a minute, failures by kind."""
-    from ._batch.journal import usd  # noqa: PLC0415 - as above
+    from ._batch.values import usd  # noqa: PLC0415 - as above
 
     with closing(_journal_of(folder, place)) as journal:
         totals, failures = journal.totals(), journal.failures()

@@ -16,7 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3 import AsyncClient
-from segmind_sd3._batch.journal import BILLION, Claim, Finish, Journal, NewJob
+from segmind_sd3._batch.journal import Journal
+from segmind_sd3._batch.tables import BILLION
+from segmind_sd3._batch.values import Claim, Finish, NewJob
 
 from proofs.bench.figures import AMONG_FEW, BARE_CALLS, FIRST_QUARTER, Figure
 from proofs.bench.network import KEY, MB, turns

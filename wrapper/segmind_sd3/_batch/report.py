@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from segmind_sd3._errors import InvalidRequest
 
-from .journal import usd
+from .values import usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

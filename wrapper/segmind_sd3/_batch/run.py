@@ -27,10 +27,12 @@ from segmind_sd3._sent import file_digest
 from segmind_sd3._text import describe_error, printable, short_repr
 
 from .databases import parse_journal
-from .journal import LEASE, NEXT, Claim, Finish, Job, Journal, NewJob, billionths, usd
+from .journal import LEASE, Journal
 from .outcome import MOST_PROBLEMS, BatchSummary, JobOutcome, JobProblem
 from .pace import REASONS, Pace
 from .storing import check_room, find_pictures, keep_reply, store_pictures, sync_folders
+from .tables import NEXT
+from .values import Claim, Finish, Job, NewJob, billionths, usd
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
