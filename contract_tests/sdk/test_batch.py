@@ -668,6 +668,7 @@ def test_a_clock_that_jumps_changes_nothing(
         ("per_minute", 0, "per_minute was 0; allowed"),
         ("budget", -1, "budget was -1; allowed"),
         ("out", "/dev/null/x", "no folder can be there"),
+        ("journal", "/dev/null/x", "journal was '/dev/null/x': no folder can be there"),
     ],
 )
 def test_a_wrong_option_is_refused(client: Client, tmp_path: Path, option: str, value: Any, said: str):
@@ -682,6 +683,13 @@ def test_a_folder_that_takes_no_journal_is_named(client: Client):
         client.batch([], out="/proc/self"),
     ):
         pass
+
+
+def test_a_journal_may_be_in_another_folder_and_names_whole_paths(client: Client, tmp_path: Path):
+    _, summary = send(client, some(1), tmp_path / "out", journal=tmp_path / "journal")
+    with closing(Journal(tmp_path / "journal")) as journal:
+        (record,) = records(journal)
+    assert (summary.counts, record["files"]) == ({"done": 1}, [str(tmp_path / "out" / "job-0.jpg")])
 
 
 def test_a_batch_is_entered_first(client: Client, tmp_path: Path):
@@ -916,6 +924,15 @@ def test_a_job_whose_service_can_not_be_reached_is_tried_again_before_it_fails(
         assert journal.execute("SELECT attempt, tries FROM jobs").fetchall() == [(2, 1)]
     assert (outcome.state, outcome.error, outcome.billed) == ("failed", "ConnectionFailed", False)
     assert summary.spent == 0
+
+
+def test_a_pace_that_is_held_begins_no_call_until_then():
+    now = 100.0
+    pace = Pace(8, clock=lambda: now)
+    pace.hold(0.1)
+    assert 0 < pace.begin() <= 0.1
+    now += 0.1
+    assert pace.begin() == 0.0
 
 
 def test_so_many_calls_begin_in_a_minute():

@@ -29,7 +29,7 @@ from segmind_sd3._text import describe_error, printable, short_repr
 from .databases import parse_journal
 from .journal import LEASE, Journal
 from .outcome import MOST_PROBLEMS, BatchSummary, JobOutcome, JobProblem
-from .pace import REASONS, Pace
+from .pace import PATIENCE, REASONS, Pace
 from .storing import check_room, find_pictures, keep_reply, store_pictures, sync_folders
 from .tables import NEXT
 from .values import Claim, Finish, Job, NewJob, billionths, usd
@@ -249,8 +249,11 @@ class Run:
         if claim.wait:
             self.pace.hold(claim.wait)
             return True
+        if claim.more:
+            self.pace.hold(PATIENCE)  # all workers ask together
+            return True
         if not claim.over_budget:
-            return more or claim.more
+            return more
         if self._open == 0:
             self.stop(f"the budget of ${self.plan.budget} does not cover the next job")
         return True  # what is settled may free a part of the budget
@@ -273,12 +276,13 @@ class Run:
             InvalidRequest: a picture is not the one that it was when the job was added.
         """
         try:
+            parameters = self._parameters(job)
             if self.journal.shared and time.monotonic() - job.claimed > LONGEST_HOLD:
                 raise _StaleClaim("this process was halted before the call, which was not made")
-            return self._parameters(job)
         except Exception as error:
             mark_unsent(error)
             raise
+        return parameters
 
     def _parameters(self, job: Job) -> dict[str, Any]:
         parameters = dict(job.parameters)
