@@ -18,9 +18,6 @@ from unittest.mock import Mock
 
 import anyio
 import pytest
-import sqlalchemy as sa
-from hypothesis import given
-from hypothesis import strategies as st
 from proofs.fixtures.sockets import refusing
 from segmind_sd3 import (
     AsyncClient,
@@ -34,10 +31,12 @@ from segmind_sd3 import (
     Sending,
 )
 from segmind_sd3._batch import storing
-from segmind_sd3._batch.journal import BILLION, NEXT, Claim, Finish, Job, Journal, NewJob, account, jobs
+from segmind_sd3._batch.journal import Journal
 from segmind_sd3._batch.pace import MOST_REFUSALS, Pace
 from segmind_sd3._batch.report import records
 from segmind_sd3._batch.run import Plan, Run
+from segmind_sd3._batch.tables import BILLION
+from segmind_sd3._batch.values import Claim, Job, NewJob
 from segmind_sd3._wire import Reply
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
@@ -700,6 +699,7 @@ def test_a_clock_that_jumps_changes_nothing(
         ("per_minute", 0, "per_minute was 0; allowed"),
         ("budget", -1, "budget was -1; allowed"),
         ("out", "/dev/null/x", "no folder can be there"),
+        ("journal", "/dev/null/x", "journal was '/dev/null/x': no folder can be there"),
     ],
 )
 def test_a_wrong_option_is_refused(client: Client, tmp_path: Path, option: str, value: Any, said: str):
@@ -714,6 +714,13 @@ def test_a_folder_that_takes_no_journal_is_named(client: Client):
         client.batch([], out="/proc/self"),
     ):
         pass
+
+
+def test_a_journal_may_be_in_another_folder_and_names_whole_paths(client: Client, tmp_path: Path):
+    _, summary = send(client, some(1), tmp_path / "out", journal=tmp_path / "journal")
+    with closing(Journal(tmp_path / "journal")) as journal:
+        (record,) = records(journal)
+    assert (summary.counts, record["files"]) == ({"done": 1}, [str(tmp_path / "out" / "job-0.jpg")])
 
 
 def test_a_batch_is_entered_first(client: Client, tmp_path: Path):
@@ -733,13 +740,6 @@ def test_a_folder_that_another_program_holds_is_refused_too(client: Client, tmp_
         refused = pytest.raises(InvalidRequest, match=f"another run works on {tmp_path}: wait")
         with refused, client.batch([], out=tmp_path):
             pass
-
-
-def test_a_journal_of_a_later_version_is_not_touched(tmp_path: Path):
-    with closing(Journal(tmp_path)) as journal, journal._transaction() as connection:  # pyright: ignore[reportPrivateUsage]
-        connection.exec_driver_sql("PRAGMA user_version = 99")
-    with pytest.raises(InvalidRequest, match="was written by a later version"):
-        Journal(tmp_path)
 
 
 def test_a_batch_begins_no_call_where_its_pictures_have_no_room(
@@ -929,41 +929,11 @@ def journal_of(folder: Path, count: int) -> Journal:
     return journal
 
 
-def test_no_job_is_claimed_twice(tmp_path: Path):
-    with closing(journal_of(tmp_path, 5)) as journal:
-        claims = [Claim() for _ in range(8)]
-        journal.apply(claims[:3])
-        journal.apply(claims[3:])
-        assert [claim.job and claim.job.n for claim in claims] == [1, 2, 3, 4, 5, None, None, None]
-
-
 def test_the_next_job_is_found_by_an_index_however_many_are_done(tmp_path: Path):
     with closing(journal_of(tmp_path, 1)) as journal, journal._transaction() as connection:  # pyright: ignore[reportPrivateUsage]
         query = "SELECT n FROM jobs WHERE state = 'waiting' ORDER BY n LIMIT 8"
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all()
     assert [row[3] for row in plan] == ["SEARCH jobs USING COVERING INDEX jobs_by_state (state=?)"]
-
-
-def test_only_a_job_that_is_being_sent_can_be_finished(tmp_path: Path):
-    with closing(journal_of(tmp_path, 1)) as journal:
-        claim = Claim()
-        journal.apply([claim])
-        assert claim.job is not None
-        journal.apply([Finish(claim.job, "done", billed=True)])
-        with pytest.raises(AssertionError):
-            journal.apply([Finish(claim.job, "failed", billed=False)])
-        assert journal.totals().counts == {"done": 1}
-
-
-def test_a_worker_that_was_taken_for_dead_may_still_bring_its_picture(tmp_path: Path):
-    with closing(journal_of(tmp_path, 1)) as journal:
-        claim = Claim()
-        journal.apply([claim])
-        assert claim.job is not None
-        journal.apply([Finish(claim.job, "unknown", billed=None)])
-        journal.apply([Finish(claim.job, "done", billed=True)])
-        totals = journal.totals()
-    assert (totals.counts, totals.spent, totals.reserved) == ({"done": 1}, BILLION, 0)
 
 
 def test_the_jobs_of_a_run_that_died_are_done_where_their_picture_is_there_else_unknown(
@@ -993,36 +963,6 @@ def test_a_picture_that_was_there_before_a_call_is_not_its_own(tmp_path: Path, p
     run = Run(Plan(tmp_path, 1))
     with closing(run.journal), run.journal.running():
         assert [each.state for each in run.recover()] == ["unknown"]
-
-
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["claim", *NEXT["sending"]]), st.sampled_from([True, False, None]), st.integers(0, 9)
-    ),
-    max_size=30,
-)
-
-
-@given(STEPS)
-def test_the_account_is_the_sum_of_the_jobs_whatever_happens(
-    tmp_path_factory: pytest.TempPathFactory, steps: Any
-):
-    with closing(journal_of(tmp_path_factory.mktemp("journal"), 4)) as journal:
-        under_way: list[Claim] = []
-        for step, was_billed, cost in steps:
-            if step == "claim":
-                claim = Claim(budget=7 * BILLION)
-                journal.apply([claim])
-                under_way += [claim] if claim.job else []
-            elif under_way and (job := under_way.pop().job):
-                journal.apply([Finish(job, step, billed=was_billed, cost=cost or None)])
-        with journal._transaction() as connection:  # pyright: ignore[reportPrivateUsage]
-            summed = connection.execute(
-                sa.select(sa.func.sum(jobs.c.cost), sa.func.sum(jobs.c.uncertain))
-            ).one()
-            money = connection.execute(sa.select(account.c.spent, account.c.reserved)).one()
-    assert tuple(summed) == tuple(money)
-    assert sum(money) <= 7 * BILLION
 
 
 def test_each_job_of_a_journal_is_told(client: Client, tmp_path: Path):
@@ -1070,6 +1010,15 @@ def test_a_job_whose_service_can_not_be_reached_is_tried_again_before_it_fails(
         assert journal.execute("SELECT attempt, tries FROM jobs").fetchall() == [(2, 1)]
     assert (outcome.state, outcome.error, outcome.billed) == ("failed", "ConnectionFailed", False)
     assert summary.spent == 0
+
+
+def test_a_pace_that_is_held_begins_no_call_until_then():
+    now = 100.0
+    pace = Pace(8, clock=lambda: now)
+    pace.hold(0.1)
+    assert 0 < pace.begin() <= 0.1
+    now += 0.1
+    assert pace.begin() == 0.0
 
 
 def test_so_many_calls_begin_in_a_minute():

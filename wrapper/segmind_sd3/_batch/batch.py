@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from segmind_sd3._result import Generation
 
-    from .journal import Claim, Finish, Job
     from .outcome import BatchSummary, JobOutcome
     from .run import Plan
+    from .values import Claim, Finish, Job
 
     _Drawn = tuple[Job, Generation]
 
@@ -104,7 +104,7 @@ class _Shared:
     def _open(self, stack: ExitStack | AsyncExitStack) -> Run:
         run = Run(self._plan)
         stack.callback(run.journal.close)
-        stack.enter_context(run.journal.running())
+        stack.enter_context(run.running())
         stack.callback(self._close, run)
         # What was in flight when an earlier run died comes first: its price stays reserved.
         self._found = run.recover()
@@ -135,7 +135,7 @@ class _Shared:
     def _close(self, run: Run) -> None:
         """Keep how the batch stands before its journal is closed."""
         with suppress(OSError):
-            run.recover()
+            run.recover(ending=True)
         with suppress(OSError):
             self._last = run.summary()
         run.journal.close()
