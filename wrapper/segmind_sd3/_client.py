@@ -96,13 +96,18 @@ class _Base(Generic[N]):
     _owner: bool
 
     def with_options(
-        self, *, api_key: str | None = None, timeout: float | None = None, retry: Retry | None = None
+        self,
+        *,
+        api_key: str | None = None,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        spool: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Copy the client with other options. The copy shares its connections, and does not close them."""
         key = self._settings.key if api_key is None else read_key(api_key)
         del api_key  # as in __init__
         copy = object.__new__(type(self))
-        copy._settings = changed(self._settings, key, timeout, retry)
+        copy._settings = changed(self._settings, key, timeout, retry, spool)
         copy._network = self._network
         copy._owner = False
         return copy
@@ -171,6 +176,9 @@ class Client(Endpoints, _Base[Network]):
             key, and never replace a header that the SDK sets.
         on_event: called with each `Sending`, `Waiting` and `Finished` of a call, in the thread or task that
             makes it. What it raises is logged, and changes nothing.
+        spool: a folder on a local disk, for picture files of a megabyte and more: each goes straight into a
+            file while it arrives, instead of into memory. `save` moves it. Where it is not saved, it is
+            removed with its `Image`, and left there only if the process dies.
 
     Raises:
         InvalidRequest: an option is wrong: there is no usable key, or the base URL is none to send it to.
@@ -191,6 +199,7 @@ class Client(Endpoints, _Base[Network]):
         budget: float | Decimal | None = None,
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
+        spool: str | os.PathLike[str] | None = None,
     ) -> None:
         key = read_secrets(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
@@ -208,6 +217,7 @@ class Client(Endpoints, _Base[Network]):
             max_connections=max_connections,
             budget=budget,
             on_event=on_event,
+            spool=spool,
         )
         self._network = Network(transport, self._settings.route, max_connections)
         self._owner = True
@@ -256,7 +266,8 @@ class Client(Endpoints, _Base[Network]):
     def _send(
         self, prepared: Prepared, request: Request, sent: SentRequest, deadline: Deadline
     ) -> Generation:
-        send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
+        made = self._settings
+        send = partial(self._network.send, prepared.url, request, made.key, deadline, made.spool)
         return drive(self._drawing(prepared, sent, deadline), send, self._settings.closed.wait)
 
     def credits(self) -> Credits:
@@ -355,6 +366,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         budget: float | Decimal | None = None,
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
+        spool: str | os.PathLike[str] | None = None,
     ) -> None:
         key = read_secrets(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
@@ -372,6 +384,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             max_connections=max_connections,
             budget=budget,
             on_event=on_event,
+            spool=spool,
         )
         self._network = AsyncNetwork(transport, self._settings.route, max_connections)
         self._owner = True
@@ -426,7 +439,8 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
     async def _send(
         self, prepared: Prepared, request: Request, sent: SentRequest, deadline: Deadline
     ) -> Generation:
-        send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
+        made = self._settings
+        send = partial(self._network.send, prepared.url, request, made.key, deadline, made.spool)
         return await drive_async(self._drawing(prepared, sent, deadline), send, self._network.wait)
 
     async def credits(self) -> Credits:
