@@ -8,8 +8,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs.fixtures.disks import small_disk
 from proofs.fixtures.sockets import refusing
 from segmind_sd3 import (
     AsyncClient,
@@ -721,18 +722,6 @@ def test_a_picture_that_can_not_be_stored_stops_the_batch(
 
 def test_a_folder_that_can_not_be_opened_is_not_synced(tmp_path: Path):
     storing.sync_folders([tmp_path / "none"])
-
-
-@contextmanager
-def small_disk(folder: Path) -> Generator[Path]:
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("only root can make a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def remount(disk: Path, options: str) -> None:

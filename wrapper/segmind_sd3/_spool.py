@@ -116,8 +116,8 @@ class SpoolingIncoming(Incoming):
         return StoredPicture(replace(file, path=str(path)), picture)
 
     def _take_back(self, file: FileIO) -> None:
-        """Go on in memory, with what was written. What can't be read stays in the file."""
-        self._file, data = None, b""
+        """Go on in memory, with what was written. Where it can't be read, it stays in the file."""
+        self._file, data = None, self.start()
         with suppress(OSError), file:
             file.seek(0)
             data = file.readall()[: self.size]

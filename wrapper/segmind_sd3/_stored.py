@@ -10,7 +10,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._content import PIECE, PictureFile
+from ._content import PictureFile
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -58,15 +58,16 @@ class StoredPicture:
             FileChanged: the file was changed, or is there no more.
             OSError: the path can't be written.
         """
-        with self._locked(), self._file.open() as file:
+        with self._locked():
+            with self._file.open():
+                pass
             try:
                 # Two files that a user has must not be one.
                 if not self._removal.alive or os.getpid() != self._pid:
                     raise OSError
                 path.hardlink_to(self._file.path)
             except OSError:
-                with path.open("xb") as copy:
-                    shutil.copyfileobj(file, copy, PIECE)
+                shutil.copyfile(self._file.path, path)
         with path.open("r+b") as written:
             os.fsync(written.fileno())
 
