@@ -26,7 +26,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from proofs.fixtures.disks import full_disk, small_disk
-from proofs.fixtures.drivers import Driver, draw
+from proofs.fixtures.drivers import Driver, draw, outcomes
 from proofs.fixtures.forking import Child
 from proofs.fixtures.seeds import picture as png
 from proofs.fixtures.sockets import Connection, Peer, Script, answering, hanging_up, reply, serving
@@ -68,7 +68,15 @@ WAYS: dict[str, Way] = {
 }
 
 
-@pytest.fixture(params=WAYS.values(), ids=list(WAYS))
+FAST = ("sync", "asyncio, httpx's transport")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(way, id=name, marks=() if name in FAST else pytest.mark.slow)
+        for name, way in WAYS.items()
+    ]
+)
 def way(request: pytest.FixtureRequest) -> Way:
     return request.param
 
@@ -114,7 +122,7 @@ def test_a_large_picture_goes_to_a_file_of_the_folder(way: Way, peer: Peer, spoo
     assert file.read_bytes() == drawn.image.data == LARGE
 
 
-def with_a_half(then: Callable[[Connection], None]) -> Script:
+def with_a_half(then: Callable[[Connection], object]) -> Script:
     """Send half of the picture, and do something; then send the rest."""
 
     def script(connection: Connection) -> None:
@@ -222,7 +230,7 @@ IN_MEMORY: dict[str, bytes] = {
     "compressed": reply(200, gzip.compress(LARGE), content_type="image/png", content_encoding="gzip"),
     "of another content type": reply(200, LARGE, content_type="application/octet-stream"),
     "no picture": reply(200, b"x" * len(LARGE), content_type="image/png"),
-    "a damaged picture": reply(200, LARGE[:16] + bytes(len(LARGE)), content_type="image/png"),
+    "a damaged picture": reply(200, LARGE[:16] + b"x" * len(LARGE), content_type="image/png"),
     "a picture in an error": reply(500, LARGE, content_type="image/png"),
     "an error": reply(406, b'{"error": "no credits"}', content_type="application/json"),
 }
@@ -266,6 +274,7 @@ def test_a_picture_that_is_cut_short_is_in_the_error_and_in_no_file(way: Way, sp
     assert names(spool) == []
 
 
+@pytest.mark.slow
 def test_what_came_by_the_deadline_is_in_the_error_and_in_no_file(way: Way, spool: Path):
     held = threading.Event()
 
@@ -316,7 +325,7 @@ def interpreted(
     room=st.one_of(st.none(), st.integers(0, 2_000_000)),
     whole=st.booleans(),
 )
-def test_no_outcome_depends_on_where_the_reply_was_held(  # noqa: PLR0917, PLR0913 - the space
+def test_no_outcome_depends_on_where_the_reply_was_held(  # noqa: PLR0917 - the space
     status: int,
     body: bytes,
     media_type: str,
@@ -387,23 +396,14 @@ def test_a_file_that_is_another_at_the_end_costs_no_picture(
     assert drawn.image.data == LARGE
 
 
-def test_a_folder_that_is_removed_costs_no_picture(way: Way, peer: Peer, spool: Path):
-    driver, transport = way
-    emptied: list[Generation] = []
+def test_a_folder_that_is_removed_costs_no_picture(way: Way, spool: Path):
+    with serving(answering(reply(500), DRAWN)) as peer:
+        outcome = outcomes(
+            way[0], peer.url, PARAMS, times=2, between=spool.rmdir, spool=spool, transport=way[1]()
+        )[1]
 
-    async def awaited() -> None:
-        async with AsyncClient(MADE_UP_KEY, base_url=peer.url, spool=spool, transport=transport()) as client:  # pyright: ignore[reportArgumentType] - an async one
-            spool.rmdir()
-            emptied.append(await client.sd35_turbo_txt2img(prompt="a lighthouse"))
-
-    if driver == "sync":
-        with Client(MADE_UP_KEY, base_url=peer.url, spool=spool, transport=transport()) as client:  # pyright: ignore[reportArgumentType] - a sync one
-            spool.rmdir()
-            emptied.append(client.sd35_turbo_txt2img(prompt="a lighthouse"))
-    else:
-        anyio.run(awaited, backend=driver)
-
-    assert emptied[0].image.data == LARGE
+    assert isinstance(outcome, Generation)
+    assert outcome.image.data == LARGE
 
 
 def descriptor_of(path: Path) -> int:
@@ -414,8 +414,8 @@ def descriptor_of(path: Path) -> int:
 
 def spoil(path: Path, other: Path, flags: int) -> None:
     """Let this process write to and read from a file as if it had opened another file with these flags."""
-    opened = os.open(other, flags)
-    os.dup2(opened, descriptor_of(path))
+    descriptor, opened = descriptor_of(path), os.open(other, flags)
+    os.dup2(opened, descriptor)
     os.close(opened)
 
 
@@ -500,7 +500,7 @@ def test_ctrl_c_leaves_no_file(transport: Callable[[], object] | None, spool: Pa
     assert caught.traceback  # it holds on to all that the call had
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@pytest.mark.parametrize("loop", ["asyncio", pytest.param("trio", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("transport", [lambda: None, httpx.AsyncHTTPTransport])
 def test_a_cancelled_call_leaves_no_file(transport: Callable[[], Any], loop: str, spool: Path):
     half = threading.Event()
@@ -574,9 +574,14 @@ def test_the_file_of_a_picture_that_is_not_saved_is_removed_with_it(way: Way, pe
     assert names(spool) == []
 
 
-@pytest.mark.parametrize(
-    "copied", [copy.copy, copy.deepcopy, lambda image: pickle.loads(pickle.dumps(image))]
-)  # noqa: S301 - our own
+COPIES: dict[str, Callable[[Image], Image]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda image: pickle.loads(pickle.dumps(image)),  # noqa: S301 - our own
+}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=list(COPIES))
 def test_a_copy_does_without_the_file(copied: Callable[[Image], Image], peer: Peer, spool: Path):
     image = spooled(WAYS["sync"], peer, spool).image
     other = copied(image)
@@ -778,7 +783,13 @@ def test_where_no_place_is_left_it_stays_in_its_file_and_the_error_names_it(
     elsewhere.rmdir()  # it is empty
 
 
-@pytest.mark.parametrize("change", [Path.unlink, lambda file: file.write_bytes(b"another")])
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "removed": Path.unlink,
+    "written": lambda file: file.write_bytes(b"another"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
 def test_a_picture_whose_file_was_changed_is_not_given_out(
     change: Callable[[Path], object], picture: Image, tmp_path: Path
 ):

@@ -37,6 +37,7 @@ class SpoolingIncoming(Incoming):
         self._pid = os.getpid()
         self._wanted = False
         self._file: FileIO | None = None
+        self._held: int | None = None  # how many bytes are in memory, where others could not be read back
 
     def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         super().begin(status, headers)
@@ -59,12 +60,8 @@ class SpoolingIncoming(Incoming):
             try:
                 _write(self._file, data)
             except OSError as error:
-                if error.errno is None:  # of a signal's handler
-                    raise
-                size = self.size
+                _raise_the_callers(error)
                 self._take_back(self._file)
-                if self.size < size:
-                    raise
             else:
                 self.size += len(data)
                 self.overflowed = self.size > self._limit(self)
@@ -81,22 +78,22 @@ class SpoolingIncoming(Incoming):
             return
         name = f"segmind-sd3-{secrets.token_hex(8)}{SUFFIXES[kind][0]}"
         self._part = self._folder / f"{name}.part"
-        with suppress(OSError):
-            file = self._part.open("x+b", buffering=0)
-            try:
-                _write(file, self._body.getvalue())
-            except OSError:
-                file.close()
-                remove_own(str(self._part), self._pid)
-            else:
-                self._file, self._body = file, BytesIO(self.start())
+        try:
+            self._file = self._part.open("x+b", buffering=0)
+            _write(self._file, self._body.getvalue())
+        except OSError as error:
+            self.discard()
+            _raise_the_callers(error)
+        else:
+            self._body = BytesIO(self.start())
 
     def reply(self) -> Reply:
         if self._file is not None:
             if self.complete and (stored := self._keep(self._file)):
                 return Reply(self.status, self.headers, self.start(), self.complete, stored)
             self._take_back(self._file)
-        return super().reply()
+        reply = super().reply()
+        return reply if self._held is None else replace(reply, body=reply.body[: self._held], complete=False)
 
     def _keep(self, opened: FileIO) -> StoredPicture | None:
         """Give the file its name, where a whole picture is in it and it is still there."""
@@ -124,14 +121,21 @@ class SpoolingIncoming(Incoming):
         if len(data) == self.size:
             remove_own(str(self._part), self._pid)
         else:
-            self.size, self.complete = len(data), False
+            self._held = len(data)
         self._body = BytesIO(data)
-        self._body.seek(self.size)
+        self._body.seek(len(data))
 
     def discard(self) -> None:
         if self._file is not None:
             self._file.close()
+            self._file = None
             remove_own(str(self._part), self._pid)
+
+
+def _raise_the_callers(error: OSError) -> None:
+    """Raise an error that comes from a signal's handler: those of files have a number."""
+    if error.errno is None:
+        raise error
 
 
 def _write(file: FileIO, data: bytes) -> None:

@@ -101,7 +101,7 @@ class Incoming:
         self.handed_over = True
         self.complete = False
         self.overflowed = False
-        self.size = 0
+        self.size: int = 0
         # It hands out its bytes without a copy: a second buffer of a picture's size would take new pages from
         # the system, and give them back, with each call.
         self._body = BytesIO()
