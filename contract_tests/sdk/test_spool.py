@@ -45,6 +45,7 @@ from segmind_sd3._limits import MIN_SPOOLED
 from segmind_sd3._outcome import event_of
 from segmind_sd3._reply import interpret, largest
 from segmind_sd3._spool import SpoolingIncoming
+from segmind_sd3._stored import remove_own
 from segmind_sd3._wire import Incoming, Key
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
@@ -294,14 +295,36 @@ def test_what_came_by_the_deadline_is_in_the_error_and_in_no_file(way: Way, spoo
 
 # -- A space of replies -----------------------------------------------------------------------------------
 
-BODIES = st.one_of(
-    st.integers(0, 400_000).map(lambda more: png(2, size=MIN_SPOOLED - 200_000 + more)),
-    st.sampled_from(
-        [LARGE, LARGE + b"trailing", LARGE[:-1], SMALL, TEXT, b"x" * MIN_SPOOLED, b"\xff\xd8\xff"]
+GOOD: dict[str, Any] = {
+    "status": 200,
+    "body": LARGE,
+    "content-type": "image/png",
+    "content-encoding": None,
+    "content-length": None,  # that of the body
+    "whole": True,
+    "room": 2**40,
+}
+"""A reply that comes to its end, and a disk that has room for it."""
+
+ODD: dict[str, st.SearchStrategy[Any]] = {
+    "status": st.sampled_from([201, 206, 402, 503]),
+    "body": st.one_of(
+        st.integers(0, 200_000).map(lambda more: png(2, size=MIN_SPOOLED - 100_000 + more)),
+        st.sampled_from([LARGE + b"trailing", LARGE[:-1], SMALL, TEXT, b"x" * MIN_SPOOLED, b"\xff\xd8\xff"]),
     ),
-)
-TYPES = st.sampled_from(["image/png", "IMAGE/JPEG; q=1", "image/", "application/json", "", "text/html"])
-LENGTHS = st.sampled_from(["", "x", "²", "-1", "5, 5", "9" * 5000, "0", f" {MIN_SPOOLED}"])
+    "content-type": st.sampled_from(["IMAGE/JPEG; q=1", "image/", "application/json", "", "text/html"]),
+    "content-encoding": st.sampled_from(["identity", "gzip", "br"]),
+    "content-length": st.sampled_from(["x", "²", "-1", "5, 5", "9" * 5000, "0", f" {MIN_SPOOLED}"]),
+    "whole": st.just(value=False),
+    "room": st.integers(0, 2 * MIN_SPOOLED),
+}
+
+
+@st.composite
+def replies(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a reply that is odd in two ways at most."""
+    odd = draw(st.sets(st.sampled_from([*ODD]), max_size=2))
+    return {name: draw(ODD[name]) if name in odd else value for name, value in GOOD.items()}
 
 
 def interpreted(
@@ -315,43 +338,29 @@ def interpreted(
 
 
 @given(
-    status=st.sampled_from([200, 200, 200, 201, 206, 402, 503]),
-    body=BODIES,
-    media_type=TYPES,
-    length=st.one_of(st.none(), st.none(), LENGTHS),
+    made=replies(),
     cost=st.sampled_from([None, "0.5"]),
-    encoding=st.sampled_from([None, None, None, "identity", "gzip", "br"]),
-    cuts=st.lists(st.integers(0, 2_000_000), max_size=6),
-    room=st.one_of(st.none(), st.integers(0, 2_000_000)),
-    whole=st.booleans(),
+    cuts=st.lists(st.integers(0, 2 * MIN_SPOOLED), max_size=6),
 )
-def test_no_outcome_depends_on_where_the_reply_was_held(  # noqa: PLR0917 - the space
-    status: int,
-    body: bytes,
-    media_type: str,
-    length: str | None,
-    cost: str | None,
-    encoding: str | None,
-    cuts: list[int],
-    room: int | None,
-    whole: bool,  # noqa: FBT001 - drawn
+def test_no_outcome_depends_on_where_the_reply_was_held(
+    made: dict[str, Any], cost: str | None, cuts: list[int]
 ):
-    given_headers = {
-        "content-type": media_type,
-        "content-length": str(len(body)) if length is None else length,
+    body: bytes = made["body"]
+    values: dict[str, str | None] = {
+        "content-type": made["content-type"],
+        "content-encoding": made["content-encoding"],
+        "content-length": made["content-length"] or str(len(body)),
         "x-cost": cost,
-        "content-encoding": encoding,
     }
-    headers = [
-        (name.encode(), value.encode("latin-1")) for name, value in given_headers.items() if value is not None
-    ]
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in values.items() if value]
     ends = [*sorted(cuts), None]
     pieces = [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     with tempfile.TemporaryDirectory() as folder:
-        with full_disk(after=2**40 if room is None else room):
+        with full_disk(after=made["room"]):
             there = SpoolingIncoming(largest, Path(folder))
-            outcome = interpreted(there, status, headers, pieces, whole=whole)
-        assert outcome == interpreted(Incoming(largest), status, headers, pieces, whole=whole)
+            outcome = interpreted(there, made["status"], headers, pieces, whole=made["whole"])
+        held = interpreted(Incoming(largest), made["status"], headers, pieces, whole=made["whole"])
+        assert outcome == held
         files = [path.read_bytes() for path in Path(folder).iterdir()]
         assert files in ([], [body])
         assert not files or isinstance(outcome, Generation)
@@ -617,6 +626,16 @@ def test_a_fork_that_lets_go_of_a_picture_leaves_the_file_to_its_parent(peer: Pe
 
     assert Child(held.clear).result() is None
     assert held[0].image.data == only_file(spool).read_bytes() == LARGE
+
+
+def test_a_file_is_removed_by_the_process_alone_that_made_it(tmp_path: Path):
+    file = tmp_path / "file"
+    file.touch()
+
+    remove_own(str(file), os.getppid())
+    assert file.exists()
+    remove_own(str(file), os.getpid())
+    assert not file.exists()
 
 
 def test_a_fork_that_saves_a_picture_copies_it(picture: Image, spool: Path, tmp_path: Path):
