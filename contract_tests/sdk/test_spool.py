@@ -138,10 +138,12 @@ def with_a_half(then: Callable[[Connection], object]) -> Script:
 def wait_for_part(folder: Path, connection: Connection) -> Path:
     """Wait until the picture's half is in a file, and return the file."""
     at_least = HALF - 1000
-    while not any(path.stat().st_size >= at_least for path in folder.glob("*.part")):
+    while True:
+        for part in folder.glob("segmind-sd3-*.part"):
+            if part.stat().st_size >= at_least:
+                return part
         assert not connection.peer.ending.is_set()
         connection.pause(0.001)
-    return only_file(folder)
 
 
 def test_it_has_its_name_only_once_it_is_whole(way: Way, spool: Path):
@@ -895,3 +897,39 @@ def test_the_command_takes_a_large_picture_straight_to_a_file_beside_its_own(
     assert len(parts) == writable
     assert names(folder) == ["panda.png"]
     assert (folder / "panda.png").read_bytes() == LARGE
+
+
+# -- A batch ----------------------------------------------------------------------------------------------
+
+JOBS = [{"prompt": f"a lighthouse {n}", "id": f"job-{n}"} for n in range(2)]
+TURBO = "sd35_turbo_txt2img"
+
+
+@pytest.mark.parametrize("driver", ["sync", "asyncio"])
+def test_a_batch_takes_large_pictures_straight_to_its_folder(driver: Driver, tmp_path: Path):
+    inodes: list[int] = []
+
+    def look(connection: Connection) -> None:
+        inodes.append(wait_for_part(tmp_path, connection).stat().st_ino)
+
+    async def awaited(url: str) -> None:
+        async with (
+            AsyncClient(MADE_UP_KEY, base_url=url) as client,
+            client.batch(JOBS, out=tmp_path, endpoint=TURBO, at_once=1) as batch,
+        ):
+            assert [outcome.state async for outcome in batch] == ["done"] * 2
+
+    with serving(with_a_half(look)) as peer:
+        if driver == "sync":
+            with (
+                Client(MADE_UP_KEY, base_url=peer.url) as client,
+                client.batch(JOBS, out=tmp_path, endpoint=TURBO, at_once=1) as batch,
+            ):
+                assert [outcome.state for outcome in batch] == ["done"] * 2
+        else:
+            anyio.run(awaited, peer.url)
+
+    stored = [tmp_path / f"job-{n}.png" for n in range(2)]
+    assert [file.read_bytes() for file in stored] == [LARGE] * 2
+    assert [file.stat().st_ino for file in stored] == inodes
+    assert [name for name in names(tmp_path) if not name.startswith("journal")] == ["job-0.png", "job-1.png"]

@@ -4,9 +4,11 @@ import os
 import ssl
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import httpx
@@ -14,7 +16,7 @@ from segmind_sd3_api.parameters import Operation
 
 from ._connections import Deadline
 from ._endpoints import AsyncEndpoints, Endpoints
-from ._errors import mark_unsent
+from ._errors import InvalidRequest, mark_unsent
 from ._events import Event, log
 from ._exchange import Arrival, Step, exchange
 from ._image_input import AsyncFile
@@ -110,6 +112,13 @@ class _Base(Generic[N]):
         copy._settings = changed(self._settings, key, timeout, retry, spool)
         copy._network = self._network
         copy._owner = False
+        return copy
+
+    def _for_batch(self, folder: Path) -> Self:
+        """Copy the client, to try each call once and take pictures to a folder, where it can be written."""
+        copy = self.with_options(retry=ONCE)
+        with suppress(InvalidRequest):
+            copy = copy.with_options(spool=folder)
         return copy
 
     @property
@@ -319,11 +328,12 @@ class Client(Endpoints, _Base[Network]):
             InvalidRequest: an option is wrong.
         """
         made = _import_batch()
+        plan = made.check_plan(
+            out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
+        )
         return made.Batch(
-            self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
-            made.check_plan(
-                out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
-            ),
+            self._for_batch(plan.out)._draw,  # noqa: SLF001 - our own
+            plan,
             made.read(jobs, endpoint, vary, budget),
             retry={"failed": retry_failed, "unknown": retry_unknown},
         )
@@ -472,11 +482,12 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
     ) -> "AsyncBatch":
         """Send many jobs, as `Client.batch` does; used with `async with` and `async for`."""
         made = _import_batch()
+        plan = made.check_plan(
+            out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
+        )
         return made.AsyncBatch(
-            self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
-            made.check_plan(
-                out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
-            ),
+            self._for_batch(plan.out)._draw,  # noqa: SLF001 - our own
+            plan,
             made.read(jobs, endpoint, vary, budget),
             retry={"failed": retry_failed, "unknown": retry_unknown},
         )
