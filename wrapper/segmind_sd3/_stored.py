@@ -35,7 +35,7 @@ class StoredPicture:
         self.picture = picture
         self._file = file
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may save too
         self._removal = weakref.finalize(self, remove_own, file.path, self._pid)
 
     def _locked(self) -> AbstractContextManager[object]:
