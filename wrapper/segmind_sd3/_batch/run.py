@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -356,14 +356,26 @@ class Run:
         if isinstance(came, BudgetExceeded):
             self.stop("the client's budget does not cover the next job")
 
-    def settled(self, finish: Finish, came: Generation | BaseException) -> JobOutcome | None:
-        """Take note that the journal has it; return what to tell, or None where the job waits again."""
+    def settled(
+        self, finish: Finish, came: Generation | BaseException, fault: OSError | None = None
+    ) -> JobOutcome | None:
+        """Take note that a job is settled; return what to tell, or None where it waits again.
+
+        Args:
+            finish: what the journal was to say of it.
+            came: what came of its call.
+            fault: why the journal does not say so. The next run finds its picture, or the job is unknown.
+        """
         with self._lock:
             self._open -= 1
             if finish.state == "waiting":
                 self._sent -= 1
                 return None
-        return self.outcome(finish, came)
+        outcome = self.outcome(finish, came)
+        if fault is None:
+            return outcome
+        message = "; ".join(filter(None, (finish.message, f"the journal has no note of it ({fault})")))
+        return replace(outcome, state="unknown", message=message)
 
     def outcome(self, finish: Finish, came: object) -> JobOutcome:
         """Describe what came of a job."""
@@ -388,11 +400,11 @@ class Run:
         """Write to the journal. The names of pictures are on disk first; without room no job is claimed."""
         finishes = [each for each in requests if isinstance(each, Finish)]
         claims = [each for each in requests if isinstance(each, Claim)]
-        sync_folders({(self.plan.out / file).parent for each in finishes for file in each.files})
         if claims and (lack := check_room(self.plan.out, self._open)):
             self.stop(lack)
             requests = finishes
         try:
+            sync_folders({(self.plan.out / file).parent for each in finishes for file in each.files})
             self.journal.apply(requests)
         except OSError as error:
             self.stop(str(error))
