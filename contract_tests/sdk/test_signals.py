@@ -413,9 +413,9 @@ def test_a_picture_that_nobody_reads_from_standard_output_is_a_file(tmp_path: Pa
         "--image-format",
         "png",
         "--extra",
-        "width=1024",
+        "width=2048",
         "--extra",
-        "height=1024",
+        "height=2048",
         "--out",
         "-",
     )
