@@ -39,6 +39,7 @@ class BatchOptions(Options):
 
     jobs: str | None
     endpoint: str | None
+    journal: str | None
     common: Mapping[str, object]
     vary: Mapping[str, Sequence[object]]
     at_once: int
@@ -122,6 +123,7 @@ class BatchCall(Call):
         return client.batch(
             self._reader(),  # pyright: ignore[reportArgumentType] - it yields jobs that are checked
             out=options.out,
+            journal=options.journal,
             at_once=options.at_once,
             budget=options.budget,
             limit=options.limit,
@@ -149,7 +151,7 @@ class BatchCall(Call):
         from ._batch.journal import usd  # noqa: PLC0415 - takes long, and only this command needs it
         from ._batch.run import Plan, Run  # noqa: PLC0415 - as above
 
-        out = Path(self.options.out)
+        out = Path(self.asked.journal or self.options.out)
         with tempfile.TemporaryDirectory() as folder:
             # A copy says what is done already; the journal itself stays as it is.
             for file in out.glob("journal.db*"):
@@ -260,7 +262,15 @@ batch.add_command(
             click.Argument(["jobs"], required=False, type=click.Path()),
             click.Option(["--endpoint"], metavar="NAME", help="The endpoint of jobs that name none."),
             click.Option(
-                ["--out"], type=click.Path(), required=True, help="The folder for pictures and journal."
+                ["--out"],
+                required=True,
+                metavar="PLACE",
+                help="The folder for pictures and journal, or a store: s3://bucket/prefix.",
+            ),
+            click.Option(
+                ["--journal"],
+                metavar="FOLDER",
+                help="The folder of the journal, where it is not beside the pictures.",
             ),
             click.Option(
                 ["--set", "common"],
@@ -376,9 +386,11 @@ def sheet(folder: Path) -> None:
     with closing(_journal_of(folder)) as journal:
         page = folder / "sheet" / "index.html"  # no job's picture can be there
         page.parent.mkdir(exist_ok=True)
-        count = write_page(journal, page)
+        count, stored = write_page(journal, page)
         try:
             sheets = write_sheets(journal, page.with_name("sheet.jpg"))
         except InvalidRequest as missing:
             raise click.UsageError(str(missing)) from missing
-    echo(f"{count} pictures are in {', '.join(map(str, [page, *sheets]))}.")
+    echo(f"{count + stored} pictures are in {', '.join(map(str, [page, *sheets]))}.")
+    if stored:
+        echo(f"The page lacks {stored}: they are in a store, and a browser has not its keys.")

@@ -277,6 +277,7 @@ class Client(Endpoints, _Base[Network]):
         /,
         *,
         out: str | os.PathLike[str],
+        journal: str | os.PathLike[str] | None = None,
         endpoint: str | None = None,
         vary: Mapping[str, Sequence[Any]] | None = None,
         at_once: int = 8,
@@ -294,7 +295,10 @@ class Client(Endpoints, _Base[Network]):
         Args:
             jobs: a JSONL or CSV file, or mappings: the parameters of a call, perhaps with an `id` and an
                 `endpoint`. A picture is a path or a URL. Jobs of the same content and seed are one job.
-            out: the folder for pictures and journal. One run at a time may use it.
+            out: the folder for pictures and journal, or the address of a store, such as
+                `s3://bucket/prefix` (extra `s3`), whose keys are in the environment.
+            journal: the folder of the journal, where it is not beside the pictures. One run at a time may
+                use it.
             endpoint: the endpoint of jobs that name none.
             vary: values for parameters: each job is made once for each combination.
             at_once: how many calls may be under way. After a 429 there are fewer for a while.
@@ -311,7 +315,7 @@ class Client(Endpoints, _Base[Network]):
         return made.Batch(
             self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
             made.check_plan(
-                out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
+                out, at_once, check_budget(budget), limit, per_minute, journal, self._settings.max_connections
             ),
             made.read(jobs, endpoint, vary, budget),
             retry={"failed": retry_failed, "unknown": retry_unknown},
@@ -447,6 +451,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         /,
         *,
         out: str | os.PathLike[str],
+        journal: str | os.PathLike[str] | None = None,
         endpoint: str | None = None,
         vary: Mapping[str, Sequence[Any]] | None = None,
         at_once: int = 8,
@@ -461,7 +466,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         return made.AsyncBatch(
             self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
             made.check_plan(
-                out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
+                out, at_once, check_budget(budget), limit, per_minute, journal, self._settings.max_connections
             ),
             made.read(jobs, endpoint, vary, budget),
             retry={"failed": retry_failed, "unknown": retry_unknown},

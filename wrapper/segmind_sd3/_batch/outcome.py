@@ -25,14 +25,16 @@ class JobOutcome:
     Attributes:
         id: the job's id.
         state: `done`, `failed` or `unknown`: it may have been billed, and nobody can know.
-        files: the pictures.
+        files: the pictures that are in a folder.
         seed: the seed that was sent.
         cost: what this attempt was billed, in USD; None where nobody can know.
         billed: whether this attempt was billed; None where nobody can know.
         error: the name of the error; empty for a picture.
         message: what went wrong.
-        kept: the file of a reply that is no picture.
+        kept: the file, or the address, of a reply that is no picture.
         request_id: the service's name for the call.
+        urls: the addresses of the pictures that are in a store.
+        worker: which worker sent it, where there are several machines.
     """
 
     id: str
@@ -43,8 +45,10 @@ class JobOutcome:
     billed: bool | None = False
     error: str = ""
     message: str = ""
-    kept: Path | None = None
+    kept: Path | str | None = None
     request_id: str | None = None
+    urls: tuple[str, ...] = ()
+    worker: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can say it."""

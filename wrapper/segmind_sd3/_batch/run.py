@@ -23,10 +23,11 @@ from segmind_sd3._result import Generation
 from segmind_sd3._sent import file_digest
 from segmind_sd3._text import describe_error, printable, short_repr
 
+from .address import parse_place
 from .journal import NEXT, Claim, Finish, Job, Journal, NewJob, billionths, usd
 from .outcome import MOST_PROBLEMS, BatchSummary, JobOutcome, JobProblem
 from .pace import REASONS, Pace
-from .storing import check_room, find_pictures, keep_reply, store_pictures, sync_folders
+from .places import place_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,28 +45,36 @@ _LONGEST_MESSAGE: Final = 2000
 class Plan:
     """The options of a batch, checked."""
 
-    out: Path
+    out: Path | str
     at_once: int
     budget: Decimal | None = None
     limit: int | None = None
     per_minute: float | None = None
+    journal: Path | None = None
 
 
 def check_plan(  # noqa: PLR0917 - one for each option
-    out: object, at_once: object, budget: Decimal | None, limit: object, per_minute: object, most: int
+    out: object,
+    at_once: object,
+    budget: Decimal | None,
+    limit: object,
+    per_minute: object,
+    journal: object,
+    most: int,
 ) -> Plan:
     """Check the options of a batch.
 
     Raises:
         InvalidRequest: one of them is wrong, or the folder can't be made.
     """
-    folder = Path(cast("str", out))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidRequest(
-            f"out was {short_repr(str(out))}: no folder can be there ({error.strerror})"
-        ) from error
+    place = parse_place(out)
+    if isinstance(place, Path):
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidRequest(
+                f"out was {short_repr(str(out))}: no folder can be there ({error.strerror})"
+            ) from error
     if type(at_once) is not int or not 1 <= at_once <= most:
         raise InvalidRequest(
             f"at_once was {short_repr(at_once)}; allowed is a whole number from 1 to the client's "
@@ -77,7 +86,18 @@ def check_plan(  # noqa: PLR0917 - one for each option
         isinstance(per_minute, bool) or not isinstance(per_minute, (int, float)) or not per_minute > 0
     ):
         raise InvalidRequest(f"per_minute was {short_repr(per_minute)}; allowed is a number of calls above 0")
-    return Plan(folder, at_once, budget, limit, per_minute)
+    return Plan(place, at_once, budget, limit, per_minute, _journal_at(journal, place))
+
+
+def _journal_at(journal: object, place: Path | str) -> Path:
+    """Return the folder of the journal: the one that was given, else that of the pictures."""
+    if journal is None and isinstance(place, Path):
+        return place
+    if journal is None:
+        raise InvalidRequest(f"out was {place}, where no journal can be: name a folder for it, as journal=")
+    folder = Path(cast("str", journal))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 class Run:
@@ -85,7 +105,8 @@ class Run:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.journal = Journal(plan.out)
+        self.journal = Journal(plan.journal or Path(plan.out))
+        self.place = place_at(plan.out, self.journal.folder)
         self.pace = Pace(plan.at_once, plan.per_minute)
         self.stopped = threading.Event()
         self.more = False
@@ -127,7 +148,7 @@ class Run:
         """Settle the jobs that a run left in sending: done where their pictures are there, else unknown."""
         finishes: list[Finish] = []
         for job, started in self.journal.abandoned():
-            files = find_pictures(self.plan.out, job, started)
+            files = self.place.find(job, started)
             message = "the run ended while it was sent: it may have been billed"
             finishes.append(
                 Finish(job, "done", billed=True, files=files)
@@ -152,7 +173,7 @@ class Run:
             if delay:
                 return delay
             self._sent += 1
-        if lack := check_room(self.plan.out, self.pace.busy):
+        if lack := self.place.room(self.pace.busy):
             self._leave()
             self.stop(lack)
             return None
@@ -224,7 +245,7 @@ class Run:
         cost = named_cost(came)
         money = None if cost is None else billionths(cost)
         if isinstance(came, Generation):
-            files, trouble = store_pictures(self.plan.out, job, came)
+            files, trouble = self.place.store(job, came)
             if trouble:
                 self.stop(trouble)
             state, error = ("done", "") if files else ("failed", "OSError")
@@ -241,7 +262,7 @@ class Run:
         billed: bool | None = getattr(came, "billed", None)
         kept = None
         if isinstance(came, (APIError, OutcomeUnknown)) and came.body and billed is not False:
-            kept = keep_reply(self.plan.out, job, came.body)
+            kept = self.place.keep(job, came.body)
         limited = isinstance(came, (RateLimited, BudgetExceeded))
         state = "unknown" if billed is None else "failed"
         if billed is False and _may_pass(came) and (limited or job.tries + 1 < MOST_TRIES):
@@ -272,25 +293,26 @@ class Run:
         """Describe what came of a job."""
         seed = getattr(came, "seed", None)
         cost = finish.job.price if finish.cost is None else finish.cost
+        files = [self.place.locate(file) for file in finish.files]
         return JobOutcome(
             finish.job.id,
             finish.state,
-            tuple(self.plan.out / file for file in finish.files),
+            tuple(file for file in files if isinstance(file, Path)),
             finish.job.parameters.get("seed") if seed is None else seed,
             usd(cost) if finish.billed else Decimal(0) if finish.billed is False else None,
             finish.billed,
             finish.error,
             finish.message,
-            Path(finish.kept) if finish.kept else None,
+            _located(finish.kept),
             finish.request_id,
+            tuple(file for file in files if isinstance(file, str)),
         )
 
     # -- The journal ----------------------------------------------------------------------------------------
 
     def apply(self, requests: Sequence[Claim | Finish]) -> None:
         """Write to the journal. The pictures' names are on disk first."""
-        finishes = [each for each in requests if isinstance(each, Finish)]
-        sync_folders({(self.plan.out / file).parent for each in finishes for file in each.files})
+        self.place.sync(file for each in requests if isinstance(each, Finish) for file in each.files)
         try:
             self.journal.apply(requests)
         except OSError as error:
@@ -308,6 +330,10 @@ class Run:
             self.wrong,
             self.why,
         )
+
+
+def _located(kept: str | None) -> Path | str | None:
+    return Path(kept) if kept and "://" not in kept else kept
 
 
 def _may_pass(error: BaseException) -> bool:
