@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import socket
 from contextlib import suppress
 from importlib import import_module
@@ -80,6 +81,16 @@ class Address:
             self._store: Any = fsspec.filesystem(scheme, use_listings_cache=False)
         except ImportError as missing:
             raise InvalidRequest(f"{scheme}:// addresses need a library: {STORES[scheme]}") from missing
+
+    def check(self) -> None:
+        """Put a small object and remove it, before anything is paid for.
+
+        Raises:
+            InvalidRequest: that failed.
+        """
+        token = secrets.token_hex(8)
+        self.mark(token)
+        self.unmark(token)
 
     def mark(self, token: str) -> None:
         """Put a small object, by which another machine knows the place.

@@ -31,9 +31,9 @@ class JobOutcome:
         billed: whether this attempt was billed; None where nobody can know.
         error: the name of the error; empty for a picture.
         message: what went wrong.
-        kept: the file, or the address, of a reply that is no picture.
+        kept: the file of a reply that is no picture.
         request_id: the service's name for the call.
-        urls: the addresses of the pictures that are in a store.
+        urls: the addresses of what is in a store: the pictures, or the reply that is none.
         worker: which worker sent it, where there are several machines.
     """
 
@@ -45,7 +45,7 @@ class JobOutcome:
     billed: bool | None = False
     error: str = ""
     message: str = ""
-    kept: Path | str | None = None
+    kept: Path | None = None
     request_id: str | None = None
     urls: tuple[str, ...] = ()
     worker: str = ""

@@ -294,6 +294,8 @@ class Run:
         seed = getattr(came, "seed", None)
         cost = finish.job.price if finish.cost is None else finish.cost
         files = [self.place.locate(file) for file in finish.files]
+        kept = finish.kept or ""
+        stored = [*files, *([kept] if "://" in kept else [])]
         return JobOutcome(
             finish.job.id,
             finish.state,
@@ -303,9 +305,9 @@ class Run:
             finish.billed,
             finish.error,
             finish.message,
-            _located(finish.kept),
+            Path(kept) if kept and kept not in stored else None,
             finish.request_id,
-            tuple(file for file in files if isinstance(file, str)),
+            tuple(file for file in stored if isinstance(file, str)),
         )
 
     # -- The journal ----------------------------------------------------------------------------------------
@@ -330,10 +332,6 @@ class Run:
             self.wrong,
             self.why,
         )
-
-
-def _located(kept: str | None) -> Path | str | None:
-    return Path(kept) if kept and "://" not in kept else kept
 
 
 def _may_pass(error: BaseException) -> bool:
