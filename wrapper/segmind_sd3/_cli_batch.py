@@ -48,6 +48,7 @@ class BatchOptions(Options):
     per_minute: float | None
     retry_failed: bool
     retry_unknown: bool
+    workers: str | None
 
     def for_client(self) -> dict[str, Any]:
         return {**Options.for_client(self), "max_connections": max(self.at_once, 1)}
@@ -130,6 +131,7 @@ class BatchCall(Call):
             per_minute=options.per_minute,
             retry_failed=options.retry_failed,
             retry_unknown=options.retry_unknown,
+            workers=options.workers,
         )
 
     def _send(self, batch: Batch) -> None:
@@ -300,6 +302,11 @@ batch.add_command(
                 ["--retry-unknown"],
                 is_flag=True,
                 help="Send again what may have been billed: it may be paid twice.",
+            ),
+            click.Option(
+                ["--workers"],
+                metavar="ray[://HOST:PORT]",
+                help="Send from every node of a Ray cluster; the calls at once are shared out.",
             ),
             *CALL_OPTIONS,
         ],

@@ -14,7 +14,7 @@ from segmind_sd3_api.parameters import Operation
 
 from ._connections import Deadline
 from ._endpoints import AsyncEndpoints, Endpoints
-from ._errors import mark_unsent
+from ._errors import InvalidRequest, mark_unsent
 from ._events import Event, log
 from ._exchange import Arrival, Step, exchange
 from ._image_input import AsyncFile
@@ -286,6 +286,7 @@ class Client(Endpoints, _Base[Network]):
         per_minute: float | None = None,
         retry_failed: bool = False,
         retry_unknown: bool = False,
+        workers: str | None = None,
     ) -> "Batch":
         """Send many jobs, each once, and keep a journal of them beside their pictures.
 
@@ -307,18 +308,51 @@ class Client(Endpoints, _Base[Network]):
             per_minute: how many calls may begin in a minute.
             retry_failed: send again what failed and was certainly not billed.
             retry_unknown: send again what may have been billed: **it may be paid twice**.
+            workers: `ray` or `ray://HOST:PORT` sends from every node of a Ray cluster (extra `ray`); `at_once`
+                and `limit` are shared out among them. Each node takes its keys from its own environment.
 
         Raises:
             InvalidRequest: an option is wrong.
         """
         made = _import_batch()
-        return made.Batch(
-            self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
-            made.check_plan(
-                out, at_once, check_budget(budget), limit, per_minute, journal, self._settings.max_connections
-            ),
-            made.read(jobs, endpoint, vary, budget),
-            retry={"failed": retry_failed, "unknown": retry_unknown},
+        plan = made.check_plan(
+            out, at_once, check_budget(budget), limit, per_minute, journal, self._settings.max_connections
+        )
+        reader = made.read(jobs, endpoint, vary, budget)
+        retry = {"failed": retry_failed, "unknown": retry_unknown}
+        if workers is None:
+            draw = self.with_options(retry=ONCE)._draw  # noqa: SLF001 - our own
+            return made.Batch(draw, plan, reader, retry=retry)
+        on_ray = import_module("segmind_sd3._batch.on_ray")
+        address = on_ray.check_workers(workers, plan)
+        return on_ray.RayBatch(plan, reader, self._for_workers(), self._settings.closed, address, retry=retry)
+
+    def _for_workers(self) -> Callable[..., "Client"]:
+        """Return what makes such a client on another machine, with the key of that machine.
+
+        Raises:
+            InvalidRequest: this client has what can't be sent there.
+        """
+        made = self._settings
+        here = {
+            "transport": self._network.is_given,
+            "proxy": made.proxy is not None,
+            "verify": not isinstance(made.verify, bool),
+            "headers": len(made.key.headers()) > 1,
+            "budget": made.spending.limited,
+            "on_event": made.on_event is not None,
+        }
+        if wrong := [name for name, is_there in here.items() if is_there]:
+            raise InvalidRequest(
+                f"workers: the client has {', '.join(wrong)}, which other machines can't be given: leave "
+                "that out. A budget is an argument of batch(), and a proxy is set in the environment of each node."
+            )
+        return partial(
+            Client,
+            base_url=made.base_url,
+            timeout=made.timeout,
+            verify=made.verify,
+            allow_private_image_urls=made.allow_private_image_urls,
         )
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from segmind_sd3._errors import InvalidRequest
-from segmind_sd3._text import describe_error
+from segmind_sd3._text import describe_error, short_repr
 from segmind_sd3._version import __version__
 
 from .batch import Batch
@@ -143,6 +143,21 @@ def _log_from(level: int) -> None:
 
 
 # -- The driver -------------------------------------------------------------------------------------------
+
+
+def check_workers(workers: object, plan: Plan) -> str | None:
+    """Return the address of the cluster; None where Ray is to find it.
+
+    Raises:
+        InvalidRequest: the workers, the journal or the place of the pictures is none for several machines.
+    """
+    if not isinstance(workers, str) or (workers != "ray" and not workers.startswith("ray://")):
+        raise InvalidRequest(f"workers was {short_repr(workers)}; allowed are 'ray' and 'ray://HOST:PORT'")
+    if str(plan.out).startswith("memory:"):
+        raise InvalidRequest(
+            f"out was {plan.out}, which no other machine sees: name a shared folder or s3://"
+        )
+    return None if workers == "ray" else workers
 
 
 class RayBatch(Batch):
