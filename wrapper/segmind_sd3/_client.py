@@ -308,8 +308,8 @@ class Client(Endpoints, _Base[Network]):
             per_minute: how many calls may begin in a minute.
             retry_failed: send again what failed and was certainly not billed.
             retry_unknown: send again what may have been billed: **it may be paid twice**.
-            workers: `ray` or `ray://HOST:PORT` sends from every node of a Ray cluster (extra `ray`); `at_once`
-                and `limit` are shared out among them. Each node takes its keys from its own environment.
+            workers: `ray` or `ray://HOST:PORT` sends from every node of a Ray cluster (extra `ray`), with
+                `at_once` and `limit` shared out. Each node takes its keys from its own environment.
 
         Raises:
             InvalidRequest: an option is wrong.
@@ -344,8 +344,8 @@ class Client(Endpoints, _Base[Network]):
         }
         if wrong := [name for name, is_there in here.items() if is_there]:
             raise InvalidRequest(
-                f"workers: the client has {', '.join(wrong)}, which other machines can't be given: leave "
-                "that out. A budget is an argument of batch(), and a proxy is set in the environment of each node."
+                f"workers: the client has {', '.join(wrong)}, which other machines can't be given: leave that "
+                "out. A budget is an argument of batch(); a proxy is set in the environment of each node."
             )
         return partial(
             Client,
