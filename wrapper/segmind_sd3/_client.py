@@ -344,7 +344,7 @@ class Client(Endpoints, _Base[Network]):
         }
         if wrong := [name for name, is_there in here.items() if is_there]:
             raise InvalidRequest(
-                f"workers: the client has {', '.join(wrong)}, which other machines can't be given: leave that "
+                f"workers: the client has {', '.join(wrong)}, which other machines can't have: leave that "
                 "out. A budget is an argument of batch(); a proxy is set in the environment of each node."
             )
         return partial(

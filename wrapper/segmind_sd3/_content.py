@@ -14,7 +14,7 @@ from binascii import b2a_base64
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._public import public
 
@@ -116,8 +116,7 @@ Picture = PictureBytes | PictureFile
 """What a body holds in place of a picture's base64 text, which is made of it when it is sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class PictureField:
+class PictureField(NamedTuple):
     """A field of a body that holds a picture."""
 
     name: str
