@@ -76,6 +76,7 @@ class Worker:
         self._name = name
         self._share = share
         self._why = ""
+        self._ended = False
         self._came: queue.Queue[JobOutcome | None] = queue.Queue(share.batch["at_once"])
 
     def __repr__(self) -> str:
@@ -118,12 +119,13 @@ class Worker:
         """Return what came since the last time; wait a moment where that is nothing."""
         came: list[JobOutcome] = []
         with suppress(queue.Empty):
-            outcome = self._came.get(timeout=MOMENT)
-            while outcome is not None:
-                came.append(outcome)
-                outcome = self._came.get_nowait()
-            return Taken(tuple(came), ended=True, why=self._why)
-        return Taken(tuple(came), ended=False)
+            while not self._ended:
+                outcome = self._came.get(timeout=0 if came else MOMENT)
+                if outcome is None:
+                    self._ended = True  # an answer may be lost, and the driver asks again
+                else:
+                    came.append(outcome)
+        return Taken(tuple(came), self._ended, self._why if self._ended else "")
 
     def stop(self) -> None:
         """Begin no other job. What is under way is finished."""
@@ -271,9 +273,14 @@ class RayBatch(Batch):
                 name = self._asked.pop(ref)
                 try:
                     taken: Taken = self._ray.get(ref)
+                except self._ray.exceptions.ActorUnavailableError:
+                    # Its connection broke; it may work on, or Ray may find out that it is gone.
+                    self._closed.wait(MOMENT)
+                    self._asked[self._workers[name].take.remote()] = name
+                    continue
                 except self._ray.exceptions.RayError as gone:
                     del self._workers[name]
-                    self._whys.append(f"{name} is gone ({describe_error(gone)}): its calls are unknown")
+                    self._whys.append(f"{name} is gone ({type(gone).__name__}): its calls are unknown")
                     continue
                 if not taken.ended:
                     self._asked[self._workers[name].take.remote()] = name
@@ -311,7 +318,9 @@ def _cluster(address: str | None) -> Generator[Any]:
         return
     logging.getLogger("ray").setLevel(logging.ERROR)  # it says how it connects
     try:
-        ray.init(address, logging_level=logging.ERROR)
+        # What workers print is shown where somebody asked for a log.
+        verbose = logging.getLogger("segmind_sd3").isEnabledFor(logging.INFO)
+        ray.init(address, logging_level=logging.ERROR, log_to_driver=verbose)
     except (OSError, RuntimeError, ValueError) as error:
         raise InvalidRequest(f"workers: no cluster of Ray can be reached: {describe_error(error)}") from error
     try:
