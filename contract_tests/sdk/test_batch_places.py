@@ -110,7 +110,7 @@ def test_another_address_is_refused_and_no_key_in_it_is_shown(given: str, said: 
 
 
 def test_a_store_needs_another_place_for_the_journal(client: Client, store: str):
-    with pytest.raises(InvalidRequest, match="no journal can be: name a folder for it, as journal="):
+    with pytest.raises(InvalidRequest, match="no journal can be: name a folder for it, or"):
         client.batch([], out=store)
 
 

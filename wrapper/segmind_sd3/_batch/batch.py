@@ -104,7 +104,7 @@ class _Shared:
     def _open(self, stack: ExitStack | AsyncExitStack) -> Run:
         run = Run(self._plan)
         stack.callback(run.journal.close)
-        stack.enter_context(run.journal.running())
+        stack.enter_context(run.running())
         stack.callback(self._close, run)
         run.place.check()
         # What was in flight when an earlier run died comes first: its price stays reserved.
@@ -136,7 +136,7 @@ class _Shared:
     def _close(self, run: Run) -> None:
         """Keep how the batch stands before its journal is closed."""
         with suppress(OSError):
-            run.recover()
+            run.recover(ending=True)
             self._last = run.summary()
         run.journal.close()
 

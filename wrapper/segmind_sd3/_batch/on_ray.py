@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from sqlalchemy import URL
+
 from segmind_sd3._errors import InvalidRequest
 from segmind_sd3._text import describe_error, short_repr
 from segmind_sd3._version import __version__
@@ -155,6 +157,15 @@ def check_workers(workers: object, plan: Plan) -> str | None:
     """
     if not isinstance(workers, str) or (workers != "ray" and not workers.startswith("ray://")):
         raise InvalidRequest(f"workers was {short_repr(workers)}; allowed are 'ray' and 'ray://HOST:PORT'")
+    if not isinstance(plan.journal, URL):
+        raise InvalidRequest(
+            f"journal was {plan.journal}, which only one machine sees: workers need postgresql://USER@HOST/DATABASE"
+        )
+    if plan.journal.password is not None or "password" in plan.journal.query:
+        raise InvalidRequest(
+            "journal has a password, which is not sent to other machines: leave it out, and set PGPASSWORD "
+            "in the environment of each node, or use its ~/.pgpass"
+        )
     if str(plan.out).startswith("memory:"):
         raise InvalidRequest(
             f"out was {plan.out}, which no other machine sees: name a shared folder or s3://"
@@ -226,8 +237,8 @@ class RayBatch(Batch):
         return Share(
             self._client,
             {
-                "out": str(plan.out),
-                "journal": plan.journal,
+                "out": str(plan.out if isinstance(plan.out, str) else plan.out.absolute()),
+                "journal": str(plan.journal),
                 "at_once": _part(plan.at_once, index, count),
                 "budget": plan.budget,
                 "per_minute": plan.per_minute,

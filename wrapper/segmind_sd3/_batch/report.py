@@ -109,7 +109,7 @@ def write_page(journal: Journal, out: Path) -> tuple[int, int]:
             if "://" in file:
                 stored += 1
                 continue
-            address = escape(quote(os.path.relpath(journal.folder / file, out.parent)))
+            address = escape(quote(os.path.relpath(journal.locate(file), out.parent)))
             prompt = escape(str(record["parameters"].get("prompt", ""))[:300])
             caption = f"{escape(record['id'])} · seed {record['seed']} · ${record['cost']:g}<br>{prompt}"
             page.write(
@@ -147,7 +147,7 @@ def write_sheets(journal: Journal, out: Path) -> list[Path]:
         if place == 0:
             sheet = PIL.Image.new("RGB", (THUMB * COLUMNS, THUMB * (ON_A_SHEET // COLUMNS)), "white")
         try:
-            source = BytesIO(read_object(file)) if "://" in file else journal.folder / file
+            source = BytesIO(read_object(file)) if "://" in file else journal.locate(file)
             with PIL.Image.open(source) as picture:
                 picture.draft("RGB", (THUMB, THUMB))
                 picture.thumbnail((THUMB - 4, THUMB - 4))

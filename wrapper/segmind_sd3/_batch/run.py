@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3._budget import named_cost
 from segmind_sd3._errors import (
@@ -20,18 +21,22 @@ from segmind_sd3._errors import (
     RateLimited,
     mark_unsent,
 )
+from segmind_sd3._events import log
 from segmind_sd3._result import Generation
 from segmind_sd3._sent import file_digest
 from segmind_sd3._text import describe_error, printable, short_repr
 
 from .address import parse_place
-from .journal import NEXT, Claim, Finish, Job, Journal, NewJob, billionths, usd
+from .databases import parse_journal
+from .journal import LEASE, NEXT, Claim, Finish, Job, Journal, NewJob, billionths, usd
 from .outcome import MOST_PROBLEMS, BatchSummary, JobOutcome, JobProblem
 from .pace import REASONS, Pace
 from .places import place_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    from sqlalchemy import URL
 
 CHUNK: Final = 500
 """How many jobs are added to the journal at a time."""
@@ -39,7 +44,17 @@ CHUNK: Final = 500
 MOST_TRIES: Final = 4
 """How often a job is sent before it fails, where each sending certainly was not billed."""
 
+BEAT: Final = LEASE / 6
+"""Seconds between two heartbeats of a run."""
+
+LONGEST_HOLD: Final = LEASE / 2
+"""Seconds after which a claimed job is not sent any more: other runs may take this one for gone."""
+
 _LONGEST_MESSAGE: Final = 2000
+
+
+class _StaleClaim(Exception):
+    """The process was halted between the claim of a job and its call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +66,8 @@ class Plan:
     budget: Decimal | None = None
     limit: int | None = None
     per_minute: float | None = None
-    journal: Path | None = None
+    journal: Path | URL | None = None
+    call_seconds: float = 0.0
 
 
 def check_plan(  # noqa: PLR0917 - one for each option
@@ -61,6 +77,7 @@ def check_plan(  # noqa: PLR0917 - one for each option
     limit: object,
     per_minute: object,
     journal: object,
+    call_seconds: float,
     most: int,
 ) -> Plan:
     """Check the options of a batch.
@@ -87,18 +104,15 @@ def check_plan(  # noqa: PLR0917 - one for each option
         isinstance(per_minute, bool) or not isinstance(per_minute, (int, float)) or not per_minute > 0
     ):
         raise InvalidRequest(f"per_minute was {short_repr(per_minute)}; allowed is a number of calls above 0")
-    return Plan(place, at_once, budget, limit, per_minute, _journal_at(journal, place))
-
-
-def _journal_at(journal: object, place: Path | str) -> Path:
-    """Return the folder of the journal: the one that was given, else that of the pictures."""
-    if journal is None and isinstance(place, Path):
-        return place
-    if journal is None:
-        raise InvalidRequest(f"out was {place}, where no journal can be: name a folder for it, as journal=")
-    folder = Path(cast("str", journal))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    where = parse_journal(journal, place)
+    if isinstance(where, Path):
+        try:
+            where.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidRequest(
+                f"journal was {short_repr(str(where))}: no folder can be there ({error.strerror})"
+            ) from error
+    return Plan(place, at_once, budget, limit, per_minute, where, call_seconds)
 
 
 class Run:
@@ -109,7 +123,7 @@ class Run:
         self.journal = Journal(plan.journal or Path(plan.out))
         self.place = place_at(plan.out, self.journal.folder)
         self.pace = Pace(plan.at_once, plan.per_minute)
-        self.stopped = threading.Event()
+        self.stopped = self.journal.stopped
         self.more = False
         self.why = ""
         self.problems: list[JobProblem] = []
@@ -118,6 +132,33 @@ class Run:
         self._open = 0
         self._lock = threading.Lock()
         self._budget = None if plan.budget is None else billionths(plan.budget)
+
+    @contextmanager
+    def running(self) -> Generator[None]:
+        """Enter the journal, and let other runs hear that this one is alive.
+
+        Raises:
+            InvalidRequest: another process runs a journal that is for one at a time.
+        """
+        with self.journal.running(self.plan.call_seconds):
+            if not self.journal.shared:
+                yield
+                return
+            ended = threading.Event()
+            watch = threading.Thread(target=self._watch, args=(ended,), daemon=True)
+            watch.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                watch.join()
+
+    def _watch(self, ended: threading.Event) -> None:
+        while not ended.wait(BEAT):
+            if self.journal.beat():
+                with suppress(OSError):  # the workers say it
+                    for found in self.recover():
+                        log.warning("job %s of a run that is gone is %s", found.id, found.state)
 
     # -- Before the first call ------------------------------------------------------------------------------
 
@@ -131,6 +172,8 @@ class Run:
             if added.problem:
                 self._note(JobProblem(added.job.where, added.problem))
         self.more = len(chunk) == CHUNK
+        if not self.more:
+            self.journal.added_all()
         return self.more
 
     def add_rest(self, jobs: Iterator[NewJob | JobProblem]) -> None:
@@ -140,26 +183,33 @@ class Run:
                 pass
         finally:
             self.more = False
+            self.journal.added_all()
 
     def _note(self, problem: JobProblem) -> None:
         self.wrong += 1
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(problem)
 
-    def recover(self) -> list[JobOutcome]:
-        """Settle the jobs that a run left in sending: done where their pictures are there, else unknown."""
+    def recover(self, *, ending: bool = False) -> list[JobOutcome]:
+        """Settle the jobs of runs that are gone: done where their pictures are there, else unknown.
+
+        Args:
+            ending: whether this run sends no job any more.
+        """
         finishes: list[Finish] = []
-        for job, started in self.journal.abandoned():
+        for job, started, call_ended in self.journal.abandoned(ending=ending):
             files = self.place.find(job, started)
             message = "the run ended while it was sent: it may have been billed"
             finishes.append(
                 Finish(job, "done", billed=True, files=files)
                 if files
-                else Finish(job, "unknown", billed=None, error="Interrupted", message=message)
+                else Finish(
+                    job, "unknown", billed=None, error="Interrupted", message=message, call_ended=call_ended
+                )
             )
         if finishes:
             self.apply(finishes)
-        return [self.outcome(finish, None) for finish in finishes]
+        return [self.outcome(finish, None) for finish in finishes if finish.applied]
 
     # -- One job after the other ----------------------------------------------------------------------------
 
@@ -179,7 +229,8 @@ class Run:
         return 0.0
 
     def claim(self) -> Claim:
-        return Claim(self._budget)
+        between = 60 / self.plan.per_minute if self.journal.shared and self.plan.per_minute else 0.0
+        return Claim(self._budget, between)
 
     def nothing_claimed(self, claim: Claim, *, more: bool) -> bool:
         """Take note of a claim that got no job, and return whether there may be one later.
@@ -191,8 +242,11 @@ class Run:
             more: whether jobs were still being added when it was made.
         """
         self._leave()
+        if claim.wait:
+            self.pace.hold(claim.wait)
+            return True
         if not claim.over_budget:
-            return more
+            return more or claim.more
         if self._open == 0:
             self.stop(f"the budget of ${self.plan.budget} does not cover the next job")
         return True  # what is settled may free a part of the budget
@@ -215,6 +269,8 @@ class Run:
             InvalidRequest: a picture is not the one that it was when the job was added.
         """
         try:
+            if self.journal.shared and time.monotonic() - job.claimed > LONGEST_HOLD:
+                raise _StaleClaim("this process was halted before the call, which was not made")
             return self._parameters(job)
         except Exception as error:
             mark_unsent(error)
@@ -268,7 +324,7 @@ class Run:
         kept = None
         if isinstance(came, (APIError, OutcomeUnknown)) and came.body and billed is not False:
             kept = self.place.keep(job, came.body)
-        limited = isinstance(came, (RateLimited, BudgetExceeded))
+        limited = isinstance(came, (RateLimited, BudgetExceeded, _StaleClaim))
         state = "unknown" if billed is None else "failed"
         if billed is False and _may_pass(came) and (limited or job.tries + 1 < MOST_TRIES):
             state = "waiting"
@@ -363,4 +419,4 @@ def _may_pass(error: BaseException) -> bool:
     """Return whether a call that certainly was not billed may go better later, as it stands."""
     if isinstance(error, ConnectionFailed):
         return error.retryable is not False
-    return isinstance(error, (*REASONS, BudgetExceeded))
+    return isinstance(error, (*REASONS, BudgetExceeded, _StaleClaim))
