@@ -56,6 +56,10 @@ PROOFS: Final = {
         "2,000 jobs under every fault, killed 50 times: nothing is paid twice or lost, by the ledger",
         (module("proofs.batch"),),
     ),
+    "ray": Proof(
+        "2,000 jobs on two nodes of Ray (installed first), 20 kills: nothing is paid twice or lost",
+        (module("proofs.many_machines"),),
+    ),
     "forks": Proof(
         "a used client in forked workers, 100 rounds of each kind: each gets its own pictures",
         (module("proofs.forks"),),
