@@ -104,7 +104,15 @@ class Machines:
         self._place, self._random = place, random
         self.runs = 0
         journal = re.sub(":[^:@]*@", "@", database.url("proof"), count=1)  # without the password
-        self._words = [sys.executable, "-m", "segmind_sd3", "batch", "run", str(place / "jobs.jsonl"), "--json"]
+        self._words = [
+            sys.executable,
+            "-m",
+            "segmind_sd3",
+            "batch",
+            "run",
+            str(place / "jobs.jsonl"),
+            "--json",
+        ]
         self._words += ["--endpoint", ENDPOINT, "--timeout", str(DEADLINE), "--at-once", "16"]
         self._words += ["--out", str(place / "out"), "--journal", journal, "--workers", "ray"]
         self._environment = os.environ | {"RAY_ADDRESS": nodes.address, "SEGMIND_BASE_URL": url}

@@ -17,9 +17,6 @@ from unittest.mock import Mock
 
 import anyio
 import pytest
-import sqlalchemy as sa
-from hypothesis import given
-from hypothesis import strategies as st
 from proofs.fixtures.sockets import refusing
 from segmind_sd3 import (
     AsyncClient,
@@ -32,7 +29,7 @@ from segmind_sd3 import (
     Retry,
 )
 from segmind_sd3._batch import storing
-from segmind_sd3._batch.journal import BILLION, NEXT, Claim, Finish, Job, Journal, NewJob, account, jobs
+from segmind_sd3._batch.journal import BILLION, Claim, Job, Journal, NewJob
 from segmind_sd3._batch.pace import MOST_REFUSALS, Pace
 from segmind_sd3._batch.report import records
 from segmind_sd3._batch.run import Plan, Run
@@ -704,13 +701,6 @@ def test_a_folder_that_another_program_holds_is_refused_too(client: Client, tmp_
             pass
 
 
-def test_a_journal_of_a_later_version_is_not_touched(tmp_path: Path):
-    with closing(Journal(tmp_path)) as journal, journal._transaction() as connection:  # pyright: ignore[reportPrivateUsage]
-        connection.exec_driver_sql("PRAGMA user_version = 99")
-    with pytest.raises(InvalidRequest, match="was written by a later version"):
-        Journal(tmp_path)
-
-
 def test_a_batch_begins_no_call_where_its_pictures_have_no_room(
     server: ReferenceServer, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -851,41 +841,11 @@ def journal_of(folder: Path, count: int) -> Journal:
     return journal
 
 
-def test_no_job_is_claimed_twice(tmp_path: Path):
-    with closing(journal_of(tmp_path, 5)) as journal:
-        claims = [Claim() for _ in range(8)]
-        journal.apply(claims[:3])
-        journal.apply(claims[3:])
-        assert [claim.job and claim.job.n for claim in claims] == [1, 2, 3, 4, 5, None, None, None]
-
-
 def test_the_next_job_is_found_by_an_index_however_many_are_done(tmp_path: Path):
     with closing(journal_of(tmp_path, 1)) as journal, journal._transaction() as connection:  # pyright: ignore[reportPrivateUsage]
         query = "SELECT n FROM jobs WHERE state = 'waiting' ORDER BY n LIMIT 8"
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all()
     assert [row[3] for row in plan] == ["SEARCH jobs USING COVERING INDEX jobs_by_state (state=?)"]
-
-
-def test_only_a_job_that_is_being_sent_can_be_finished(tmp_path: Path):
-    with closing(journal_of(tmp_path, 1)) as journal:
-        claim = Claim()
-        journal.apply([claim])
-        assert claim.job is not None
-        journal.apply([Finish(claim.job, "done", billed=True)])
-        late = Finish(claim.job, "failed", billed=False)
-        journal.apply([late])
-        assert (late.applied, late.state, journal.totals().counts) == (False, "done", {"done": 1})
-
-
-def test_a_worker_that_was_taken_for_dead_may_still_bring_its_picture(tmp_path: Path):
-    with closing(journal_of(tmp_path, 1)) as journal:
-        claim = Claim()
-        journal.apply([claim])
-        assert claim.job is not None
-        journal.apply([Finish(claim.job, "unknown", billed=None)])
-        journal.apply([Finish(claim.job, "done", billed=True)])
-        totals = journal.totals()
-    assert (totals.counts, totals.spent, totals.reserved) == ({"done": 1}, BILLION, 0)
 
 
 def test_the_jobs_of_a_run_that_died_are_done_where_their_picture_is_there_else_unknown(
@@ -907,36 +867,6 @@ def test_a_picture_that_was_there_before_a_call_is_not_its_own(tmp_path: Path, p
     run = Run(Plan(tmp_path, 1))
     with closing(run.journal), run.journal.running():
         assert [each.state for each in run.recover()] == ["unknown"]
-
-
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["claim", *NEXT["sending"]]), st.sampled_from([True, False, None]), st.integers(0, 9)
-    ),
-    max_size=30,
-)
-
-
-@given(STEPS)
-def test_the_account_is_the_sum_of_the_jobs_whatever_happens(
-    tmp_path_factory: pytest.TempPathFactory, steps: Any
-):
-    with closing(journal_of(tmp_path_factory.mktemp("journal"), 4)) as journal:
-        under_way: list[Claim] = []
-        for step, was_billed, cost in steps:
-            if step == "claim":
-                claim = Claim(budget=7 * BILLION)
-                journal.apply([claim])
-                under_way += [claim] if claim.job else []
-            elif under_way and (job := under_way.pop().job):
-                journal.apply([Finish(job, step, billed=was_billed, cost=cost or None)])
-        with journal._transaction() as connection:  # pyright: ignore[reportPrivateUsage]
-            summed = connection.execute(
-                sa.select(sa.func.sum(jobs.c.cost), sa.func.sum(jobs.c.uncertain))
-            ).one()
-            money = connection.execute(sa.select(account.c.spent, account.c.reserved)).one()
-    assert tuple(summed) == tuple(money)
-    assert sum(money) <= 7 * BILLION
 
 
 def test_each_job_of_a_journal_is_told(client: Client, tmp_path: Path):

@@ -312,16 +312,16 @@ def test_the_commands_work_with_a_store(tmp_path: Path, store: str, monkeypatch:
     grid = ("--set", "prompt=a fox", "--set", "width=64", "--set", "height=64", "--vary", "seed=1..3")
     ran = command("run", "--endpoint", TURBO, *grid, "--local", "--out", store, "--journal", "journal")
     assert ran == "3 done; $0.0105 spent\n"
-    assert "3 pictures in" in command("status", "journal")
-    command("export", "journal")
-    lines = Path("journal/jobs-done.jsonl").read_text("utf-8").splitlines()
+    place = (store, "--journal", "journal")
+    assert "3 pictures in" in command("status", *place)
+    command("export", *place)
+    lines = Path("jobs-done.jsonl").read_text("utf-8").splitlines()
     assert all(json.loads(line)["files"][0].startswith(store) for line in lines)
-    sheet = "3 pictures are in journal/sheet/index.html, journal/sheet/sheet.jpg.\n"
-    assert (
-        command("sheet", "journal")
-        == sheet + "The page lacks 3: they are in a store, and a browser has not its keys.\n"
+    assert command("sheet", *place) == (
+        "3 pictures are in sheet/index.html, sheet/sheet.jpg.\n"
+        "The page lacks 3: they are in a store, and a browser has not its keys.\n"
     )
-    with PIL.Image.open("journal/sheet/sheet.jpg") as picture:
+    with PIL.Image.open("sheet/sheet.jpg") as picture:
         assert len(picture.convert("RGB").getcolors(2**24) or ()) > 100
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,7 +39,8 @@ class BatchOptions(Options):
 
     jobs: str | None
     endpoint: str | None
-    journal: str | None
+    # It may hold a password.
+    journal: str | None = field(repr=False)
     common: Mapping[str, object]
     vary: Mapping[str, Sequence[object]]
     at_once: int
@@ -150,16 +151,22 @@ class BatchCall(Call):
 
     def _estimate(self, reader: Reader) -> int:
         """Print what the jobs come to, and send nothing."""
-        from ._batch.journal import usd  # noqa: PLC0415 - takes long, and only this command needs it
+        from ._batch.address import parse_place  # noqa: PLC0415 - as below
+        from ._batch.databases import parse_journal  # noqa: PLC0415 - takes long, and only this command needs it
+        from ._batch.journal import Journal, usd  # noqa: PLC0415 - as above
         from ._batch.run import Plan, Run  # noqa: PLC0415 - as above
 
-        out = Path(self.asked.journal or self.options.out)
+        place = parse_journal(self.asked.journal, parse_place(self.options.out))
         with tempfile.TemporaryDirectory() as folder:
             # A copy says what is done already; the journal itself stays as it is.
-            for file in out.glob("journal.db*"):
-                shutil.copy(file, folder)
+            if isinstance(place, Path):
+                for file in place.glob("journal.db*"):
+                    shutil.copy(file, folder)
             run = Run(Plan(Path(folder), self.asked.at_once))
             with closing(run.journal):
+                if not isinstance(place, Path):
+                    with suppress(FileNotFoundError), closing(Journal(place, must_exist=True)) as journal:
+                        run.journal.copy_from(journal)
                 run.add_rest(iter(reader))
                 waiting = run.journal.totals().counts.get("waiting", 0)
                 price = float(usd(run.journal.waiting_price()))
@@ -242,6 +249,12 @@ class _Bar:
         self._progress.update(self._task, completed=ended, total=total, description=text)
 
 
+_JOURNAL_HELP: Final = (
+    "Where the journal is, if not beside the pictures: a folder, or postgresql://USER@HOST/DATABASE, where "
+    "several runs may work at once. ?batch=NAME names one of several batches."
+)
+
+
 # -- The commands -----------------------------------------------------------------------------------------
 
 
@@ -269,11 +282,7 @@ batch.add_command(
                 metavar="PLACE",
                 help="The folder for pictures and journal, or a store: s3://bucket/prefix.",
             ),
-            click.Option(
-                ["--journal"],
-                metavar="FOLDER",
-                help="The folder of the journal, where it is not beside the pictures.",
-            ),
+            click.Option(["--journal"], metavar="PLACE", help=_JOURNAL_HELP),
             click.Option(
                 ["--set", "common"],
                 multiple=True,
@@ -291,7 +300,7 @@ batch.add_command(
             click.Option(["--at-once"], type=int, default=8, show_default=True, help="Calls under way."),
             click.Option(["--per-minute"], type=float, help="How many calls may begin in a minute."),
             click.Option(
-                ["--budget"], type=float, metavar="USD", help="What all runs of the folder may spend."
+                ["--budget"], type=float, metavar="USD", help="What all runs of the journal may spend."
             ),
             click.Option(["--limit"], type=int, help="How many jobs this run sends at most."),
             click.Option(
@@ -313,32 +322,57 @@ batch.add_command(
     )
 )
 
-_FOLDER: Final = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+
+def _parse_folder(_context: object, _argument: object, text: str) -> Path | str:
+    """Return the place of the pictures; a folder has to be there."""
+    from ._batch.address import parse_place  # noqa: PLC0415 - only a batch needs it
+
+    try:
+        place = parse_place(text)
+    except InvalidRequest as refused:
+        raise click.UsageError(str(refused)) from refused
+    if isinstance(place, Path) and not place.is_dir():
+        raise click.BadParameter(f"{str(place)!r} is no folder.")
+    return place
 
 
-def _journal_of(folder: Path) -> Journal:
+_FOLDER: Final = click.argument("folder", metavar="FOLDER", callback=_parse_folder)
+
+
+_JOURNAL: Final = click.option("--journal", "place", metavar="PLACE", help=_JOURNAL_HELP)
+
+
+def _journal_of(folder: Path | str, place: str | None) -> Journal:
     try:
         _need_sqlalchemy()
     except InvalidRequest as missing:
         raise click.UsageError(str(missing)) from missing
+    from ._batch.databases import parse_journal  # noqa: PLC0415 - as above
     from ._batch.journal import Journal  # noqa: PLC0415 - takes long, and only a batch needs it
 
-    if not (folder / "journal.db").is_file():
-        raise click.UsageError(f"{folder} holds no journal: `batch run --out {folder}` begins one")
     try:
-        return Journal(folder)
+        return Journal(parse_journal(place, folder), must_exist=True)
+    except FileNotFoundError as none:
+        begin = f"`batch run --out {folder}{' --journal …' if place else ''}` begins one"
+        raise click.UsageError(f"{none.filename if place else folder} holds no journal: {begin}") from none
     except (OSError, InvalidRequest) as error:
         raise click.ClickException(str(error)) from error
 
 
+def _beside(folder: Path | str) -> Path:
+    """Return where the files about a batch go: into its folder; of a store, into the current one."""
+    return folder if isinstance(folder, Path) else Path()
+
+
 @batch.command()
 @_FOLDER
+@_JOURNAL
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def status(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's own way
+def status(folder: Path | str, place: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's own way
     """Show how the jobs of a folder stand: counts, cost, time, pictures a minute, failures by kind."""
     from ._batch.journal import usd  # noqa: PLC0415 - as above
 
-    with closing(_journal_of(folder)) as journal:
+    with closing(_journal_of(folder, place)) as journal:
         totals, failures = journal.totals(), journal.failures()
         pictures, seconds = journal.work_done()
     rate = 60 * pictures / seconds if seconds else None
@@ -356,14 +390,15 @@ def status(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's own w
 
 @batch.command()
 @_FOLDER
+@_JOURNAL
 @click.option("--failed", is_flag=True, help="What failed and was not billed.")
 @click.option("--unknown", is_flag=True, help="What may have been billed: it may be paid twice.")
 @click.option("--billed", is_flag=True, help="What was billed and gave no picture: it is paid twice.")
-def retry(folder: Path, failed: bool, unknown: bool, billed: bool) -> None:  # noqa: FBT001 - click's own way
+def retry(folder: Path | str, place: str | None, *, failed: bool, unknown: bool, billed: bool) -> None:
     """Let jobs wait again; `batch run` sends them."""
     if not (failed or unknown or billed):
         raise click.UsageError("say which jobs: --failed, --unknown or --billed")
-    with closing(_journal_of(folder)) as journal:
+    with closing(_journal_of(folder, place)) as journal:
         try:
             with journal.running():
                 count = journal.retry(failed=failed, unknown=unknown, billed=billed)
@@ -374,15 +409,16 @@ def retry(folder: Path, failed: bool, unknown: bool, billed: bool) -> None:  # n
 
 @batch.command()
 @_FOLDER
+@_JOURNAL
 @click.option("--format", "kind", type=click.Choice(["jsonl", "parquet"]), default="jsonl", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="The file; else jobs-done.jsonl in the folder.")
-def export(folder: Path, kind: str, out: Path | None) -> None:
+def export(folder: Path | str, place: str | None, kind: str, out: Path | None) -> None:
     """Write each job with its files, seed, cost and request id: a line of JSON each, or a row of Parquet."""
     from ._batch import report  # noqa: PLC0415 - as above
 
-    target = out or folder / f"jobs-done.{kind}"
+    target = out or _beside(folder) / f"jobs-done.{kind}"
     write = report.export_parquet if kind == "parquet" else report.export_jsonl
-    with closing(_journal_of(folder)) as journal:
+    with closing(_journal_of(folder, place)) as journal:
         try:
             count = write(journal, target)
         except InvalidRequest as missing:
@@ -394,12 +430,13 @@ def export(folder: Path, kind: str, out: Path | None) -> None:
 
 @batch.command()
 @_FOLDER
-def sheet(folder: Path) -> None:
+@_JOURNAL
+def sheet(folder: Path | str, place: str | None) -> None:
     """Write a contact sheet, and an HTML page to look through, into the folder `sheet`."""
     from ._batch.report import write_page, write_sheets  # noqa: PLC0415 - as above
 
-    with closing(_journal_of(folder)) as journal:
-        page = folder / "sheet" / "index.html"  # no job's picture can be there
+    with closing(_journal_of(folder, place)) as journal:
+        page = _beside(folder) / "sheet" / "index.html"  # no job's picture can be there
         page.parent.mkdir(exist_ok=True)
         count, stored = write_page(journal, page)
         try:

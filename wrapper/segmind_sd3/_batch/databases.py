@@ -21,6 +21,9 @@ from segmind_sd3._text import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
+
+    Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 
 SCHEMES: Final = ("postgres", "postgresql", "postgresql+psycopg")
 
@@ -62,7 +65,7 @@ class SQLite:
         # At once for writing: a transaction that reads first could find its claim taken.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    def exists(self) -> bool:
+    def is_there(self, _transaction: Transaction) -> bool:
         """Return whether a journal is there."""
         return self._file.is_file()
 
@@ -146,19 +149,19 @@ class PostgreSQL:
         )
         connection.commit()
 
-    def exists(self) -> bool:
+    def is_there(self, transaction: Transaction) -> bool:
         """Return whether a journal is there."""
-        with self.engine.connect() as connection:
-            return self._is_there(connection)
+        with transaction() as connection:
+            return self._has_schema(connection)
 
-    def _is_there(self, connection: sa.Connection) -> bool:
+    def _has_schema(self, connection: sa.Connection) -> bool:
         there = sa.text("SELECT count(*) FROM pg_namespace WHERE nspname = :name")
         return bool(connection.execute(there, {"name": self._schema}).scalar_one())
 
     def version(self, connection: sa.Connection) -> int:
         """Return the version of the tables; 0 where there are none. One starter at a time goes on."""
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(self._key)))
-        if not self._is_there(connection):
+        if not self._has_schema(connection):
             connection.exec_driver_sql(f'CREATE SCHEMA "{self._schema}"')
         # For the statements of the migrations, which name no schema.
         connection.exec_driver_sql(f'SET LOCAL search_path TO "{self._schema}"')
@@ -234,6 +237,11 @@ def parse_journal(journal: object, out: Path | str) -> Path | sa.URL:
             "journal was a URL that can't be read; allowed is postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
             "with %-escapes for what is special in a password"
         ) from None
+    if any("password" in name for name in url.query):
+        raise InvalidRequest(
+            "journal was a URL with a password behind its '?': it belongs before the '@', into PGPASSWORD "
+            "or into ~/.pgpass"
+        )
     name = url.query.get("batch") or _name_of(out)
     if not isinstance(name, str) or _BATCH.fullmatch(name) is None:
         raise InvalidRequest(

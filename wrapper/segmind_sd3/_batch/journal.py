@@ -24,6 +24,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import ROUND_UP, Decimal
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -189,11 +190,12 @@ class _Account:
 class Journal:
     """The journal in a folder, or at a URL of `parse_journal`. Threads may share it."""
 
-    def __init__(self, place: Path | sa.URL) -> None:
-        """Open a journal, or begin one.
+    def __init__(self, place: Path | sa.URL, *, must_exist: bool = False) -> None:
+        """Open a journal, or begin one unless it `must_exist`.
 
         Raises:
             OSError: it can't be read or written.
+            FileNotFoundError: it must exist and does not.
             InvalidRequest: it was written by a later version, or a library is missing.
         """
         self._database: Database = SQLite(place) if isinstance(place, Path) else PostgreSQL(place)
@@ -206,8 +208,14 @@ class Journal:
         self._held: set[int] = set()
         self._in_doubt = False
         self._back_since = -LEASE
-        with self._transaction() as connection:
-            self._migrate(connection)
+        try:
+            if must_exist and not self._database.is_there(self._transaction):
+                raise FileNotFoundError(errno.ENOENT, "there is no journal", self._database.where)
+            with self._transaction() as connection:
+                self._migrate(connection)
+        except BaseException:
+            self.close()
+            raise
 
     def _migrate(self, connection: sa.Connection) -> None:
         version = self._database.version(connection)
@@ -590,6 +598,13 @@ class Journal:
             if len(rows) < size:
                 return
             last = rows[-1].n
+
+    def copy_from(self, other: Journal) -> None:
+        """Add all jobs of another journal, as they stand, to this one, which is empty."""
+        rows = other.rows()
+        while chunk := [dict(zip(jobs.c.keys(), row, strict=True)) for row in islice(rows, 500)]:
+            with self._transaction() as connection:
+                connection.execute(jobs.insert(), chunk)
 
     def locate(self, file: str) -> Path:
         """Return where a file is that the journal names."""
