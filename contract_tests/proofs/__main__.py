@@ -58,7 +58,7 @@ PROOFS: Final = {
     ),
     "ray": Proof(
         "2,000 jobs on two nodes of Ray (installed first), 20 kills: nothing is paid twice or lost",
-        (module("proofs.many_machines"),),
+        (module("proofs.many_machines", "--tests"), module("proofs.many_machines")),
     ),
     "forks": Proof(
         "a used client in forked workers, 100 rounds of each kind: each gets its own pictures",

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 EXTRAS: Final = ("cli", "batch", "pil", "postgres", "contract")
 KINDS: Final = ("worker", "node", "driver", "database")
 
+RAY: Final = "2.60.0"
+TESTS: Final = "contract_tests/sdk/test_batch_on_ray.py"
+
 SHARE: Final = Decimal("0.6")
 """The part of the jobs' whole price that the budget covers until all kills are over."""
 
@@ -62,9 +65,10 @@ def environment() -> Peer:
     needed = {each.name: each for table in tables for each in map(Requirement, table)}
     ours = [f"{each}=={version(each)}" for each in needed if each != project["name"]]
     binary = [f"psycopg-binary=={version('psycopg')}"]
+    tools = [f"{each}=={version(each)}" for each in ("packaging", "pytest-timeout")]
     return Peer(
         "ray",
-        ("ray==2.60.0", *ours, *binary, f"packaging=={version('packaging')}"),
+        (f"ray[client]=={RAY}", *ours, *binary, *tools),
         "import ray, psycopg",
         sources=("wrapper", "generated_client", "contract_tests"),
     )
@@ -250,6 +254,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--tests", action="store_true", help=f"run {TESTS} instead")
     options = parser.parse_args()
     if find_spec("ray") is None:
         own = environment()
@@ -257,6 +262,9 @@ def main() -> None:
             sys.exit(reason)
         command = [str(own.python), "-m", "proofs.many_machines", *sys.argv[1:]]
         sys.exit(subprocess.run(command, env=os.environ | LOOPBACK, check=False).returncode)  # noqa: S603 - our own
+    if options.tests:
+        words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "300", TESTS]
+        sys.exit(subprocess.run(words, cwd=ROOT, check=False).returncode)  # noqa: S603 - our own
     proof = prove(options.jobs, options.kills, seed=options.seed)
     console = Console(highlight=False)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(proof.kills.items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -80,6 +81,8 @@ class BatchCall(Call):
 
     def _call(self) -> int:
         _need_sqlalchemy()
+        # Else Ray prints lines that are alike once, for all workers.
+        os.environ.setdefault("RAY_DEDUP_LOGS", "0")
         reader = self._reader()
         if self.asked.dry_run:
             return self._estimate(reader)

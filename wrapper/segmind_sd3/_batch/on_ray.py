@@ -13,6 +13,7 @@ import logging
 import queue
 import secrets
 import threading
+import warnings
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -159,9 +160,10 @@ def check_workers(workers: object, plan: Plan) -> str | None:
         raise InvalidRequest(f"workers was {short_repr(workers)}; allowed are 'ray' and 'ray://HOST:PORT'")
     if not isinstance(plan.journal, URL):
         raise InvalidRequest(
-            f"journal was {plan.journal}, which only one machine sees: workers need postgresql://USER@HOST/DATABASE"
+            f"journal was {plan.journal}, which only one machine sees: "
+            "workers need postgresql://USER@HOST/DATABASE"
         )
-    if plan.journal.password is not None or "password" in plan.journal.query:
+    if plan.journal.password is not None:
         raise InvalidRequest(
             "journal has a password, which is not sent to other machines: leave it out, and set PGPASSWORD "
             "in the environment of each node, or use its ~/.pgpass"
@@ -205,10 +207,10 @@ class RayBatch(Batch):
         return self
 
     def _start(self, run: Run) -> None:
-        """Start a worker on each node, and ask each whether it can send jobs.
+        """Start a worker on each node, and ask each whether it can send jobs. A node that dies is left out.
 
         Raises:
-            InvalidRequest: one of them can't.
+            InvalidRequest: one of them can't, or none is left.
         """
         strategies: Any = import_module("ray.util.scheduling_strategies")
         nodes = [node for node in self._ray.nodes() if node["Alive"]][: self._plan.at_once]
@@ -225,11 +227,24 @@ class RayBatch(Batch):
                 asked[self._workers[name].prepare.remote()] = name
             ready, late = self._ray.wait(list(asked), num_returns=len(asked), timeout=START)
             problems = [f"{asked[ref]}: it did not start within {START:.0f} s" for ref in late]
-            problems += [f"{asked[ref]}: {why}" for ref in ready if (why := self._answer(ref))]
+            for ref in ready:
+                with self._noting_loss(asked[ref]):
+                    if why := self._ray.get(ref):
+                        problems.append(f"{asked[ref]}: {why}")
         finally:
             run.place.unmark(token)
-        if problems or not asked:
-            raise InvalidRequest("no job was sent: " + ("; ".join(problems) or "the cluster has no node"))
+        if problems or not self._workers:
+            reasons = problems or self._whys or ["the cluster has no node"]
+            raise InvalidRequest("no job was sent: " + "; ".join(reasons))
+
+    @contextmanager
+    def _noting_loss(self, name: str) -> Generator[None]:
+        """Go on without a worker that is gone."""
+        try:
+            yield
+        except self._ray.exceptions.RayError as gone:
+            self._whys.append(f"{name} is gone ({type(gone).__name__}): its calls are unknown")
+            del self._workers[name]
 
     def _share(self, index: int, count: int, token: str) -> Share:
         """Return a worker's share of what may be under way."""
@@ -247,12 +262,6 @@ class RayBatch(Batch):
             token,
             logging.getLogger("segmind_sd3").getEffectiveLevel(),
         )
-
-    def _answer(self, ref: Any) -> str:
-        try:
-            return self._ray.get(ref)
-        except self._ray.exceptions.RayError as gone:
-            return describe_error(gone)
 
     def __iter__(self) -> Iterator[JobOutcome]:
         """Yield what came of each job, wherever it was sent. To leave the loop finishes what is under way."""
@@ -282,22 +291,22 @@ class RayBatch(Batch):
             ready, _ = self._ray.wait(list(self._asked), timeout=MOMENT)
             for ref in ready:
                 name = self._asked.pop(ref)
-                try:
-                    taken: Taken = self._ray.get(ref)
-                except self._ray.exceptions.ActorUnavailableError:
-                    # Its connection broke; it may work on, or Ray may find out that it is gone.
-                    self._closed.wait(MOMENT)
-                    self._asked[self._workers[name].take.remote()] = name
-                    continue
-                except self._ray.exceptions.RayError as gone:
-                    del self._workers[name]
-                    self._whys.append(f"{name} is gone ({type(gone).__name__}): its calls are unknown")
-                    continue
-                if not taken.ended:
-                    self._asked[self._workers[name].take.remote()] = name
-                elif taken.why:
-                    self._whys.append(f"{name}: {taken.why}")
-                yield from taken.outcomes
+                with self._noting_loss(name):
+                    yield from self._taken(name, ref)
+
+    def _taken(self, name: str, ref: Any) -> tuple[JobOutcome, ...]:
+        """Return what a worker answered, and ask it again unless it has ended."""
+        try:
+            taken: Taken = self._ray.get(ref)
+        except self._ray.exceptions.ActorUnavailableError:
+            # Its connection broke; it may work on, or Ray may find out that it is gone.
+            self._closed.wait(MOMENT)
+            taken = Taken((), ended=False)
+        if not taken.ended:
+            self._asked[self._workers[name].take.remote()] = name
+        elif taken.why:
+            self._whys.append(f"{name}: {taken.why}")
+        return taken.outcomes
 
     def stop(self) -> None:
         """Begin no other job on any node. What is under way is finished."""
@@ -331,7 +340,9 @@ def _cluster(address: str | None) -> Generator[Any]:
     try:
         # What workers print is shown where somebody asked for a log.
         verbose = logging.getLogger("segmind_sd3").isEnabledFor(logging.INFO)
-        ray.init(address, logging_level=logging.ERROR, log_to_driver=verbose)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what goes wrong is raised, too
+            ray.init(address, logging_level=logging.ERROR, log_to_driver=verbose)
     except (OSError, RuntimeError, ValueError) as error:
         raise InvalidRequest(f"workers: no cluster of Ray can be reached: {describe_error(error)}") from error
     try:
