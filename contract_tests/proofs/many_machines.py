@@ -44,7 +44,7 @@ from proofs.fixtures.ray_nodes import LOOPBACK, Nodes, ray_nodes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXTRAS: Final = ("cli", "batch", "pil", "postgres", "contract")
+EXTRAS: Final = ("cli", "batch", "pil", "postgres", "s3", "contract")
 KINDS: Final = ("worker", "node", "driver", "database")
 
 RAY: Final = "2.60.0"
@@ -52,6 +52,9 @@ TESTS: Final = "contract_tests/sdk/test_batch_on_ray.py"
 
 SHARE: Final = Decimal("0.6")
 """The part of the jobs' whole price that the budget covers until all kills are over."""
+
+DRIVERS: Final = 3
+"""How many drivers are started until one of them is at work, for a kill."""
 
 LAST_RUNS: Final = 10
 PATIENCE: Final = 300.0
@@ -65,7 +68,9 @@ def environment() -> Peer:
     needed = {each.name: each for table in tables for each in map(Requirement, table)}
     ours = [f"{each}=={version(each)}" for each in needed if each != project["name"]]
     binary = [f"psycopg-binary=={version('psycopg')}"]
-    tools = [f"{each}=={version(each)}" for each in ("packaging", "pytest-timeout")]
+    tools = [
+        f"{each}=={version(each)}" for each in ("packaging", "pytest-timeout", "moto", "flask", "flask-cors")
+    ]
     return Peer(
         "ray",
         (f"ray[client]=={RAY}", *ours, *binary, *tools),
@@ -195,8 +200,10 @@ def prove(jobs: int, kills: int, *, seed: int) -> Proof:
         for kind in kinds:
             for name in random.sample(FAULTS, k=min(len(FAULTS), max(2, jobs // (2 * kills)))):
                 server.provoke(name)
-            driver = machines.drive("--budget", str(proof.budget))
-            ended = machines.wait(driver, ledger.sendings + random.randint(1, max(1, jobs // kills)))
+            for _ in range(DRIVERS):
+                driver = machines.drive("--budget", str(proof.budget))
+                if not (ended := machines.wait(driver, ledger.sendings + random.randint(1, jobs // kills))):
+                    break
             time.sleep(random.uniform(0, MOMENT))
             there = machines.kill(kind, driver)
             proof.kills[kind] += 1

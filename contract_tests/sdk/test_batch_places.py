@@ -325,6 +325,24 @@ def test_the_commands_work_with_a_store(tmp_path: Path, store: str, monkeypatch:
         assert len(picture.convert("RGB").getcolors(2**24) or ()) > 100
 
 
+def test_a_picture_that_is_gone_from_the_store_is_gray_on_the_sheet(
+    client: Client, tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    send(client, 1, store, journal="journal")
+    fsspec.filesystem("memory").rm(f"{store}/job-0.jpg")
+    command("sheet", store, "--journal", "journal")
+    with PIL.Image.open("sheet/sheet.jpg") as picture:
+        assert picture.getpixel((96, 96)) == (211, 211, 211)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [("none", "'none' is no folder."), ("s3://key@bucket", "leave that out; keys")]
+)
+def test_a_wrong_place_is_named(place: str, said: str):
+    assert said in command("status", place)
+
+
 # -- A real server of S3 ----------------------------------------------------------------------------------
 
 

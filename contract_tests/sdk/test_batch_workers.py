@@ -1,7 +1,6 @@
 """A worker of a batch on several machines: what it is given, what it refuses, and what it sends.
 
-Here workers are threads of this process that share a journal on PostgreSQL. `test_batch_on_ray.py` starts
-them on the nodes of a Ray cluster.
+Here a worker is a thread of this process. `test_batch_on_ray.py` starts workers on the nodes of a cluster.
 """
 
 import pickle
@@ -129,7 +128,13 @@ def test_a_share_holds_no_key(folder: Path):
 
 
 @pytest.fixture
-def journal(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
+def journal(tmp_path: Path) -> str:
+    """Return a folder: a single worker needs no database."""
+    return str(tmp_path / "journal")
+
+
+@pytest.fixture
+def shared_journal(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the URL of a new batch, without the password."""
     monkeypatch.setenv("PGPASSWORD", postgres.password)
     return postgres.url(uuid.uuid4().hex).replace(f":{postgres.password}@", "@")
@@ -172,16 +177,17 @@ def outcomes(worker: Worker) -> list[JobOutcome]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("key")
-def test_workers_send_each_job_once_and_their_outcomes_have_their_names(folder: Path, journal: str, url: str):
-    add(20, folder, journal)
-    workers = [ready(f"worker {n}", share(folder, journal, url)) for n in range(2)]
+def test_workers_send_each_job_once_and_their_outcomes_have_their_names(
+    folder: Path, shared_journal: str, url: str
+):
+    add(20, folder, shared_journal)
+    workers = [ready(f"worker {n}", share(folder, shared_journal, url)) for n in range(2)]
     found = [outcome for worker in workers for outcome in outcomes(worker)]
     assert Counter(outcome.id for outcome in found) == Counter(f"job-{n}" for n in range(20))
     assert {outcome.worker for outcome in found} <= {repr(worker) for worker in workers}
     assert all(outcome.files[0].is_file() for outcome in found)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("key")
 def test_a_worker_that_has_ended_says_so_each_time(folder: Path, journal: str, url: str):
     add(1, folder, journal)
@@ -190,7 +196,6 @@ def test_a_worker_that_has_ended_says_so_each_time(folder: Path, journal: str, u
     assert worker.take() == Taken((), ended=True)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("key")
 def test_a_worker_that_is_stopped_finishes_what_is_under_way(folder: Path, journal: str, url: str):
     add(200, folder, journal)
@@ -202,7 +207,6 @@ def test_a_worker_that_is_stopped_finishes_what_is_under_way(folder: Path, journ
     assert (states, last.why) == ({"done"}, "the caller asked for it")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("key")
 def test_a_worker_that_is_closed_ends_its_calls_and_they_are_unknown(folder: Path, journal: str):
     add(1, folder, journal)
@@ -218,9 +222,11 @@ def test_a_worker_that_is_closed_ends_its_calls_and_they_are_unknown(folder: Pat
     assert (outcome.state, outcome.billed) == ("unknown", None)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("key")
-def test_a_worker_says_why_it_can_not_go_on(folder: Path, url: str):
-    worker = ready("worker 1", share(folder, "postgresql://ann@127.0.0.1:1/work?batch=foxes", url))
+def test_a_worker_says_why_it_can_not_go_on(folder: Path, journal: str, url: str):
+    worker = Worker("worker 1", share(folder, journal, url))
+    assert worker.prepare() == ""
+    Path(journal, "journal.db").mkdir()
+    worker.start()
     *_, last = taken(worker)
     assert "the journal can't be used" in last.why

@@ -6,7 +6,6 @@ come from the environment; they are never part of an address, and so they are no
 
 from __future__ import annotations
 
-import itertools
 import os
 import secrets
 import socket
@@ -171,16 +170,17 @@ class Address:
 
     def _put(self, name: Path, data: bytes) -> str:
         """Put an object under a name that is free; return its address."""
-        for number in itertools.count():
+        number = 0
+        while True:
             url = f"{self.url}/{numbered(name, number).as_posix()}"
             try:
                 self._store.pipe_file(url, data, mode="create")
             except FileExistsError:
                 # The answer to a put may be lost, and the library puts again.
                 if self._store.cat_file(url) != data:
+                    number += 1
                     continue
             return url
-        raise AssertionError
 
     def _is_whole(self, url: str, started: float) -> bool:
         try:
