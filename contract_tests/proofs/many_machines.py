@@ -31,8 +31,9 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import Requirement
 from rich.console import Console
 from segmind_sd3._batch.databases import parse_journal
-from segmind_sd3._batch.journal import Journal, usd
+from segmind_sd3._batch.journal import Journal
 from segmind_sd3._batch.report import records
+from segmind_sd3._batch.values import usd
 from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
@@ -154,7 +155,11 @@ class Machines:
     def log(self) -> str:
         return (self._place / "log").read_text("utf-8", "replace")
 
-    def kill(self, kind: str, driver: subprocess.Popen[bytes]) -> bool:
+    def send_until(self, sendings: int, *words: str) -> bool:
+        """Let a driver work until so many calls have arrived; return whether it still does."""
+        return any(not self.wait(self.drive(*words), sendings) for _ in range(DRIVERS))
+
+    def kill(self, kind: str) -> bool:
         """Kill something, and start it again; return whether it was there."""
         match kind:
             case "worker":
@@ -164,8 +169,9 @@ class Machines:
                 time.sleep(self._random.uniform(0, 1))
                 self._nodes.replace_node()
             case "driver":
-                driver.kill()
-                driver.wait()
+                if self._driver is not None:
+                    self._driver.kill()
+                    self._driver.wait()
             case _:
                 self._database.kill()
                 time.sleep(self._random.uniform(0, 2))
@@ -200,14 +206,12 @@ def prove(jobs: int, kills: int, *, seed: int) -> Proof:
         for kind in kinds:
             for name in random.sample(FAULTS, k=min(len(FAULTS), max(2, jobs // (2 * kills)))):
                 server.provoke(name)
-            for _ in range(DRIVERS):
-                driver = machines.drive("--budget", str(proof.budget))
-                if not (ended := machines.wait(driver, ledger.sendings + random.randint(1, jobs // kills))):
-                    break
+            sendings = ledger.sendings + random.randint(1, jobs // kills)
+            at_work = machines.send_until(sendings, "--budget", str(proof.budget))
             time.sleep(random.uniform(0, MOMENT))
-            there = machines.kill(kind, driver)
+            there = machines.kill(kind)
             proof.kills[kind] += 1
-            proof.idle += ended or not there
+            proof.idle += not (at_work and there)
             server.calm()
         machines.wait(machines.drive("--budget", str(proof.budget)))
         machines.wait(machines.drive("--budget", str(proof.budget)))

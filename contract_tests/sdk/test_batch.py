@@ -29,10 +29,12 @@ from segmind_sd3 import (
     Retry,
 )
 from segmind_sd3._batch import storing
-from segmind_sd3._batch.journal import BILLION, Claim, Job, Journal, NewJob
+from segmind_sd3._batch.journal import Journal
 from segmind_sd3._batch.pace import MOST_REFUSALS, Pace
 from segmind_sd3._batch.report import records
 from segmind_sd3._batch.run import Plan, Run
+from segmind_sd3._batch.tables import BILLION
+from segmind_sd3._batch.values import Claim, Job, NewJob
 from segmind_sd3._wire import Reply
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 

@@ -17,7 +17,8 @@ from click.testing import CliRunner, Result
 from proofs.batch import prove_batch
 from proofs.fixtures.sockets import Connection, Script, reply, serving, stalling
 from segmind_sd3 import Client, _cli_batch
-from segmind_sd3._batch.journal import Claim, Journal
+from segmind_sd3._batch.journal import Journal
+from segmind_sd3._batch.values import Claim
 from segmind_sd3._cli import commands
 from segmind_sd3._cli_batch import _Bar  # pyright: ignore[reportPrivateUsage]
 from segmind_sd3._cli_signals import Signals

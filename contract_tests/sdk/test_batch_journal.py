@@ -15,19 +15,9 @@ from hypothesis import strategies as st
 from proofs.fixtures.postgres_server import PostgresServer
 from segmind_sd3 import InvalidRequest
 from segmind_sd3._batch.databases import PostgreSQL, parse_journal
-from segmind_sd3._batch.journal import (
-    BILLION,
-    LEASE,
-    NEXT,
-    Claim,
-    Finish,
-    Job,
-    Journal,
-    NewJob,
-    account,
-    jobs,
-)
-from segmind_sd3._batch.tables import VERSION, runs
+from segmind_sd3._batch.journal import LEASE, Journal
+from segmind_sd3._batch.tables import BILLION, NEXT, VERSION, account, jobs, runs
+from segmind_sd3._batch.values import Claim, Finish, Job, NewJob
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
@@ -74,6 +64,22 @@ def test_no_job_is_claimed_twice(place: Path | sa.URL):
         journal.apply(claims[:3])
         journal.apply(claims[3:])
         assert [claim.job and claim.job.n for claim in claims] == [1, 2, 3, 4, 5, None, None, None]
+
+
+def test_what_waits_again_is_claimed_before_what_was_never_sent(place: Path | sa.URL):
+    with journal_at(place, 4) as journal:
+        first, second = claimed(journal), claimed(journal)
+        journal.apply([Finish(first, "waiting", billed=False)])
+        journal.apply([Finish(second, "failed", billed=False)])
+        journal.retry(failed=True)
+        assert [claimed(journal).n for _ in range(4)] == [1, 2, 3, 4]
+
+
+def test_a_job_that_a_person_lets_wait_by_hand_is_found(place: Path | sa.URL):
+    with journal_at(place, 1) as journal:
+        journal.apply([Finish(claimed(journal), "failed", billed=False)])
+        execute(journal, jobs.update().values(state="waiting"))
+        assert claimed(journal).attempt == 2
 
 
 def test_only_a_job_that_is_being_sent_can_be_finished(place: Path | sa.URL):
@@ -238,9 +244,10 @@ FIRST_VERSION = """
 CREATE TABLE jobs (
     n INTEGER NOT NULL, id VARCHAR NOT NULL, digest VARCHAR NOT NULL, operation VARCHAR NOT NULL,
     parameters TEXT NOT NULL, state VARCHAR NOT NULL, attempt INTEGER NOT NULL, tries INTEGER NOT NULL,
-    price BIGINT NOT NULL, cost BIGINT NOT NULL, uncertain BIGINT NOT NULL, billed BOOLEAN, files TEXT NOT NULL,
-    kept TEXT, request_id VARCHAR, error VARCHAR NOT NULL, message TEXT NOT NULL, run INTEGER, started FLOAT,
-    ended FLOAT, PRIMARY KEY (n), UNIQUE (id), UNIQUE (digest)
+    price BIGINT NOT NULL, cost BIGINT NOT NULL, uncertain BIGINT NOT NULL, billed BOOLEAN,
+    files TEXT NOT NULL, kept TEXT, request_id VARCHAR, error VARCHAR NOT NULL,
+    message TEXT NOT NULL, run INTEGER, started FLOAT, ended FLOAT,
+    PRIMARY KEY (n), UNIQUE (id), UNIQUE (digest)
 );
 CREATE INDEX jobs_by_state ON jobs (state, n);
 CREATE TABLE account (

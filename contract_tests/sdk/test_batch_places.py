@@ -22,10 +22,11 @@ from click.testing import CliRunner
 from proofs.fixtures.store_process import KEY_ID, SECRET, environment_of_store, store_listening
 from segmind_sd3 import BatchSummary, Client, Generation, InvalidRequest, JobOutcome
 from segmind_sd3._batch.address import Address, parse_place
-from segmind_sd3._batch.journal import Claim, Job, Journal, NewJob
+from segmind_sd3._batch.journal import Journal
 from segmind_sd3._batch.places import Folder, Place, place_at
 from segmind_sd3._batch.report import records
 from segmind_sd3._batch.run import Plan, Run
+from segmind_sd3._batch.values import Claim, Job, NewJob
 from segmind_sd3._cli import commands
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 

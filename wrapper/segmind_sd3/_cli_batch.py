@@ -140,6 +140,7 @@ class BatchCall(Call):
 
     def _send(self, batch: Batch) -> None:
         with batch, self._progress(batch) as show:
+            self.billed = None  # an error that ends the batch does not tell it
             for outcome in batch:
                 if self.options.as_json:
                     echo(json.dumps(outcome.to_dict()))
@@ -156,8 +157,9 @@ class BatchCall(Call):
         """Print what the jobs come to, and send nothing."""
         from ._batch.address import parse_place  # noqa: PLC0415 - as below
         from ._batch.databases import parse_journal  # noqa: PLC0415 - takes long, and only this command needs it
-        from ._batch.journal import Journal, usd  # noqa: PLC0415 - as above
+        from ._batch.journal import Journal  # noqa: PLC0415 - as above
         from ._batch.run import Plan, Run  # noqa: PLC0415 - as above
+        from ._batch.values import usd  # noqa: PLC0415 - as above
 
         place = parse_journal(self.asked.journal, parse_place(self.options.out))
         with tempfile.TemporaryDirectory() as folder:
@@ -373,7 +375,7 @@ def _beside(folder: Path | str) -> Path:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(folder: Path | str, place: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's own way
     """Show how the jobs of a folder stand: counts, cost, time, pictures a minute, failures by kind."""
-    from ._batch.journal import usd  # noqa: PLC0415 - as above
+    from ._batch.values import usd  # noqa: PLC0415 - as above
 
     with closing(_journal_of(folder, place)) as journal:
         totals, failures = journal.totals(), journal.failures()

@@ -26,7 +26,7 @@ from .storing import OLDER, numbers_of
 if TYPE_CHECKING:
     from segmind_sd3._result import Generation
 
-    from .journal import Job
+    from .values import Job
 
 STORES: Final = {"s3": "pip install 'segmind-sd3[s3]'", "memory": "pip install fsspec"}
 """The schemes of addresses, and what installs each. `memory` is for tests: it ends with the process."""

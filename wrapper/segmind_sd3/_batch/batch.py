@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from segmind_sd3._result import Generation
 
-    from .journal import Claim, Finish, Job
     from .outcome import BatchSummary, JobOutcome
     from .run import Plan
+    from .values import Claim, Finish, Job
 
     _Drawn = tuple[Job, Generation]
 

@@ -130,7 +130,8 @@ class PostgreSQL:
         address = url.difference_update_query(["batch"]).set(drivername="postgresql+psycopg")
         given = {name: value for name, value in CONNECT.items() if name not in url.query}
         try:
-            engine = sa.create_engine(address, connect_args=given)
+            # Each transaction ends by itself: a connection that is cut has nothing to reset.
+            engine = sa.create_engine(address, connect_args=given, pool_reset_on_return=None)
         except ImportError as missing:
             raise InvalidRequest(
                 "a journal on PostgreSQL needs psycopg: pip install 'segmind-sd3[postgres]'"

@@ -15,166 +15,32 @@ not finished again, and what was claimed then is found.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import socket
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from decimal import ROUND_UP, Decimal
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from segmind_sd3._errors import InvalidRequest
 from segmind_sd3._events import log
-from segmind_sd3._text import printable
 
-from .databases import PostgreSQL, SQLite
-from .tables import BILLION, NEXT, VERSION, account, jobs, runs, upgrade
+from .store import Store
+from .tables import account, jobs, runs
+from .values import Added, Claim, Finish, Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
 
-    from .databases import Database
     from .outcome import State
-
-__all__ = [
-    "BILLION",
-    "NEXT",
-    "Added",
-    "Claim",
-    "Finish",
-    "Job",
-    "Journal",
-    "NewJob",
-    "account",
-    "jobs",
-    "usd",
-]
+    from .values import NewJob
 
 LEASE: Final = 30.0
 """Seconds without a heartbeat after which a run is taken for gone."""
-
-PATIENCE: Final = 3600.0
-"""Seconds for which a run waits for its database."""
-
-LAST_PATIENCE: Final = 60.0
-"""Seconds for which a run that is to stop waits for its database."""
-
-_T = TypeVar("_T")
-
-
-def billionths(amount: Decimal) -> int:
-    """Return an amount of USD as the journal has it, rounded up."""
-    return int((amount * BILLION).to_integral_value(ROUND_UP))
-
-
-def usd(amount: int) -> Decimal:
-    """Return an amount of the journal in USD."""
-    return Decimal(amount) / BILLION
-
-
-class DatabaseAway(OSError):
-    """The database can't be used now, and may be later."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job that is checked and complete, and not in the journal yet. `where` is where it stands."""
-
-    id: str
-    digest: str
-    operation: str
-    parameters: str
-    price: int
-    where: str
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job that was claimed, with all that its call takes.
-
-    Attributes:
-        claimed: when it was claimed, by the monotonic clock of this process.
-    """
-
-    n: int
-    id: str
-    operation: str
-    parameters: Mapping[str, Any]
-    price: int
-    attempt: int
-    tries: int
-    claimed: float = field(default_factory=time.monotonic, compare=False)
-
-
-@dataclass(slots=True)
-class Claim:
-    """Asks for the next job.
-
-    Attributes:
-        budget: what may be spent.
-        between: how many seconds are to be between two calls of all runs.
-        job: the job; None where there is none, or none that may be sent now.
-        over_budget: whether the next job does not fit into the budget.
-        wait: for how many seconds no call may begin.
-        more: whether other runs may bring a job later.
-    """
-
-    budget: int | None = None
-    between: float = 0.0
-    job: Job | None = None
-    over_budget: bool = False
-    wait: float = 0.0
-    more: bool = False
-    settled: bool = False
-
-
-@dataclass(slots=True)
-class Finish:
-    """Says what came of a job. `cost` counts where it was billed; None is its price.
-
-    Attributes:
-        call_ended: whether the call is certainly not under way any more.
-        applied: whether the journal has it: a job that another run found may have moved on.
-    """
-
-    job: Job
-    state: State
-    billed: bool | None
-    cost: int | None = None
-    files: Sequence[str] = ()
-    kept: str | None = None
-    request_id: str | None = None
-    error: str = ""
-    message: str = ""
-    counts_as_try: bool = True
-    call_ended: bool = True
-    applied: bool = False
-    settled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What became of a job that was to be added: `problem` says why it was not, where that is a mistake."""
-
-    job: NewJob
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """How the journal stands; amounts in billionths."""
-
-    counts: Mapping[str, int] = field(default_factory=dict[str, int])
-    spent: int = 0
-    reserved: int = 0
 
 
 @dataclass(slots=True)
@@ -184,94 +50,18 @@ class _Account:
     spent: int
     reserved: int
     next_call: float
+    first_waiting: int
     now: float
 
 
-class Journal:
-    """The journal in a folder, or at a URL of `parse_journal`. Threads may share it."""
+class Journal(Store):
+    """A journal, as its runs use it. Threads may share it."""
 
     def __init__(self, place: Path | sa.URL, *, must_exist: bool = False) -> None:
-        """Open a journal, or begin one unless it `must_exist`.
-
-        Raises:
-            OSError: it can't be read or written.
-            FileNotFoundError: it must exist and does not.
-            InvalidRequest: it was written by a later version, or a library is missing.
-        """
-        self._database: Database = SQLite(place) if isinstance(place, Path) else PostgreSQL(place)
-        self.shared = self._database.shared
-        self.folder = self._database.folder
-        self.stopped = threading.Event()
-        """Set where the run is to end: then it waits less long for its database."""
-        self._run: int | None = None
+        """Open a journal, or begin one, as `Store` does."""
+        super().__init__(place, must_exist=must_exist)
         self._lock = threading.Lock()
         self._held: set[int] = set()
-        self._in_doubt = False
-        self._back_since = -LEASE
-        try:
-            if must_exist and not self._database.is_there(self._transaction):
-                raise FileNotFoundError(errno.ENOENT, "there is no journal", self._database.where)
-            with self._transaction() as connection:
-                self._migrate(connection)
-        except BaseException:
-            self.close()
-            raise
-
-    def _migrate(self, connection: sa.Connection) -> None:
-        version = self._database.version(connection)
-        if version > VERSION:
-            raise InvalidRequest(
-                f"{self._database.where} was written by a later version of segmind-sd3: install that"
-            )
-        upgrade(connection, version)
-        if version < VERSION:
-            self._database.set_version(connection, VERSION)
-
-    @contextmanager
-    def _transaction(self) -> Generator[sa.Connection]:
-        try:
-            with self._database.engine.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            away = self._database.is_away(error)
-            number = errno.ENOSPC if "full" in str(error.orig) else errno.EIO
-            reason = printable(" ".join(str(error.orig).split()), 300)
-            raise (DatabaseAway if away else OSError)(
-                number, f"the journal can't be used ({reason})", self._database.where
-            ) from error
-
-    def _carry_out(self, work: Callable[[sa.Connection], _T]) -> _T:
-        """Carry out work in one transaction. A run waits for a database that is away, and tries again.
-
-        Raises:
-            OSError: the journal can't be used, or is not back in time.
-        """
-        begun, delay = 0.0, 0.1
-        while True:
-            try:
-                with self._transaction() as connection:
-                    result = work(connection)
-            except DatabaseAway as away:
-                self._in_doubt = True
-                now = time.monotonic()
-                if self._run is None or (begun and now - begun > self._patience()):
-                    raise
-                if not begun:
-                    begun = now
-                    log.warning("%s. No job is sent until it is back; what was paid for is on disk.", away)
-                time.sleep(delay)
-                delay = min(2 * delay, 2.0)
-            else:
-                if begun:
-                    self._back_since = time.monotonic()
-                    log.warning("The journal can be used again.")
-                return result
-
-    def _patience(self) -> float:
-        return LAST_PATIENCE if self.stopped.is_set() else PATIENCE
-
-    def close(self) -> None:
-        self._database.engine.dispose()
 
     # -- Who runs it ----------------------------------------------------------------------------------------
 
@@ -367,14 +157,17 @@ class Journal:
         def work(connection: sa.Connection) -> tuple[list[State | None], list[Job]]:
             money = connection.execute(_ACCOUNT).one()
             now, _ = self._database.clock(connection)
-            standing = _Account(money.spent, money.reserved, money.next_call, now)
+            standing = _Account(money.spent, money.reserved, money.next_call, money.first_waiting, now)
             states = self._finish(connection, finishes, standing) if finishes else []
             if self._in_doubt:
                 self._put_back(connection, standing)
             claimed = self._claim(connection, claims, standing) if claims else []
             connection.execute(
                 account.update().values(
-                    spent=standing.spent, reserved=standing.reserved, next_call=standing.next_call
+                    spent=standing.spent,
+                    reserved=standing.reserved,
+                    next_call=standing.next_call,
+                    first_waiting=standing.first_waiting,
                 )
             )
             return states, claimed
@@ -411,6 +204,8 @@ class Journal:
                 states.append(row.state)
                 continue
             states.append(each.state)
+            if each.state == "waiting":
+                standing.first_waiting = min(standing.first_waiting, each.job.n)
             price = each.job.price
             cost = (price if each.cost is None else each.cost) if each.billed else 0
             settled = 0 if each.billed is None else price
@@ -443,9 +238,12 @@ class Journal:
             if row.n not in self._held:
                 connection.execute(_PUT_BACK, {"the_n": row.n})
                 standing.reserved -= row.price
+                standing.first_waiting = min(standing.first_waiting, row.n)
 
     def _claim(self, connection: sa.Connection, claims: Sequence[Claim], standing: _Account) -> list[Job]:
-        rows = connection.execute(_WAITING, {"many": len(claims)}).all()
+        rows: Sequence[sa.Row[Any]] = ()
+        for first in dict.fromkeys((standing.first_waiting, 0)):  # a person may have changed the table
+            rows = rows or connection.execute(_WAITING, {"first": first, "many": len(claims)}).all()
         claimed: list[Job] = []
         over_budget, wait = False, 0.0
         for claim, row in zip(claims, rows, strict=False):
@@ -464,6 +262,7 @@ class Journal:
         if claimed:
             values = [{"the_n": job.n, "the_run": self._run, "now": standing.now} for job in claimed]
             connection.execute(_SEND, values)
+            standing.first_waiting = claimed[-1].n + 1
         more = self.shared and not rows and self._others_work(connection, standing.now)
         for claim in claims[len(claimed) :]:
             claim.over_budget, claim.wait, claim.more = over_budget, wait, more
@@ -541,6 +340,7 @@ class Journal:
                 )
                 if asked
             ]
+            connection.execute(account.update().values(first_waiting=0))
             again = jobs.update().where(sa.or_(sa.false(), *which)).values(state="waiting", tries=0)
             count = connection.execute(again).rowcount
             left = sa.select(sa.func.count()).select_from(jobs).where(unsettled)
@@ -551,72 +351,13 @@ class Journal:
             log.warning("%d unknown jobs may still be under way on another machine: ask again later.", left)
         return count
 
-    def totals(self) -> Totals:
-        """Return how the journal stands."""
-
-        def work(connection: sa.Connection) -> Totals:
-            counted = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
-            counts = connection.execute(counted).all()
-            money = connection.execute(sa.select(account.c.spent, account.c.reserved)).one()
-            return Totals({row[0]: row[1] for row in counts}, money.spent, money.reserved)
-
-        return self._carry_out(work)
-
-    def waiting_price(self) -> int:
-        """Return what the jobs that wait may cost at the worst."""
-        with self._transaction() as connection:
-            price = sa.select(sa.func.coalesce(sa.func.sum(jobs.c.price), 0)).where(jobs.c.state == "waiting")
-            return int(connection.execute(price).scalar_one())
-
-    def failures(self) -> dict[str, int]:
-        """Return how many jobs failed or are unknown, by the name of the error."""
-        with self._transaction() as connection:
-            named = (
-                sa.select(jobs.c.error, sa.func.count())
-                .where(jobs.c.state.in_(["failed", "unknown"]))
-                .group_by(jobs.c.error)
-            )
-            return {row[0]: row[1] for row in connection.execute(named)}
-
-    def work_done(self) -> tuple[int, float]:
-        """Return how many pictures were drawn, and the seconds that the runs which drew them took."""
-        pictures = sa.func.sum(sa.func.json_array_length(self._database.as_json(jobs.c.files)))
-        seconds = sa.func.max(jobs.c.ended) - sa.func.min(jobs.c.started)
-        with self._transaction() as connection:
-            each_run = sa.select(pictures, seconds).where(jobs.c.state == "done").group_by(jobs.c.run)
-            rows = connection.execute(each_run).all()
-        return sum(row[0] for row in rows), sum(max(row[1] or 0.0, 0.0) for row in rows)
-
-    def rows(self, size: int = 500) -> Iterator[sa.Row[Any]]:
-        """Yield every job in its order, with few in memory."""
-        last = 0
-        while True:
-            with self._transaction() as connection:
-                page = sa.select(jobs).where(jobs.c.n > last).order_by(jobs.c.n).limit(size)
-                rows = connection.execute(page).all()
-            yield from rows
-            if len(rows) < size:
-                return
-            last = rows[-1].n
-
-    def copy_from(self, other: Journal) -> None:
-        """Add all jobs of another journal, as they stand, to this one, which is empty."""
-        rows = other.rows()
-        while chunk := [dict(zip(jobs.c.keys(), row, strict=True)) for row in islice(rows, 500)]:
-            with self._transaction() as connection:
-                connection.execute(jobs.insert(), chunk)
-
-    def locate(self, file: str) -> Path:
-        """Return where a file is that the journal names."""
-        return (self.folder or Path()) / file
-
 
 _ACCOUNT: Final = sa.select(account).with_for_update()
 _WAITING: Final = (
     sa.select(jobs.c.n, jobs.c.id, jobs.c.operation, jobs.c.parameters)
     .add_columns(jobs.c.price, jobs.c.attempt, jobs.c.tries)
     # As it stands in the condition of an index.
-    .where(jobs.c.state == sa.literal_column("'waiting'"))
+    .where(jobs.c.state == sa.literal_column("'waiting'"), jobs.c.n >= sa.bindparam("first"))
     .order_by(jobs.c.n)
     .limit(sa.bindparam("many"))
     .with_for_update(skip_locked=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from segmind_sd3._result import Generation
 
-    from .journal import Job
+    from .values import Job
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from segmind_sd3._errors import InvalidRequest
 
 from .address import read_object
-from .journal import usd
+from .values import usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

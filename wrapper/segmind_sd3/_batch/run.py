@@ -28,10 +28,12 @@ from segmind_sd3._text import describe_error, printable, short_repr
 
 from .address import parse_place
 from .databases import parse_journal
-from .journal import LEASE, NEXT, Claim, Finish, Job, Journal, NewJob, billionths, usd
+from .journal import LEASE, Journal
 from .outcome import MOST_PROBLEMS, BatchSummary, JobOutcome, JobProblem
 from .pace import REASONS, Pace
 from .places import place_at
+from .tables import NEXT
+from .values import Claim, Finish, Job, NewJob, billionths, usd
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence

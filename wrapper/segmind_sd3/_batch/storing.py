@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from segmind_sd3._result import Generation, Image
 
-    from .journal import Job
+    from .values import Job
 
 ROOM: Final = 8 * 1024**2
 """Bytes that must be free for each call before it is paid for: what the largest reply may need."""

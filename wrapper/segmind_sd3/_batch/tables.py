@@ -69,6 +69,8 @@ account: Final = sa.Table(
     sa.Column("reserved", sa.BigInteger, nullable=False),
     # When the next call may begin, where there is a limit of calls a minute.
     sa.Column("next_call", sa.Float, nullable=False, default=0.0),
+    # No job before this one waits. What was done leaves traces in PostgreSQL's indexes, which are skipped so.
+    sa.Column("first_waiting", sa.Integer, nullable=False, default=0),
 )
 runs: Final = sa.Table(
     "runs",
@@ -87,6 +89,7 @@ runs: Final = sa.Table(
 MIGRATIONS: Final = (
     (
         "ALTER TABLE account ADD COLUMN next_call FLOAT NOT NULL DEFAULT 0",
+        "ALTER TABLE account ADD COLUMN first_waiting INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE runs ADD COLUMN heartbeat FLOAT NOT NULL DEFAULT 0",
         "ALTER TABLE runs ADD COLUMN adding BOOLEAN NOT NULL DEFAULT FALSE",
         "ALTER TABLE runs ADD COLUMN call_seconds FLOAT NOT NULL DEFAULT 0",
