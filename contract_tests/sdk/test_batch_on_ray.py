@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from proofs.fixtures.postgres_server import PostgresServer
 from proofs.fixtures.ray_nodes import Nodes, ray_nodes
+from proofs.fixtures.store_process import environment_of_store, store_listening
 from segmind_sd3 import Client
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
@@ -30,8 +31,10 @@ SMALL: dict[str, Any] = {"width": 64, "height": 64}
 
 @pytest.fixture(scope="module")
 def nodes(postgres: PostgresServer) -> Iterator[Nodes]:
-    with ray_nodes({"SEGMIND_API_KEY": MADE_UP_KEY, "PGPASSWORD": postgres.password}) as nodes:
-        yield nodes
+    with store_listening() as store:
+        keys = {"SEGMIND_API_KEY": MADE_UP_KEY, "PGPASSWORD": postgres.password}
+        with ray_nodes(keys | environment_of_store(store)) as nodes:
+            yield nodes
 
 
 @pytest.fixture
@@ -74,6 +77,19 @@ def test_two_nodes_send_each_job_once_and_the_outcomes_name_their_workers(
     assert {outcome.worker.partition(" on ")[0] for outcome in found} == {"worker 1", "worker 2"}
     assert batch.summary.counts == {"done": 60}
     assert ray.is_initialized()
+
+
+@pytest.mark.usefixtures("in_ray")
+def test_two_nodes_put_their_pictures_into_a_store(server: ReferenceServer, url: str, journal: str):
+    store: Any = import_module("fsspec").filesystem("s3")
+    store.mkdir("foxes")
+    with Client(MADE_UP_KEY, base_url=url) as client:
+        place: dict[str, Any] = {"out": "s3://foxes/small", "journal": journal, "workers": "ray"}
+        with client.batch(some(20), endpoint=TURBO, **place) as outcomes:
+            found = [file for outcome in outcomes for file in outcome.urls]
+    assert sorted(found) == sorted(f"s3://foxes/small/job-{n}.jpg" for n in range(20))
+    assert all(store.cat_file(file).endswith(b"\xff\xd9") for file in found)
+    assert len(store.ls("foxes/small")) == len(server.ledger) == 20
 
 
 @pytest.mark.usefixtures("in_ray")
@@ -143,4 +159,13 @@ def test_without_a_cluster_the_error_says_so(nodes: Nodes, url: str, journal: st
     assert command.returncode == 2
     assert "no cluster of Ray can be reached" in json.loads(printed)["message"]
     assert errors == ""
-    assert import_module("ray") is ray
+
+
+def test_a_driver_outside_of_the_cluster_does_the_same(
+    nodes: Nodes, server: ReferenceServer, url: str, journal: str, tmp_path: Path
+):
+    with start(nodes, url, journal, tmp_path, "--workers", nodes.client_address, "--limit", "20") as command:
+        printed, errors = command.communicate()
+    *lines, last = map(json.loads, printed.splitlines())
+    assert (last["summary"]["counts"], errors) == ({"waiting": 480, "done": 20}, "")
+    assert len({line["id"] for line in lines}) == len(server.ledger) == 20
