@@ -39,6 +39,7 @@ ELSEWHERE: Final = {
     "segmind-sd3 conformance --target https://api.segmind.com --replay": (
         "It needs a run in which a case was broken: conformance/test_command.py."
     ),
+    "segmind-sd3 batch": "It needs a file of jobs: sdk/test_batch_command.py.",
     "segmind-sd3 docs": "It needs a page of the vendor: pipeline/test_check.py, test_sync.py.",
     "segmind-sd3 diff": "It needs two versions of the contract: pipeline/test_changes.py.",
 }
@@ -93,9 +94,8 @@ class Reader:
 
     def _install(self, lines: list[str]) -> None:
         """Install as the README shows, each time into the environment of the extra that is named."""
-        contract = [line.replace("[cli]", "[contract]") for line in lines if '".[cli]"' in line]
-        assert contract
-        for line in [*lines, *contract]:
+        (cli,) = (line for line in lines if '".[cli]"' in line)
+        for line in [*lines, *(cli.replace("[cli]", f"[{extra}]") for extra in ("batch", "contract"))]:
             extra = re.search(r"\[(\w+)\]", line)
             more = {"PYTHONPATH": str(self.tools.site)}  # what builds the project: pip would fetch it
             self._run(extra[1] if extra else "none", line, self.clone, more)
@@ -182,7 +182,7 @@ class Followed:
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
     folder, places = tmp_path_factory.mktemp("reader"), tmp_path_factory.mktemp("places")
     server = ReferenceServer(credits=1000, keys=[MADE_UP_KEY])
-    environments = {extra: empty(places / extra, extra) for extra in ("none", "cli", "contract")}
+    environments = {extra: empty(places / extra, extra) for extra in ("none", "cli", "batch", "contract")}
     tools = empty(places / "tools", "", "hatchling")
     with server.listening() as url:
         reader = Reader(folder, clone(places / "clone"), server, url, environments, tools)
@@ -224,7 +224,10 @@ def digests(folder: Path) -> dict[Path, str]:
     """Return the digest of each file that a reader would miss."""
     files = (path for path in folder.rglob("*") if path.is_file())
     kept = (
-        path for path in files if not re.search(r"/(\.|__pycache__)", str(path.relative_to(folder.parent)))
+        path
+        for path in files
+        # A journal notes each run.
+        if not re.search(r"/(\.|__pycache__|journal\.)", str(path.relative_to(folder.parent)))
     )
     return {path.relative_to(folder): sha256(path.read_bytes()).hexdigest() for path in kept}
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -30,6 +30,8 @@ from proofs.bench.network import KEY
 from proofs.fixtures.postgres_server import find_postgres, postgres_server
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
     from proofs.fixtures.postgres_server import PostgresServer
 
 AT_ONCE: Final = 64
@@ -90,8 +92,19 @@ def compare(server: PostgresServer, count: int, seconds: float, rounds: int) -> 
     return ratio
 
 
-def claim_seconds(server: PostgresServer, count: int) -> float:
+def claim_seconds(server: PostgresServer, counts: Sequence[int]) -> list[float]:
     """Return the median time to claim and finish a job among so many, of which half are done."""
+    with ExitStack() as stack:
+        journals = [stack.enter_context(_half_done(server, count)) for count in counts]
+        times: list[list[float]] = [[] for _ in journals]
+        for _ in range(200):  # in turns, since the machine may be busy for a while
+            for journal, each in zip(journals, times, strict=True):
+                each.append(_work(journal))
+    return [median(each) for each in times]
+
+
+@contextmanager
+def _half_done(server: PostgresServer, count: int) -> Generator[Journal]:
     batch = uuid.uuid4().hex
     with closing(Journal(parse_journal(server.url(batch), Path("out")))) as journal, journal.running():
         for statement in FILL:
@@ -99,15 +112,17 @@ def claim_seconds(server: PostgresServer, count: int) -> float:
                 connection.execute(sa.text(f"SET LOCAL search_path TO segmind_{batch}"))
                 connection.execute(sa.text(statement), {"count": count})
         for _ in range(20):
-            _work(journal, 10)
-        return median(_work(journal, 1) for _ in range(200))
+            _work(journal)
+        yield journal
 
 
-def _work(journal: Journal, count: int) -> float:
+def _work(journal: Journal) -> float:
     begun = time.perf_counter()
-    claims = [Claim() for _ in range(count)]
-    journal.apply(claims)
-    journal.apply([Finish(claim.job, "done", billed=True) for claim in claims if claim.job])
+    claim = Claim()
+    journal.apply([claim])
+    if claim.job is None:
+        raise SystemExit("there is no job left")
+    journal.apply([Finish(claim.job, "done", billed=True)])
     return time.perf_counter() - begun
 
 
@@ -128,7 +143,7 @@ def main() -> int:
         print("There is no PostgreSQL server: install Debian's package postgresql.", file=sys.stderr)
         return 2
     with postgres_server(programs) as server:
-        few, many = claim_seconds(server, 1_000), claim_seconds(server, options.many)
+        few, many = claim_seconds(server, [1_000, options.many])
         print(
             f"claim, finish: {1e3 * few:.2f} ms among 1000 jobs, {1e3 * many:.2f} among {options.many:,}\n"
             f"  {many / few:.2f} times, at most {MOST_AMONG_MANY}",

@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from unittest.mock import Mock
 
 import anyio
 import pytest
+from proofs.fixtures.disks import small_disk
 from proofs.fixtures.sockets import refusing
 from segmind_sd3 import (
     AsyncClient,
@@ -27,6 +29,7 @@ from segmind_sd3 import (
     JobOutcome,
     RateLimited,
     Retry,
+    Sending,
 )
 from segmind_sd3._batch import storing
 from segmind_sd3._batch.journal import Journal
@@ -34,7 +37,7 @@ from segmind_sd3._batch.pace import MOST_REFUSALS, Pace
 from segmind_sd3._batch.report import records
 from segmind_sd3._batch.run import Plan, Run
 from segmind_sd3._batch.tables import BILLION
-from segmind_sd3._batch.values import Claim, Job, NewJob
+from segmind_sd3._batch.values import Claim, Finish, Job, NewJob
 from segmind_sd3._wire import Reply
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
@@ -84,7 +87,11 @@ def test_each_job_is_sent_once_and_its_picture_has_its_name(
 
 
 @pytest.mark.anyio
-async def test_tasks_do_what_threads_do(server: ReferenceServer, tmp_path: Path):
+@pytest.mark.parametrize("together", [1, 16])
+async def test_tasks_do_what_threads_do(
+    server: ReferenceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
+):
+    monkeypatch.setattr("segmind_sd3._batch.batch.STORED_TOGETHER", together)
     async with AsyncClient(MADE_UP_KEY, transport=server.async_transport()) as client:
         async with client.batch(some(5), out=tmp_path, endpoint=TURBO) as batch:
             outcomes = [outcome async for outcome in batch]
@@ -302,17 +309,22 @@ WAYS = ["sync", "asyncio", "trio"]
 
 
 def sent(way: str, server: ReferenceServer, source: Any, out: Path, **options: Any) -> Iterator[JobOutcome]:
-    """Yield the outcomes of a batch; of an async one all at the end."""
+    """Yield the outcomes of a batch; of an async one all at the end, even where it raises."""
+    told: list[JobOutcome] = []
 
-    async def run() -> list[JobOutcome]:
+    async def run() -> None:
         async with (
             AsyncClient(MADE_UP_KEY, transport=server.async_transport()) as client,
             client.batch(source, out=out, endpoint=TURBO, **options) as batch,
         ):
-            return [outcome async for outcome in batch]
+            async for outcome in batch:
+                told.append(outcome)  # noqa: PERF401 - an error loses none of them
 
     if way != "sync":
-        yield from anyio.run(run, backend=way)
+        try:
+            anyio.run(run, backend=way)
+        finally:
+            yield from told
         return
     with (
         Client(MADE_UP_KEY, transport=server.transport()) as client,
@@ -461,6 +473,26 @@ def test_a_journal_that_fails_ends_the_batch(
     with pytest.raises(OSError, match="No space left"):
         list(sent(way, server, some(3), tmp_path))
     assert server.ledger == ()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_picture_is_named_even_where_the_journal_can_not_note_it(
+    server: ReferenceServer, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+):
+    apply, told = Journal.apply, list[JobOutcome]()
+
+    def no_finish(journal: Journal, requests: Sequence[Claim | Finish]) -> None:
+        if any(isinstance(each, Finish) for each in requests):
+            raise OSError(28, "No space left on device")
+        apply(journal, requests)
+
+    monkeypatch.setattr(Journal, "apply", no_finish)
+
+    with pytest.raises(OSError, match="No space left"):
+        told.extend(sent(way, server, some(1), tmp_path))
+    (outcome,) = told
+    assert (outcome.state, [file.name for file in outcome.files]) == ("unknown", ["job-0.jpg"])
+    assert outcome.message == "the journal has no note of it ([Errno 28] No space left on device)"
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -668,6 +700,7 @@ def test_a_clock_that_jumps_changes_nothing(
         ("per_minute", 0, "per_minute was 0; allowed"),
         ("budget", -1, "budget was -1; allowed"),
         ("out", "/dev/null/x", "no folder can be there"),
+        ("journal", "/dev/null/x", "journal was '/dev/null/x': no folder can be there"),
     ],
 )
 def test_a_wrong_option_is_refused(client: Client, tmp_path: Path, option: str, value: Any, said: str):
@@ -682,6 +715,13 @@ def test_a_folder_that_takes_no_journal_is_named(client: Client):
         client.batch([], out="/proc/self"),
     ):
         pass
+
+
+def test_a_journal_may_be_in_another_folder_and_names_whole_paths(client: Client, tmp_path: Path):
+    _, summary = send(client, some(1), tmp_path / "out", journal=tmp_path / "journal")
+    with closing(Journal(tmp_path / "journal")) as journal:
+        (record,) = records(journal)
+    assert (summary.counts, record["files"]) == ({"done": 1}, [str(tmp_path / "out" / "job-0.jpg")])
 
 
 def test_a_batch_is_entered_first(client: Client, tmp_path: Path):
@@ -757,18 +797,6 @@ def test_a_folder_that_can_not_be_opened_is_not_synced(tmp_path: Path):
     storing.sync_folders([tmp_path / "none"])
 
 
-@contextmanager
-def small_disk(folder: Path) -> Generator[Path]:
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("only root can make a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def remount(disk: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
 
@@ -834,6 +862,53 @@ def test_a_read_only_folder_is_named_and_nothing_is_sent(
     assert summary.counts == {"done": 2}
 
 
+@contextmanager
+def mounted(image: Path, disk: Path) -> Generator[None]:
+    """Mount a disk that is read-only as a whole once it fails."""
+    disk.mkdir(exist_ok=True)
+    words = ["mount", "-o", "loop,errors=remount-ro", str(image), str(disk)]
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a disk")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@linux
+@pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="needs a disk of its own")
+def test_a_disk_that_fails_halfway_loses_no_picture_that_was_paid_for(
+    server: ReferenceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    disk, image = tmp_path / "disk", tmp_path / "image"
+    image.write_bytes(b"")
+    os.truncate(image, 256 * 1024**2)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    calls = 0
+
+    def fail(event: object) -> None:
+        nonlocal calls
+        calls += isinstance(event, Sending)
+        if isinstance(event, Sending) and calls == 8:
+            remount(disk, "abort")
+
+    told: list[JobOutcome] = []
+    with Client(MADE_UP_KEY, transport=server.transport(), on_event=fail) as client:
+        # One at a time: no other is in the midst of a write.
+        batch = client.batch(some(20), out=disk, endpoint=TURBO, at_once=1)
+        with mounted(image, disk), pytest.raises(OSError, match=str(disk)), batch:
+            told.extend(batch)
+        assert (len(told), told[-1].state) == (8, "unknown")
+        assert told[-1].message.startswith(f"{disk} could not be written")
+        with mounted(image, disk):
+            again, summary = send(client, some(20), disk)
+            whole = {
+                file for each in told + again for file in each.files if file.read_bytes()[-2:] == b"\xff\xd9"
+            }
+    assert (len(whole), len(server.ledger), summary.counts) == (20, 20, {"done": 19, "unknown": 1})
+
+
 # -- The journal ------------------------------------------------------------------------------------------
 
 
@@ -859,6 +934,14 @@ def test_the_jobs_of_a_run_that_died_are_done_where_their_picture_is_there_else_
     run = Run(Plan(tmp_path, 1))
     with closing(run.journal), run.journal.running():
         assert [(each.id, each.state) for each in run.recover()] == [("0", "done"), ("1", "unknown")]
+
+
+def test_a_picture_whose_run_died_before_it_had_its_name_gets_it(tmp_path: Path, picture: bytes):
+    (tmp_path / ".fox.png.part").write_bytes(picture)
+    (tmp_path / ".half.png.part").write_bytes(picture[:-9])
+    found = [storing.find_pictures(tmp_path, job_named(name), time.time()) for name in ("fox", "half")]
+    assert found == [["fox.png"], []]
+    assert (tmp_path / "fox.png").read_bytes() == picture
 
 
 def test_a_picture_that_was_there_before_a_call_is_not_its_own(tmp_path: Path, picture: bytes):
@@ -916,6 +999,15 @@ def test_a_job_whose_service_can_not_be_reached_is_tried_again_before_it_fails(
         assert journal.execute("SELECT attempt, tries FROM jobs").fetchall() == [(2, 1)]
     assert (outcome.state, outcome.error, outcome.billed) == ("failed", "ConnectionFailed", False)
     assert summary.spent == 0
+
+
+def test_a_pace_that_is_held_begins_no_call_until_then():
+    now = 100.0
+    pace = Pace(8, clock=lambda: now)
+    pace.hold(0.1)
+    assert 0 < pace.begin() <= 0.1
+    now += 0.1
+    assert pace.begin() == 0.0
 
 
 def test_so_many_calls_begin_in_a_minute():

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 from proofs.fixtures.postgres_server import PostgresServer
-from segmind_sd3 import InvalidRequest
+from segmind_sd3 import Client, InvalidRequest
 from segmind_sd3._batch.databases import PostgreSQL, parse_journal
 from segmind_sd3._batch.journal import LEASE, Journal
 from segmind_sd3._batch.tables import BILLION, NEXT, VERSION, account, jobs, runs
 from segmind_sd3._batch.values import Claim, Finish, Job, NewJob
+from segmind_sd3_contract.reference import MADE_UP_KEY
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
@@ -331,6 +332,18 @@ def test_a_wrong_url_is_refused_and_its_password_not_shown(given: str, said: str
     assert said in str(refused.value)
     assert "secret" not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+def test_the_password_of_a_url_is_in_no_repr_of_a_batch(tmp_path: Path):
+    with Client(MADE_UP_KEY) as client:
+        batch = client.batch((), out=tmp_path, journal="postgresql://ann:secret@host/work")
+    assert "secret" not in repr(vars(batch))
+    assert "ann:***@host" in repr(vars(batch))
+
+
+def test_pictures_at_an_address_need_a_place_for_the_journal():
+    with pytest.raises(InvalidRequest, match="out was s3://foxes, where no journal can be: name a folder"):
+        parse_journal(None, "s3://foxes")
 
 
 def test_without_psycopg_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch):

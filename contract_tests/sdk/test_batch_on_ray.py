@@ -115,7 +115,9 @@ def test_a_worker_that_dies_is_named_and_its_calls_are_unknown(
                 if number == 20:
                     assert nodes.kill_worker()
     summary = batch.summary
-    assert re.search(r"worker \d on .* is gone \(ActorDiedError\): its calls are unknown", summary.stopped)
+    assert re.search(
+        r"worker \d on .* is gone \(ActorDiedError\): the calls that it had under way", summary.stopped
+    )
     assert (sum(summary.counts.values()), {*summary.counts} - {"done", "unknown"}) == (200, set())
     assert summary.counts["done"] <= len(server.ledger) <= 200
 

@@ -424,6 +424,27 @@ def test_a_claim_whose_commit_may_have_failed_leaves_no_job_in_sending(journal: 
     assert (third.job, third.over_budget) == (None, True)
 
 
+def test_a_claim_that_was_not_heard_of_is_unsent_when_its_run_ends(journal: Journal):
+    add(journal, 2)
+    journal.apply([Claim()])
+    lose_the_answer_to_the_next_commit(journal)
+    journal._given_up = True  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(OSError, match="the connection is closed"):
+        journal.apply([Claim()])
+    assert journal.totals().counts == {"sending": 2}
+    assert [job.n for job, *_ in journal.abandoned(ending=True)] == [1]
+    assert journal.totals().counts == {"sending": 1, "waiting": 1}
+
+
+def test_a_run_that_is_stopped_while_its_database_is_away_claims_nothing_more(journal: Journal):
+    add(journal, 1)
+    journal.stopped.set()
+    lose_the_answer_to_the_next_commit(journal)
+    claim = Claim()
+    journal.apply([claim])
+    assert (claim.job, journal.totals().counts) == (None, {"waiting": 1})
+
+
 def test_a_run_that_gives_up_its_database_loses_no_picture(  # noqa: PLR0917 - fixtures
     postgres: PostgresServer,
     server: ReferenceServer,

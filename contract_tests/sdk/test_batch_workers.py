@@ -54,6 +54,7 @@ NOT_SENT = [
     {"transport": httpx.MockTransport(lambda _: httpx.Response(500))},
     {"budget": 1},
     {"on_event": print},
+    {"spool": "."},
 ]
 
 

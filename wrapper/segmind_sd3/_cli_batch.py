@@ -88,7 +88,7 @@ class BatchCall(Call):
             return self._estimate(reader)
         with self._client() as client:
             batch = self._batch(client)
-            SIGNALS.carry_out(lambda: self._send(batch), batch.stop, client.close)
+            SIGNALS.carry_out(lambda: self._send(batch), lambda: self._finish(batch), client.close)
         summary = batch.summary
         if self.options.as_json:
             echo(json.dumps({"summary": summary.to_dict()}))
@@ -99,7 +99,8 @@ class BatchCall(Call):
             if summary.wrong:
                 echo(f"{summary.wrong} jobs are wrong and were not taken.", err=True)
             if summary.stopped:
-                echo(f"Stopped: {summary.stopped}. The same command goes on.", err=True)
+                why = SIGNALS.word if SIGNALS.number else f"Stopped: {summary.stopped}."
+                echo(f"{why} The same command goes on.", err=True)
         if SIGNALS.settle():
             return SIGNALS.exit_code
         left = sum(count for state, count in summary.counts.items() if state != "done")
@@ -147,6 +148,11 @@ class BatchCall(Call):
                 elif outcome.state != "done":
                     echo(f"{outcome.id} {outcome.state}: {outcome.message}", err=True)
                 show()
+
+    def _finish(self, batch: Batch) -> None:
+        batch.stop()
+        with suppress(OSError):  # a terminal that was closed
+            echo(f"{SIGNALS.word} What is under way is finished; Ctrl-C stops it too.", err=True)
 
     def _progress(self, batch: Batch) -> AbstractContextManager[Callable[[], object]]:
         if self.options.as_json or self.options.verbose or not sys.stderr.isatty():

@@ -30,4 +30,5 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name], __name__), name)
+    value = globals()[name] = getattr(import_module(_MODULES[name], __name__), name)
+    return value

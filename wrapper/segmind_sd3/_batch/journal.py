@@ -161,15 +161,15 @@ class Journal(Store):
             states = self._finish(connection, finishes, standing) if finishes else []
             if self._in_doubt:
                 self._put_back(connection, standing)
-            claimed = self._claim(connection, claims, standing) if claims else []
-            connection.execute(
-                account.update().values(
-                    spent=standing.spent,
-                    reserved=standing.reserved,
-                    next_call=standing.next_call,
-                    first_waiting=standing.first_waiting,
-                )
-            )
+            # Who was told to stop while the database was away wants no other call.
+            wanted = claims and not (self._in_doubt and self.stopped.is_set())
+            claimed = self._claim(connection, claims, standing) if wanted else []
+            names = ("spent", "reserved", "next_call", "first_waiting")
+            changed = {
+                name: value for name in names if (value := getattr(standing, name)) != getattr(money, name)
+            }
+            if changed:
+                connection.execute(account.update().values(changed))
             return states, claimed
 
         with self._lock:
@@ -285,6 +285,9 @@ class Journal(Store):
         Args:
             ending: whether this run is gone too.
         """
+
+        if ending and self._in_doubt:
+            self.apply(())
 
         def work(connection: sa.Connection) -> list[tuple[Job, float, bool]]:
             now, up = self._database.clock(connection)

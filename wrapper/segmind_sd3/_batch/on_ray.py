@@ -243,7 +243,8 @@ class RayBatch(Batch):
         try:
             yield
         except self._ray.exceptions.RayError as gone:
-            self._whys.append(f"{name} is gone ({type(gone).__name__}): its calls are unknown")
+            kind = type(gone).__name__
+            self._whys.append(f"{name} is gone ({kind}): the calls that it had under way are unknown")
             del self._workers[name]
 
     def _share(self, index: int, count: int, token: str) -> Share:

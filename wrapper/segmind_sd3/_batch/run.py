@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,7 +30,7 @@ from .address import parse_place
 from .databases import parse_journal
 from .journal import LEASE, Journal
 from .outcome import MOST_PROBLEMS, BatchSummary, JobOutcome, JobProblem
-from .pace import REASONS, Pace
+from .pace import PATIENCE, REASONS, Pace
 from .places import place_at
 from .tables import NEXT
 from .values import Claim, Finish, Job, NewJob, billionths, usd
@@ -247,8 +247,11 @@ class Run:
         if claim.wait:
             self.pace.hold(claim.wait)
             return True
+        if claim.more:
+            self.pace.hold(PATIENCE)  # all workers ask together
+            return True
         if not claim.over_budget:
-            return more or claim.more
+            return more
         if self._open == 0:
             self.stop(f"the budget of ${self.plan.budget} does not cover the next job")
         return True  # what is settled may free a part of the budget
@@ -271,12 +274,13 @@ class Run:
             InvalidRequest: a picture is not the one that it was when the job was added.
         """
         try:
+            parameters = self._parameters(job)
             if self.journal.shared and time.monotonic() - job.claimed > LONGEST_HOLD:
                 raise _StaleClaim("this process was halted before the call, which was not made")
-            return self._parameters(job)
         except Exception as error:
             mark_unsent(error)
             raise
+        return parameters
 
     def _parameters(self, job: Job) -> dict[str, Any]:
         parameters = dict(job.parameters)
@@ -349,14 +353,26 @@ class Run:
         if isinstance(came, BudgetExceeded):
             self.stop("the client's budget does not cover the next job")
 
-    def settled(self, finish: Finish, came: Generation | BaseException) -> JobOutcome | None:
-        """Take note that the journal has it; return what to tell, or None where the job waits again."""
+    def settled(
+        self, finish: Finish, came: Generation | BaseException, fault: OSError | None = None
+    ) -> JobOutcome | None:
+        """Take note that a job is settled; return what to tell, or None where it waits again.
+
+        Args:
+            finish: what the journal was to say of it.
+            came: what came of its call.
+            fault: why the journal does not say so. The next run finds its picture, or the job is unknown.
+        """
         with self._lock:
             self._open -= 1
             if finish.state == "waiting":
                 self._sent -= 1
                 return None
-        return self.outcome(finish, came)
+        outcome = self.outcome(finish, came)
+        if fault is None:
+            return outcome
+        message = "; ".join(filter(None, (finish.message, f"the journal has no note of it ({fault})")))
+        return replace(outcome, state="unknown", message=message)
 
     def outcome(self, finish: Finish, came: object) -> JobOutcome:
         """Describe what came of a job."""
@@ -385,11 +401,11 @@ class Run:
         """Write to the journal. The names of pictures are on disk first; without room no job is claimed."""
         finishes = [each for each in requests if isinstance(each, Finish)]
         claims = [each for each in requests if isinstance(each, Claim)]
-        self.place.sync(file for each in finishes for file in each.files)
         if claims and (lack := self.place.room(self._open)):
             self.stop(lack)
             requests = finishes
         try:
+            self.place.sync(file for each in finishes for file in each.files)
             self.journal.apply(requests)
         except OSError as error:
             self.stop(str(error))

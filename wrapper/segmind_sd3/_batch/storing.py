@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3._imagefile import SUFFIXES, read_picture
-from segmind_sd3._result import save_images
+from segmind_sd3._result import save_images, source_of
 from segmind_sd3._saving import save_all, target_path
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def check_room(folder: Path, calls: int) -> str:
 def store_pictures(folder: Path, job: Job, drawn: Generation) -> tuple[list[str], str]:
     """Save the pictures of a job under its id, each whole; return their files, and what went wrong."""
     with suppress(OSError):
-        if len(drawn.images) == 1 and (name := _write_new(folder, job.id, drawn.images[0])):
+        # What is in a file of the folder already is renamed below.
+        is_held = isinstance(source_of(drawn.images[0]), bytes)
+        if len(drawn.images) == 1 and is_held and (name := _write_new(folder, job.id, drawn.images[0])):
             return [name], ""
     saved = save_images(drawn.images, folder / job.id)
     files = [str(file.relative_to(folder) if file.parent == folder else file) for file in saved.files]
@@ -95,7 +97,7 @@ def sync_folders(folders: Iterable[Path]) -> None:
             os.fsync(opened)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems have no such thing
-                raise
+                raise OSError(error.errno, error.strerror, str(folder)) from error
         finally:
             os.close(opened)
 
@@ -105,11 +107,23 @@ def find_pictures(folder: Path, job: Job, started: float) -> list[str]:
     found: list[str] = []
     for number in numbers_of(job):
         names = (target_path(folder / job.id, kind, number) for kind in SUFFIXES)
-        file = next((name for name in names if _is_whole(name, started)), None)
+        file = next((name for name in names if _is_there(name, started)), None)
         if file is None:
             return []
         found.append(file.name)
     return found
+
+
+def _is_there(file: Path, started: float) -> bool:
+    """Return whether a picture is there. One that did not get its name before the run died gets it now."""
+    if _is_whole(file, started):
+        return True
+    beside = file.with_name(f".{file.name}.part")
+    if not _is_whole(beside, started) or os.path.lexists(file):
+        return False
+    with suppress(OSError):
+        beside.rename(file)
+    return file.exists()
 
 
 def _is_whole(file: Path, started: float) -> bool:
