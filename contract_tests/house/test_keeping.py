@@ -30,7 +30,8 @@ JOBS: dict[str, Any] = SETTINGS["jobs"]
 REQUIREMENTS: dict[str, list[str]] = {
     "build-system": PYPROJECT["build-system"]["requires"],
     "dependencies": PROJECT["dependencies"],
-    **PROJECT["optional-dependencies"],
+    # Ray takes 600 MB, so its own proof installs it.
+    **{extra: needed for extra, needed in PROJECT["optional-dependencies"].items() if extra != "ray"},
     **PYPROJECT["dependency-groups"],
 }
 

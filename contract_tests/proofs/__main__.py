@@ -60,6 +60,10 @@ PROOFS: Final = {
         "a journal in PostgreSQL: claims among a million jobs, and 10,000 jobs beside SQLite",
         (module("proofs.postgres"),),
     ),
+    "ray": Proof(
+        "2,000 jobs on two nodes of Ray (installed first), 20 kills: nothing is paid twice or lost",
+        (module("proofs.many_machines", "--tests"), module("proofs.many_machines")),
+    ),
     "forks": Proof(
         "a used client in forked workers, 100 rounds of each kind: each gets its own pictures",
         (module("proofs.forks"),),

@@ -76,7 +76,7 @@ class Batch:
     violations: list[str] = field(default_factory=list[str])
 
 
-class _Ledger:
+class Ledger:
     """Keeps all entries by seed: the server itself drops old ones."""
 
     def __init__(self, server: ReferenceServer) -> None:
@@ -108,7 +108,7 @@ def _run(jobs: Path, out: Path, url: str, at_once: int, log: Path) -> subprocess
         return subprocess.Popen(words, env=environment, stdout=file, stderr=file)  # noqa: S603 - the project's own
 
 
-def _wait(process: subprocess.Popen[bytes], ledger: _Ledger, sendings: float = math.inf) -> bool:
+def _wait(process: subprocess.Popen[bytes], ledger: Ledger, sendings: float = math.inf) -> bool:
     """Wait until the process ends, or the ledger has so many calls; return whether it ended."""
     end = time.monotonic() + PATIENCE
     while ledger.sendings < sendings and time.monotonic() < end:
@@ -133,7 +133,7 @@ def prove_batch(
     batch, random = Batch(jobs, kills), Random(seed)  # noqa: S311 - a proof, not a secret
     begun = time.perf_counter()
     server = ReferenceServer(credits=1e6)
-    ledger = _Ledger(server)
+    ledger = Ledger(server)
     with TemporaryDirectory() as place, server.listening() as url:
         file, out, log = Path(place, "jobs.jsonl"), Path(place, "out"), Path(place, "log")
         size = {"img_width": 512, "img_height": 512}
@@ -177,7 +177,7 @@ def prove_batch(
             batch.violations += violations(out, list(records(journal)), ledger.by_seed)
         entries = [entry for each in ledger.by_seed.values() for entry in each]
         batch.faults = {name for name in PROVOCATIONS if ledger.faults[name]}
-        batch.sendings, batch.ledger = len(entries), _cost(entries)
+        batch.sendings, batch.ledger = len(entries), cost_of(entries)
         if batch.states.total() != jobs:
             batch.violations.append(f"the journal has {batch.states.total()} jobs")
         if not batch.spent <= batch.ledger <= batch.spent + batch.uncertain:
@@ -193,7 +193,7 @@ def _count(out: Path, state: str) -> int:
         return journal.totals().counts.get(state, 0)
 
 
-def _cost(entries: list[Entry]) -> Decimal:
+def cost_of(entries: list[Entry]) -> Decimal:
     return sum((Decimal(str(entry.cost)) for entry in entries), Decimal(0))
 
 
@@ -221,13 +221,13 @@ def violations(  # noqa: C901 - one case for each state
                 if whole and not _is_kept(job, whole):
                     yield f"{name} was billed and delivered, and is not kept: {faults}"
             case "unknown":
-                if Decimal(str(job["uncertain"])) < _cost(billed):
+                if Decimal(str(job["uncertain"])) < cost_of(billed):
                     yield f"{name} was billed more than is reserved: {faults}"
                 continue
             case _:
                 yield f"{name} is not settled: {faults}"
-        if cost != _cost(billed):
-            yield f"{name} cost ${cost}, but ${_cost(billed)} by the ledger: {faults}"
+        if cost != cost_of(billed):
+            yield f"{name} cost ${cost}, but ${cost_of(billed)} by the ledger: {faults}"
 
 
 def _is_kept(job: dict[str, Any], whole: list[Entry]) -> bool:

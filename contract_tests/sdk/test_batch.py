@@ -552,7 +552,7 @@ def test_what_a_batch_can_make_nothing_of_is_unknown(
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("segmind_sd3._batch.run.store_pictures", broken)
+    monkeypatch.setattr("segmind_sd3._batch.storing.store_pictures", broken)
     (outcome,), summary = send(client, some(1), tmp_path)
     assert (outcome.error, outcome.billed, summary.counts) == ("RuntimeError", None, {"unknown": 1})
 
@@ -787,7 +787,7 @@ def test_a_picture_that_can_not_be_stored_stops_the_batch(
     def in_a_lost_folder(folder: Path, job: Job, drawn: Generation) -> tuple[list[str], str]:
         return store(folder / "lost", job, drawn)
 
-    monkeypatch.setattr("segmind_sd3._batch.run.store_pictures", in_a_lost_folder)
+    monkeypatch.setattr("segmind_sd3._batch.storing.store_pictures", in_a_lost_folder)
     outcomes, summary = send(client, some(9), tmp_path, at_once=1)
     assert "could not be written" in summary.stopped
     assert (len(server.ledger), outcomes[0].files[0].is_file()) == (1, True)

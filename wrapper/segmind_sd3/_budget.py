@@ -82,6 +82,11 @@ class Spending:
         self._lock, self._pid = threading.Lock(), os.getpid()
 
     @property
+    def limited(self) -> bool:
+        """Whether there is a budget."""
+        return self._budget is not None
+
+    @property
     def spent(self) -> Decimal:
         """What was certainly billed, in USD."""
         return self._spent

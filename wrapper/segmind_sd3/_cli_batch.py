@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -49,6 +50,7 @@ class BatchOptions(Options):
     per_minute: float | None
     retry_failed: bool
     retry_unknown: bool
+    workers: str | None
 
     def for_client(self) -> dict[str, Any]:
         return {**Options.for_client(self), "max_connections": max(self.at_once, 1)}
@@ -79,6 +81,8 @@ class BatchCall(Call):
 
     def _call(self) -> int:
         _need_sqlalchemy()
+        # Else Ray prints lines that are alike once, for all workers.
+        os.environ.setdefault("RAY_DEDUP_LOGS", "0")
         reader = self._reader()
         if self.asked.dry_run:
             return self._estimate(reader)
@@ -132,6 +136,7 @@ class BatchCall(Call):
             per_minute=options.per_minute,
             retry_failed=options.retry_failed,
             retry_unknown=options.retry_unknown,
+            workers=options.workers,
         )
 
     def _send(self, batch: Batch) -> None:
@@ -156,12 +161,13 @@ class BatchCall(Call):
 
     def _estimate(self, reader: Reader) -> int:
         """Print what the jobs come to, and send nothing."""
+        from ._batch.address import parse_place  # noqa: PLC0415 - as below
         from ._batch.databases import parse_journal  # noqa: PLC0415 - takes long, and only this command needs it
         from ._batch.journal import Journal  # noqa: PLC0415 - as above
         from ._batch.run import Plan, Run  # noqa: PLC0415 - as above
         from ._batch.values import usd  # noqa: PLC0415 - as above
 
-        place = parse_journal(self.asked.journal, Path(self.options.out))
+        place = parse_journal(self.asked.journal, parse_place(self.options.out))
         with tempfile.TemporaryDirectory() as folder:
             # A copy says what is done already; the journal itself stays as it is.
             if isinstance(place, Path):
@@ -282,7 +288,10 @@ batch.add_command(
             click.Argument(["jobs"], required=False, type=click.Path()),
             click.Option(["--endpoint"], metavar="NAME", help="The endpoint of jobs that name none."),
             click.Option(
-                ["--out"], type=click.Path(), required=True, help="The folder for pictures and journal."
+                ["--out"],
+                required=True,
+                metavar="PLACE",
+                help="The folder for pictures and journal, or a store: s3://bucket/prefix.",
             ),
             click.Option(["--journal"], metavar="PLACE", help=_JOURNAL_HELP),
             click.Option(
@@ -314,18 +323,37 @@ batch.add_command(
                 is_flag=True,
                 help="Send again what may have been billed: it may be paid twice.",
             ),
+            click.Option(
+                ["--workers"],
+                metavar="ray[://HOST:PORT]",
+                help="Send from every node of a Ray cluster; the calls at once are shared out.",
+            ),
             *CALL_OPTIONS,
         ],
     )
 )
 
-_FOLDER: Final = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+
+def _parse_folder(_context: object, _argument: object, text: str) -> Path | str:
+    """Return the place of the pictures; a folder has to be there."""
+    from ._batch.address import parse_place  # noqa: PLC0415 - only a batch needs it
+
+    try:
+        place = parse_place(text)
+    except InvalidRequest as refused:
+        raise click.UsageError(str(refused)) from refused
+    if isinstance(place, Path) and not place.is_dir():
+        raise click.BadParameter(f"{str(place)!r} is no folder.")
+    return place
+
+
+_FOLDER: Final = click.argument("folder", metavar="FOLDER", callback=_parse_folder)
 
 
 _JOURNAL: Final = click.option("--journal", "place", metavar="PLACE", help=_JOURNAL_HELP)
 
 
-def _journal_of(folder: Path, place: str | None) -> Journal:
+def _journal_of(folder: Path | str, place: str | None) -> Journal:
     try:
         _need_sqlalchemy()
     except InvalidRequest as missing:
@@ -342,11 +370,16 @@ def _journal_of(folder: Path, place: str | None) -> Journal:
         raise click.ClickException(str(error)) from error
 
 
+def _beside(folder: Path | str) -> Path:
+    """Return where the files about a batch go: into its folder; of a store, into the current one."""
+    return folder if isinstance(folder, Path) else Path()
+
+
 @batch.command()
 @_FOLDER
 @_JOURNAL
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def status(folder: Path, place: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's own way
+def status(folder: Path | str, place: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's own way
     """Show how the jobs of a folder stand: counts, cost, time, pictures a minute, failures by kind."""
     from ._batch.values import usd  # noqa: PLC0415 - as above
 
@@ -372,7 +405,7 @@ def status(folder: Path, place: str | None, as_json: bool) -> None:  # noqa: FBT
 @click.option("--failed", is_flag=True, help="What failed and was not billed.")
 @click.option("--unknown", is_flag=True, help="What may have been billed: it may be paid twice.")
 @click.option("--billed", is_flag=True, help="What was billed and gave no picture: it is paid twice.")
-def retry(folder: Path, place: str | None, *, failed: bool, unknown: bool, billed: bool) -> None:
+def retry(folder: Path | str, place: str | None, *, failed: bool, unknown: bool, billed: bool) -> None:
     """Let jobs wait again; `batch run` sends them."""
     if not (failed or unknown or billed):
         raise click.UsageError("say which jobs: --failed, --unknown or --billed")
@@ -390,11 +423,11 @@ def retry(folder: Path, place: str | None, *, failed: bool, unknown: bool, bille
 @_JOURNAL
 @click.option("--format", "kind", type=click.Choice(["jsonl", "parquet"]), default="jsonl", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="The file; else jobs-done.jsonl in the folder.")
-def export(folder: Path, place: str | None, kind: str, out: Path | None) -> None:
+def export(folder: Path | str, place: str | None, kind: str, out: Path | None) -> None:
     """Write each job with its files, seed, cost and request id: a line of JSON each, or a row of Parquet."""
     from ._batch import report  # noqa: PLC0415 - as above
 
-    target = out or folder / f"jobs-done.{kind}"
+    target = out or _beside(folder) / f"jobs-done.{kind}"
     write = report.export_parquet if kind == "parquet" else report.export_jsonl
     with closing(_journal_of(folder, place)) as journal:
         try:
@@ -409,16 +442,18 @@ def export(folder: Path, place: str | None, kind: str, out: Path | None) -> None
 @batch.command()
 @_FOLDER
 @_JOURNAL
-def sheet(folder: Path, place: str | None) -> None:
+def sheet(folder: Path | str, place: str | None) -> None:
     """Write a contact sheet, and an HTML page to look through, into the folder `sheet`."""
     from ._batch.report import write_page, write_sheets  # noqa: PLC0415 - as above
 
     with closing(_journal_of(folder, place)) as journal:
-        page = folder / "sheet" / "index.html"  # no job's picture can be there
+        page = _beside(folder) / "sheet" / "index.html"  # no job's picture can be there
         page.parent.mkdir(exist_ok=True)
-        count = write_page(journal, page)
+        count, stored = write_page(journal, page)
         try:
             sheets = write_sheets(journal, page.with_name("sheet.jpg"))
         except InvalidRequest as missing:
             raise click.UsageError(str(missing)) from missing
-    echo(f"{count} pictures are in {', '.join(map(str, [page, *sheets]))}.")
+    echo(f"{count + stored} pictures are in {', '.join(map(str, [page, *sheets]))}.")
+    if stored:
+        echo(f"The page lacks {stored}: they are in a store, and a browser has not its keys.")

@@ -114,11 +114,12 @@ class _Base(Generic[N]):
         copy._owner = False
         return copy
 
-    def _for_batch(self, folder: Path) -> Self:
-        """Copy the client, to try each call once and take pictures to a folder, where it can be written."""
+    def _for_batch(self, out: Path | str) -> Self:
+        """Copy the client, to try each call once and take pictures to a folder of the batch."""
         copy = self.with_options(retry=ONCE)
-        with suppress(InvalidRequest):
-            copy = copy.with_options(spool=folder)
+        if isinstance(out, Path):
+            with suppress(InvalidRequest):
+                copy = copy.with_options(spool=out)
         return copy
 
     @property
@@ -306,6 +307,7 @@ class Client(Endpoints, _Base[Network]):
         per_minute: float | None = None,
         retry_failed: bool = False,
         retry_unknown: bool = False,
+        workers: str | None = None,
     ) -> "Batch":
         """Send many jobs, each once, and keep a journal of them beside their pictures.
 
@@ -315,7 +317,8 @@ class Client(Endpoints, _Base[Network]):
         Args:
             jobs: a JSONL or CSV file, or mappings: the parameters of a call, perhaps with an `id` and an
                 `endpoint`. A picture is a path or a URL. Jobs of the same content and seed are one job.
-            out: the folder for pictures and journal.
+            out: the folder for pictures and journal, or the address of a store, such as
+                `s3://bucket/prefix` (extra `s3`), whose keys are in the environment.
             journal: where the journal is, if not beside the pictures: a folder, or `postgresql://…` (extra
                 `postgres`). One run at a time may use a folder; many runs may share a PostgreSQL database.
                 `?batch=NAME` names the batch there; else its name comes from `out`.
@@ -328,6 +331,8 @@ class Client(Endpoints, _Base[Network]):
             retry_failed: send again what failed and was certainly not billed.
             retry_unknown: send again what may have been billed, once its call is over: **it may be paid
                 twice**.
+            workers: `ray` or `ray://HOST:PORT` sends from every node of a Ray cluster (extra `ray`), with
+                `at_once` and `limit` shared out. Each node takes its keys from its own environment.
 
         Raises:
             InvalidRequest: an option is wrong.
@@ -337,11 +342,42 @@ class Client(Endpoints, _Base[Network]):
             *(out, at_once, check_budget(budget), limit, per_minute, journal),
             *(self._settings.timeout, self._settings.max_connections),
         )
-        return made.Batch(
-            self._for_batch(plan.out)._draw,  # noqa: SLF001 - our own
-            plan,
-            made.read(jobs, endpoint, vary, budget),
-            retry={"failed": retry_failed, "unknown": retry_unknown},
+        reader = made.read(jobs, endpoint, vary, budget)
+        retry = {"failed": retry_failed, "unknown": retry_unknown}
+        if workers is None:
+            draw = self._for_batch(plan.out)._draw  # noqa: SLF001 - our own
+            return made.Batch(draw, plan, reader, retry=retry)
+        on_ray = import_module("segmind_sd3._batch.on_ray")
+        address = on_ray.check_workers(workers, plan)
+        return on_ray.RayBatch(plan, reader, self._for_workers(), self._settings.closed, address, retry=retry)
+
+    def _for_workers(self) -> Callable[..., "Client"]:
+        """Return what makes such a client on another machine, with the key of that machine.
+
+        Raises:
+            InvalidRequest: this client has what can't be sent there.
+        """
+        made = self._settings
+        here = {
+            "transport": self._network.is_given,
+            "proxy": made.proxy is not None,
+            "verify": not isinstance(made.verify, bool),
+            "headers": len(made.key.headers()) > 1,
+            "budget": made.spending.limited,
+            "on_event": made.on_event is not None,
+            "spool": made.spool is not None,
+        }
+        if wrong := [name for name, is_there in here.items() if is_there]:
+            raise InvalidRequest(
+                f"workers: the client has {', '.join(wrong)}, which other machines can't have: leave that "
+                "out. A budget is an argument of batch(); a proxy is set in the environment of each node."
+            )
+        return partial(
+            Client,
+            base_url=made.base_url,
+            timeout=made.timeout,
+            verify=made.verify,
+            allow_private_image_urls=made.allow_private_image_urls,
         )
 
     def close(self) -> None:

@@ -383,6 +383,11 @@ class Network:
         self._given = ForeignSender(given) if given is not None else None
         self._mocked: ForeignSender | None = None
 
+    @property
+    def is_given(self) -> bool:
+        """Whether a transport was given."""
+        return self._given is not None
+
     def send(
         self, url: str, request: Request, key: Key, deadline: Deadline, spool: Path | None = None
     ) -> Reply | Failure:

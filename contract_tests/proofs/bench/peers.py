@@ -107,10 +107,11 @@ PEERS[SAMPLE] = Peer(SAMPLE, PEERS["requests"].requirements, PEERS["requests"].i
 
 def set_up(names: Iterable[str]) -> dict[str, str]:
     """Make the environments that are missing. Return why a client can't be measured, by its name."""
-    return {name: reason for name in names if (reason := _set_up(PEERS[name]))}
+    return {name: reason for name in names if (reason := make_environment(PEERS[name]))}
 
 
-def _set_up(peer: Peer) -> str:
+def make_environment(peer: Peer) -> str:
+    """Make the environment of a client, if it is missing; return why that failed, if it did."""
     folder, ready = peer.python.parents[1], peer.python.parents[1] / "ready.json"
     wanted = json.dumps([peer.requirements, sys.version])
     if ready.exists() and ready.read_text("utf-8") == wanted:

@@ -106,6 +106,7 @@ class _Shared:
         stack.callback(run.journal.close)
         stack.enter_context(run.running())
         stack.callback(self._close, run)
+        run.place.check()
         # What was in flight when an earlier run died comes first: its price stays reserved.
         self._found = run.recover()
         run.add(self._jobs)

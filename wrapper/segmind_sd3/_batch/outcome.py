@@ -25,7 +25,7 @@ class JobOutcome:
     Attributes:
         id: the job's id.
         state: `done`, `failed` or `unknown`: it may have been billed, and nobody can know.
-        files: the pictures.
+        files: the pictures that are in a folder.
         seed: the seed that was sent.
         cost: what this attempt was billed, in USD; None where nobody can know.
         billed: whether this attempt was billed; None where nobody can know.
@@ -33,6 +33,8 @@ class JobOutcome:
         message: what went wrong.
         kept: the file of a reply that is no picture.
         request_id: the service's name for the call.
+        urls: the addresses of what is in a store: the pictures, or the reply that is none.
+        worker: which worker sent it, where there are several machines.
     """
 
     id: str
@@ -45,6 +47,8 @@ class JobOutcome:
     message: str = ""
     kept: Path | None = None
     request_id: str | None = None
+    urls: tuple[str, ...] = ()
+    worker: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can say it."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from html import escape
+from io import BytesIO
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 from segmind_sd3._errors import InvalidRequest
 
+from .address import read_object
 from .values import usd
 
 if TYPE_CHECKING:
@@ -93,14 +95,20 @@ def export_parquet(journal: Journal, out: Path) -> int:
     return count
 
 
-def write_page(journal: Journal, out: Path) -> int:
-    """Write an HTML page with every picture; return how many."""
-    count = 0
+def write_page(journal: Journal, out: Path) -> tuple[int, int]:
+    """Write an HTML page with every picture of a folder; return how many, and how many are in a store.
+
+    No browser opens the address of a store: it has not its keys.
+    """
+    count = stored = 0
     with out.open("w", encoding="utf-8") as page:
         page.write(
             f'<!doctype html><meta charset="utf-8"><title>Pictures</title><style>{_STYLE}</style><main>'
         )
         for record, file in _pictures(journal):
+            if "://" in file:
+                stored += 1
+                continue
             address = escape(quote(os.path.relpath(journal.locate(file), out.parent)))
             prompt = escape(str(record["parameters"].get("prompt", ""))[:300])
             caption = f"{escape(record['id'])} · seed {record['seed']} · ${record['cost']:g}<br>{prompt}"
@@ -110,7 +118,7 @@ def write_page(journal: Journal, out: Path) -> int:
             )
             count += 1
         page.write("</main>\n")
-    return count
+    return count, stored
 
 
 def write_sheets(journal: Journal, out: Path) -> list[Path]:
@@ -139,7 +147,8 @@ def write_sheets(journal: Journal, out: Path) -> list[Path]:
         if place == 0:
             sheet = PIL.Image.new("RGB", (THUMB * COLUMNS, THUMB * (ON_A_SHEET // COLUMNS)), "white")
         try:
-            with PIL.Image.open(journal.locate(file)) as picture:
+            source = BytesIO(read_object(file)) if "://" in file else journal.locate(file)
+            with PIL.Image.open(source) as picture:
                 picture.draft("RGB", (THUMB, THUMB))
                 picture.thumbnail((THUMB - 4, THUMB - 4))
                 small = picture.convert("RGB")

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3._budget import named_cost
 from segmind_sd3._errors import (
@@ -26,11 +26,12 @@ from segmind_sd3._result import Generation
 from segmind_sd3._sent import file_digest
 from segmind_sd3._text import describe_error, printable, short_repr
 
+from .address import parse_place
 from .databases import parse_journal
 from .journal import LEASE, Journal
 from .outcome import MOST_PROBLEMS, BatchSummary, JobOutcome, JobProblem
 from .pace import PATIENCE, REASONS, Pace
-from .storing import check_room, find_pictures, keep_reply, store_pictures, sync_folders
+from .places import place_at
 from .tables import NEXT
 from .values import Claim, Finish, Job, NewJob, billionths, usd
 
@@ -62,7 +63,7 @@ class _StaleClaim(Exception):
 class Plan:
     """The options of a batch, checked."""
 
-    out: Path
+    out: Path | str
     at_once: int
     budget: Decimal | None = None
     limit: int | None = None
@@ -86,13 +87,14 @@ def check_plan(  # noqa: PLR0917 - one for each option
     Raises:
         InvalidRequest: one of them is wrong, or the folder can't be made.
     """
-    folder = Path(cast("str", out))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidRequest(
-            f"out was {short_repr(str(out))}: no folder can be there ({error.strerror})"
-        ) from error
+    place = parse_place(out)
+    if isinstance(place, Path):
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidRequest(
+                f"out was {short_repr(str(out))}: no folder can be there ({error.strerror})"
+            ) from error
     if type(at_once) is not int or not 1 <= at_once <= most:
         raise InvalidRequest(
             f"at_once was {short_repr(at_once)}; allowed is a whole number from 1 to the client's "
@@ -104,15 +106,15 @@ def check_plan(  # noqa: PLR0917 - one for each option
         isinstance(per_minute, bool) or not isinstance(per_minute, (int, float)) or not per_minute > 0
     ):
         raise InvalidRequest(f"per_minute was {short_repr(per_minute)}; allowed is a number of calls above 0")
-    place = parse_journal(journal, folder)
-    if isinstance(place, Path):
+    where = parse_journal(journal, place)
+    if isinstance(where, Path):
         try:
-            place.mkdir(parents=True, exist_ok=True)
+            where.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidRequest(
-                f"journal was {short_repr(str(place))}: no folder can be there ({error.strerror})"
+                f"journal was {short_repr(str(where))}: no folder can be there ({error.strerror})"
             ) from error
-    return Plan(folder, at_once, budget, limit, per_minute, place, call_seconds)
+    return Plan(place, at_once, budget, limit, per_minute, where, call_seconds)
 
 
 class Run:
@@ -120,7 +122,8 @@ class Run:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.journal = Journal(plan.journal or plan.out)
+        self.journal = Journal(plan.journal or Path(plan.out))
+        self.place = place_at(plan.out, self.journal.folder)
         self.pace = Pace(plan.at_once, plan.per_minute)
         self.stopped = self.journal.stopped
         self.more = False
@@ -197,7 +200,7 @@ class Run:
         """
         finishes: list[Finish] = []
         for job, started, call_ended in self.journal.abandoned(ending=ending):
-            files = self._for_journal(find_pictures(self.plan.out, job, started))
+            files = self.place.find(job, started)
             message = "the run ended while it was sent: it may have been billed"
             finishes.append(
                 Finish(job, "done", billed=True, files=files)
@@ -209,11 +212,6 @@ class Run:
         if finishes:
             self.apply(finishes)
         return [self.outcome(finish, None) for finish in finishes if finish.applied]
-
-    def _for_journal(self, files: Sequence[str]) -> list[str]:
-        """Return the names of files as the journal has them: whole, unless it is in the same folder."""
-        beside = self.journal.folder == self.plan.out
-        return [file if beside else str(self.plan.out.absolute() / file) for file in files]
 
     # -- One job after the other ----------------------------------------------------------------------------
 
@@ -314,8 +312,7 @@ class Run:
         cost = named_cost(came)
         money = None if cost is None else billionths(cost)
         if isinstance(came, Generation):
-            stored, trouble = store_pictures(self.plan.out, job, came)
-            files = self._for_journal(stored)
+            files, trouble = self.place.store(job, came)
             if trouble:
                 self.stop(trouble)
             state, error = ("done", "") if files else ("failed", "OSError")
@@ -332,7 +329,7 @@ class Run:
         billed: bool | None = getattr(came, "billed", None)
         kept = None
         if isinstance(came, (APIError, OutcomeUnknown)) and came.body and billed is not False:
-            kept = keep_reply(self.plan.out, job, came.body)
+            kept = self.place.keep(job, came.body)
         limited = isinstance(came, (RateLimited, BudgetExceeded, _StaleClaim))
         state = "unknown" if billed is None else "failed"
         if billed is False and _may_pass(came) and (limited or job.tries + 1 < MOST_TRIES):
@@ -381,17 +378,21 @@ class Run:
         """Describe what came of a job."""
         seed = getattr(came, "seed", None)
         cost = finish.job.price if finish.cost is None else finish.cost
+        files = [self.place.locate(file) for file in finish.files]
+        kept = finish.kept or ""
+        stored = [*files, *([kept] if "://" in kept else [])]
         return JobOutcome(
             finish.job.id,
             finish.state,
-            tuple(self.plan.out / file for file in finish.files),
+            tuple(file for file in files if isinstance(file, Path)),
             finish.job.parameters.get("seed") if seed is None else seed,
             usd(cost) if finish.billed else Decimal(0) if finish.billed is False else None,
             finish.billed,
             finish.error,
             finish.message,
-            Path(finish.kept) if finish.kept else None,
+            Path(kept) if kept and kept not in stored else None,
             finish.request_id,
+            tuple(file for file in stored if isinstance(file, str)),
         )
 
     # -- The journal ----------------------------------------------------------------------------------------
@@ -400,11 +401,11 @@ class Run:
         """Write to the journal. The names of pictures are on disk first; without room no job is claimed."""
         finishes = [each for each in requests if isinstance(each, Finish)]
         claims = [each for each in requests if isinstance(each, Claim)]
-        if claims and (lack := check_room(self.plan.out, self._open)):
+        if claims and (lack := self.place.room(self._open)):
             self.stop(lack)
             requests = finishes
         try:
-            sync_folders({(self.plan.out / file).parent for each in finishes for file in each.files})
+            self.place.sync(file for each in finishes for file in each.files)
             self.journal.apply(requests)
         except OSError as error:
             self.stop(str(error))

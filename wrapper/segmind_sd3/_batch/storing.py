@@ -16,7 +16,7 @@ from segmind_sd3._result import save_images, source_of
 from segmind_sd3._saving import save_all, target_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from segmind_sd3._result import Generation, Image
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOM: Final = 8 * 1024**2
 """Bytes that must be free for each call before it is paid for: what the largest reply may need."""
 
-_OLDER: Final = 2.0
+OLDER: Final = 2.0
 """Seconds that a file system's clock may be behind the system's."""
 
 
@@ -104,10 +104,8 @@ def sync_folders(folders: Iterable[Path]) -> None:
 
 def find_pictures(folder: Path, job: Job, started: float) -> list[str]:
     """Return the files of a job whose run died, where all of its pictures are there, whole."""
-    count = _count(job)
-    numbers = range(1, count + 1) if count > 1 else [None]
     found: list[str] = []
-    for number in numbers:
+    for number in numbers_of(job):
         names = (target_path(folder / job.id, kind, number) for kind in SUFFIXES)
         file = next((name for name in names if _is_there(name, started)), None)
         if file is None:
@@ -131,13 +129,15 @@ def _is_there(file: Path, started: float) -> bool:
 def _is_whole(file: Path, started: float) -> bool:
     try:
         # A picture that was there before the call is another one.
-        return file.stat().st_mtime >= started - _OLDER and read_picture(file.read_bytes()) is not None
+        return file.stat().st_mtime >= started - OLDER and read_picture(file.read_bytes()) is not None
     except OSError:
         return False
 
 
-def _count(job: Job) -> int:
+def numbers_of(job: Job) -> Sequence[int | None]:
+    """Return the numbers in the names of a job's pictures; a single one has none."""
     values: Mapping[str, Any] = {**job.parameters, **job.parameters.get("extra", {})}
     known = OPERATIONS[job.operation].parameters.values()
     counts = (values.get(each.name) for each in known if each.counts_images)
-    return max((count for count in counts if isinstance(count, int)), default=1)
+    count = max((count for count in counts if isinstance(count, int)), default=1)
+    return range(1, count + 1) if count > 1 else [None]
