@@ -89,8 +89,8 @@ PROOFS: Final = {
         (module("proofs.mutation.named"),),
     ),
     "mutation-compare": Proof(
-        "a sample of the same mutants under schemathesis, with and without our checks: README's table",
-        (module("proofs.mutation.compare", "--sample", "200", "--readme"),),
+        "a sample of the same mutants under schemathesis, with and without our checks, as a table",
+        (module("proofs.mutation.compare", "--sample", "200", "--docs"),),
     ),
     "pages": Proof(
         "every fact of the docs pages and specs changed: docs check reports it, docs sync applies it",

@@ -1,6 +1,6 @@
-"""Make pictures, figures and recorded sessions of the site: `python -m proofs.docs [PART…]`, `make docs-pictures`.
+"""Make the site's pictures, figures and recorded sessions: `python -m proofs.docs [PART…]`.
 
-Figures are those of a proof's last result in `out/`. Without one, the proof runs first, which may take minutes.
+Figures are those of a proof's last result in `out/`. Without one, the proof runs first, which takes minutes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ PARTS = {
         figures.faults,
         figures.mutation,
         figures.speed,
+        figures.claims,
     )
 }
 

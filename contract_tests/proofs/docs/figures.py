@@ -62,8 +62,8 @@ def faults() -> None:
         for kind, own in kinds.items()
     )
     summary = (
-        f"On {day}: {counts['trials']:,} trials of {counts['faults']} faults in {counts['ways']} ways to call "
-        f"(sync, asyncio and trio; direct, TLS, proxies, other transports, mock tools). "
+        f"On {day}: {counts['trials']:,} trials of {counts['faults']} faults in {counts['ways']} ways to "
+        f"call (sync, asyncio and trio; direct, TLS, proxies, other transports, mock tools). "
         f"{counts['calls paid twice']} calls were paid twice, {counts['foreign exceptions']} ended in an "
         f"exception of another library, {counts['billed=False for what the ledger billed']} said "
         f"`billed=False` of a call that was billed, and {counts['trials that deviate']} deviate."
@@ -77,9 +77,14 @@ def fault_cells(trials: Sequence[Mapping[str, Any]]) -> str:
     columns = {name: at for at, name in enumerate(dict.fromkeys(trial["fault"] for trial in trials))}
     ways = {name: at for at, name in enumerate(dict.fromkeys(trial["way"] for trial in trials))}
     left, top, side = 140, 30, 4
-    parts = [f'<text x="{left - 6}" y="{top + 12 * at + 10}" text-anchor="end">{way}</text>' for way, at in ways.items()]
+    parts = [
+        f'<text x="{left - 6}" y="{top + 12 * at + 10}" text-anchor="end">{way}</text>'
+        for way, at in ways.items()
+    ]
     kinds = {
-        (trial["way"], columns[trial["fault"]]): "wrong" if trial["deviations"] else BILLED[trial["billed"]][0]
+        (trial["way"], columns[trial["fault"]]): "wrong"
+        if trial["deviations"]
+        else BILLED[trial["billed"]][0]
         for trial in trials
     }
     for way, row in ways.items():
@@ -124,7 +129,7 @@ def mutation() -> None:
         for kind, text in KINDS.items()
         for own in [[name for name in names if name.startswith(f"{kind}:")]]
     ]
-    reasons = Counter(found["equivalent"].values())
+    reasons: Counter[str] = Counter(found["equivalent"].values())
     summary = (
         f"On {day}: {found['mutants']:,} mutants, {found['killed']:,} found, {len(found['equivalent'])} "
         f"that change nothing, {len(found['survivors'])} not found. Score {found['percent']:.2f} %."
@@ -157,11 +162,38 @@ def speed() -> None:
     )
     versions = ", ".join(f"`{name}`" for name in dict.fromkeys(found["clients"].values()))
     summary = (
-        f"On {day}, Python {found['python']}, {found['rounds']} rounds in turns, a server in {found['server']} "
-        f"on loopback, on a machine of two cores that other work shared. Clients: {versions}."
+        f"On {day}, Python {found['python']}, {found['rounds']} rounds in turns, a server in "
+        f"{found['server']} on loopback, on a machine of two cores that other work shared. "
+        f"Clients: {versions}."
     )
     content = f"{summary}\n\n{table(('median', '', *names), rows)}"
     write_between_marks(DOCS / "proved/speed.md", "speed", content)
+
+
+# -- The README's claims ----------------------------------------------------------------------------------
+
+
+def claims() -> None:
+    """Write three claims with their figures into the README."""
+    trials, _ = result_of("faults.json", "proofs.faults", "--json", printed=True)
+    mutants, _ = result_of("mutation.json", "proofs.mutation")
+    bench, _ = result_of("bench/bench.json", "proofs.bench")
+    medians = {each["name"]: each["medians"] for each in bench["figures"]}
+    rate, memory = medians["async, 30 KB, 64 at once: rate"], medians["16 MB picture in: memory"]
+    sample = next(value for name, value in memory.items() if name != OURS)
+    counts = trials["summary"]
+    unbilled = counts["billed=False for what the ledger billed"]
+    text = f"""\
+- **Nothing is paid twice, nothing paid for is lost.** {counts["faults"]} faults in {counts["ways"]} ways to
+  call, {counts["trials"]:,} trials: {counts["calls paid twice"]} calls paid twice, and {unbilled} billed ones
+  called unbilled ([faults](docs/proved/faults.md)). Five other SDKs, side by side: [paid calls](docs/paid-calls.md).
+- **The suite finds what is wrong with an API.** {mutants["mutants"]:,} changed servers and specs:
+  {mutants["killed"]:,} found, {len(mutants["survivors"])} missed, {len(mutants["equivalent"])} that change
+  nothing ([mutants](docs/proved/mutation.md)).
+- **It adds little.** With 64 calls at once, {rate[OURS] / rate["httpx"]:.1f} times the rate of httpx and
+  {rate[OURS] / rate["segmind"]:.1f} times that of the official SDK; a picture of 16 MB is sent with
+  {memory[OURS]:.1f} MB of memory, not {sample:.0f} ([speed](docs/proved/speed.md))."""
+    write_between_marks(ROOT / "README.md", "claims", text)
 
 
 # -- The grid of bounds -----------------------------------------------------------------------------------
@@ -171,17 +203,15 @@ VERDICTS: Final = {"held": "no", "broken": "wrong", "known deviation": "unknown"
 
 
 def grid() -> None:
-    """Draw the bounds of the turbo endpoint, each from both sides, as a run on the reference server finds them."""
+    """Draw the bounds of turbo, each from both sides, as a run on the reference server finds them."""
     with TemporaryDirectory() as folder:
         out = f"{folder}/tried"
-        CliRunner().invoke(conformance, ["--tier", "boundary", "--only", "sd35_turbo_txt2img::*", "--out", out])
+        CliRunner().invoke(
+            conformance, ["--tier", "boundary", "--only", "sd35_turbo_txt2img::*", "--out", out]
+        )
         with open(f"{out}/report.json", encoding="utf-8") as file:  # noqa: PTH123 - a text of click's
             outcomes = json.load(file)["outcomes"]
-    cells = {
-        (each["group"], each["place"]): each["verdict"]
-        for each in outcomes
-        if each["place"] in SIDES
-    }
+    cells = {(each["group"], each["place"]): each["verdict"] for each in outcomes if each["place"] in SIDES}
     groups = list(dict.fromkeys(group for group, _ in cells))
     left, top, wide, high = 130, 30, 76, 26
     parts = [
@@ -195,7 +225,9 @@ def grid() -> None:
             verdict = cells.get((group, side))
             kind = VERDICTS.get(verdict or "open", "none")
             x = left + wide * column
-            parts.append(f'<rect class="{kind}" x="{x}" y="{y}" width="{wide - 4}" height="{high - 4}" rx="3"/>')
+            parts.append(
+                f'<rect class="{kind}" x="{x}" y="{y}" width="{wide - 4}" height="{high - 4}" rx="3"/>'
+            )
             if verdict:
                 text = f'<tspan fill="#fff">{verdict}</tspan>' if kind != "none" else verdict
                 parts.append(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import subprocess
 import sys
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-import nbformat
 import PIL.Image
-from nbclient import NotebookClient
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 from segmind_sd3_pipeline.pages.page_writer import page_text
 
@@ -23,7 +23,7 @@ from proofs.fixtures.browsing import open_browser
 from proofs.generator import copy_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SHOWN: Final = (320, 240)
 MERMAID: Final = "mermaid@12.3.0"
@@ -51,23 +51,27 @@ def demo() -> None:
 def notebook() -> None:
     """Execute the sweep on the reference server, and write it as a page with what its cells show."""
     server = ReferenceServer(keys=[MADE_UP_KEY])
-    book = nbformat.read(ROOT / "examples/sweep.ipynb", as_version=4)
     with server.listening() as url, TemporaryDirectory() as folder:
-        os.environ |= {"SEGMIND_BASE_URL": url, "SEGMIND_API_KEY": MADE_UP_KEY}
-        NotebookClient(book, resources={"metadata": {"path": folder}}).execute()
-    (DOCS / "notebook.md").write_text("\n\n".join(_cells(book)) + "\n", "utf-8")
+        copy = Path(folder, "sweep.ipynb")
+        copy.write_bytes((ROOT / "examples/sweep.ipynb").read_bytes())
+        variables = {"SEGMIND_BASE_URL": url, "SEGMIND_API_KEY": MADE_UP_KEY, "HOME": folder}
+        command = [sys.executable, "-m", "jupyter", "execute", "--inplace", copy.name]
+        subprocess.run(command, cwd=folder, env=os.environ | variables, check=True, capture_output=True)  # noqa: S603 - no shell
+        cells = json.loads(copy.read_text("utf-8"))["cells"]
+    (DOCS / "notebook.md").write_text("\n\n".join(_page(cells)) + "\n", "utf-8")
 
 
-def _cells(book: Any) -> Iterator[str]:
-    title, *others = book.cells
-    yield title.source
+def _page(cells: Sequence[Any]) -> Iterator[str]:
+    title, *others = cells
+    yield "".join(title["source"])
     yield "The notebook is `examples/sweep.ipynb`. This page shows it as it ran on the reference server."
     for number, cell in enumerate(others):
-        if cell.cell_type == "markdown":
-            yield cell.source
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            yield source
             continue
-        yield f"```python\n{cell.source}\n```"
-        for output in cell.outputs:
+        yield f"```python\n{source}\n```"
+        for output in cell["outputs"]:
             yield _shown(output, f"notebook-{number}")
 
 
@@ -77,37 +81,53 @@ def _shown(output: Any, name: str) -> str:
     for kind in ("png", "jpeg"):
         if content := data.get(f"image/{kind}"):
             picture = BytesIO()
-            PIL.Image.open(BytesIO(base64.b64decode(content))).convert("RGB").save(picture, "JPEG", quality=85)
+            PIL.Image.open(BytesIO(base64.b64decode(content))).convert("RGB").save(
+                picture, "JPEG", quality=85
+            )
             write_picture(f"{name}.jpg", picture.getvalue())
             return f"![What the cell shows](pictures/{name}.jpg)"
-    return f"```text\n{(data.get('text/plain') or output.get('text', '')).strip()}\n```"
+    text = "".join(data.get("text/plain") or output.get("text", ""))
+    return f"```text\n{text.strip()}\n```"
 
 
 # -- The diagram ------------------------------------------------------------------------------------------
 
 
+DRAW: Final = """
+    const [source, theme, done] = arguments;
+    mermaid.initialize({ startOnLoad: false, theme, htmlLabels: false, flowchart: { htmlLabels: false } });
+    mermaid.render("drawn", source).then((each) => done(each.svg), (error) => done(String(error)));
+"""
+
+
 def diagram() -> None:
-    """Draw the diagram of ARCHITECTURE.md for a light and a dark page."""
-    (source,) = re.findall(r"```mermaid\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text("utf-8"), re.DOTALL)
+    """Draw the parts, from ARCHITECTURE.md, and one call's way, each for a light and a dark page."""
+    (parts,) = re.findall(r"```mermaid\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text("utf-8"), re.DOTALL)
+    sources = {"parts": parts, "call": (DOCS / "pictures/call.mmd").read_text("utf-8")}
     folder = ROOT / "out/mermaid"
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "install", "--silent", "--no-audit", "--ignore-scripts", "--prefix", str(folder), MERMAID]
+    command = [
+        "npm",
+        "install",
+        "--silent",
+        "--no-audit",
+        "--ignore-scripts",
+        "--prefix",
+        str(folder),
+        MERMAID,
+    ]
     subprocess.run(command, check=True, timeout=300)  # noqa: S603 - no shell
     page = folder / "page.html"
     page.write_text('<!doctype html><body><script src="node_modules/mermaid/dist/mermaid.min.js"></script>')
     with open_browser() as browser:
-        for theme, name in (("neutral", "light"), ("dark", "dark")):
+        for (name, source), theme in product(sources.items(), ("neutral", "dark")):
             browser.get(page.as_uri())
             drawn = browser.execute_async_script(
-                """
-                const [source, theme, done] = arguments;
-                mermaid.initialize({ startOnLoad: false, theme, htmlLabels: false, flowchart: { htmlLabels: false } });
-                mermaid.render("parts", source).then((each) => done(each.svg), (error) => done(String(error)));
-                """,
+                DRAW,
                 source,
                 theme,
             )
-            write_picture(f"parts-{name}.svg", drawn + "\n")
+            write_picture(f"{name}-{'dark' if theme == 'dark' else 'light'}.svg", drawn + "\n")
 
 
 # -- A changed page ---------------------------------------------------------------------------------------
@@ -117,8 +137,6 @@ SLUG: Final = "stable-diffusion-3.5-turbo-txt2img"
 
 def session() -> None:
     """Record what `make regenerate` prints for a page that lowers a bound, in a copy of the checkout."""
-    import json
-
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         copy_repository(folder)
@@ -128,7 +146,7 @@ def session() -> None:
         _git(folder, "init", "--quiet")
         _git(folder, "add", "--all")
         _git(folder, "commit", "--quiet", "--message", "The checkout as it is")
-        # The facts' page has made-up prose: the copy records it first, so that the session shows the bound alone.
+        # A page made of facts has other prose: it is recorded first, and the session shows the bound alone.
         _regenerate(folder)
         _git(folder, "commit", "--quiet", "--all", "--message", "The page as it is")
         (scale,) = (each for each in facts["attributes"] if each["name"] == "guidance_scale")
@@ -146,7 +164,7 @@ def _git(folder: Path, *words: str) -> None:
 
 def _regenerate(folder: Path) -> str:
     paths = [str(folder / name) for name in ("openapi", "wrapper", "generated_client", "contract_tests")]
-    done = subprocess.run(  # noqa: S603 - no shell
+    done = subprocess.run(
         [sys.executable, "-m", "segmind_sd3_pipeline.changes.regenerate", "page.txt", "--yes"],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "NO_COLOR": "1", "COLUMNS": "100"},

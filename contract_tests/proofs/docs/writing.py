@@ -40,11 +40,13 @@ def write_picture(name: str, content: str | bytes) -> None:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
 
 
 def result_of(file: str, *command: str, printed: bool = False) -> tuple[Any, str]:
-    """Read a proof's result in `out/` and its day. Where it is missing, run the proof first, which may take long."""
+    """Read a proof's result in `out/`, and its day. Where there is none, run the proof first."""
     path = ROOT / "out" / file
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

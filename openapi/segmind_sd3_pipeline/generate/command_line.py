@@ -34,7 +34,9 @@ def _section(command: click.Command, context: click.Context) -> str:
     records = [record for each in command.get_params(context) if (record := each.get_help_record(context))]
     lines = ["| option | |", "| --- | --- |"]
     lines += [f"| `{_cell(option)}` | {_cell(text)} |" for option, text in records]
-    text = "\n\n".join(" ".join(part.replace("\b", "").split()) for part in (command.help or "").split("\n\n"))
+    text = "\n\n".join(
+        " ".join(part.replace("\b", "").split()) for part in (command.help or "").split("\n\n")
+    )
     return "\n\n".join(
         [f"## {path.partition(' ')[2]}", f"```text\n{usage}\n```", _escaped(text), "\n".join(lines)]
     )

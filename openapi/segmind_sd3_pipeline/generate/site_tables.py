@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import segmind_sd3._errors as errors
 from segmind_sd3_api.parameters import NO_DEFAULT, OPERATIONS, Random
@@ -68,25 +68,29 @@ def recorded_exchange(name: str) -> str:
     if not found:
         return "No exchange is recorded: it doesn't show in one reply."
     first = found[0]
-    files = "another cassette shows" if len(found) == 2 else f"{len(found) - 1} more cassettes show"
-    others = f"; {files} it too" if len(found) > 1 else ""
+    others = f"; {len(found) - 1} more in `cassettes/`" if len(found) > 1 else ""
     where = ", ".join(sorted(sources().get(name, (first.target,))))
-    return (
-        f"Recorded from: {where}, in `{first.file.as_posix()}`{others}.\n\n```http\n{exchange_text(first)}\n```"
-    )
+    source = f"Recorded from: {where}, in `{first.file.as_posix()}`{others}."
+    return f"{source}\n\n```http\n{exchange_text(first)}\n```"
 
 
 def exchange_text(seen: Recorded) -> str:
     path = re.sub(r"https?://[^/]+", "", seen.url)
-    sent = "" if seen.sent is None else "\n" + json.dumps({k: shortened(v) for k, v in seen.sent.items()}, ensure_ascii=False)
+    sent = (
+        ""
+        if seen.sent is None
+        else "\n" + json.dumps({k: shortened(v) for k, v in seen.sent.items()}, ensure_ascii=False)
+    )
     shown = ("content-type", "retry-after", "x-cost", "x-rate-limit-reset-at-utc")
     headers = [f"{name}: {seen.headers[name]}" for name in shown if name in seen.headers]
     body = (
         f"({len(seen.body):,} bytes of a picture)"
         if seen.body[:4] in (b"\xff\xd8\xff\xe0", b"\x89PNG", b"RIFF")
-        else re.sub(r'([\w+/=]{60})[\w+/=]{60,}', r"\1…", seen.body.decode("utf-8", "replace"))[:LONG]
+        else re.sub(r"([\w+/=]{60})[\w+/=]{60,}", r"\1…", seen.body.decode("utf-8", "replace"))[:LONG]
     )
-    return "\n".join([f"{seen.method} {path}{sent}", "", f"HTTP/1.1 {seen.status}", *headers, "", body]).strip()
+    return "\n".join(
+        [f"{seen.method} {path}{sent}", "", f"HTTP/1.1 {seen.status}", *headers, "", body]
+    ).strip()
 
 
 def shortened(value: Any) -> Any:
@@ -163,10 +167,12 @@ def observed_facts() -> dict[str, list[Fact]]:
     for action in actions:
         spec, found = action.spec, places(action, bundle)
         owners = {endpoint_of[word] for place in found for word in place if word in endpoint_of}
-        names = dict.fromkeys(place[4] for place in found if owners and place[3:4] == ["properties"] and place[4:])
+        names = dict.fromkeys(
+            place[4] for place in found if owners and place[3:4] == ["properties"] and place[4:]
+        )
         where = ", ".join(f"`{name}`" for name in names) or "—"
-        update = spec.get("update")
-        seen = cast("dict[str, Any]", update).get("x-observed", {}) if isinstance(update, dict) else {}
+        update: Any = spec.get("update")
+        seen: dict[str, Any] = update.get("x-observed", {}) if hasattr(update, "get") else {}
         what = ", ".join(f"{key} {json.dumps(value)}" for key, value in seen.items() if key != "x-grade")
         fact = (where, f"`{spec['x-id']}`{f': {what}' if what else ''}", spec["x-grade"], spec["x-evidence"])
         shared = len(owners) in (0, len(OPERATIONS))

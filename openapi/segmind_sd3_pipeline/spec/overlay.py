@@ -110,7 +110,9 @@ def apply(document: Document, actions: Iterable[Action]) -> Document:
 
 def places(action: Action, document: Document) -> list[list[str]]:
     """Return where an action's target is in a document, each place as the steps from its root."""
-    return [[str(step) for step in match.parts] for match in _JSONPATH.finditer(action.spec["target"], document)]
+    return [
+        [str(step) for step in match.parts] for match in _JSONPATH.finditer(action.spec["target"], document)
+    ]
 
 
 def _apply(document: Document, action: Action) -> None:
