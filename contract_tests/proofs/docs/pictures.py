@@ -95,7 +95,8 @@ def _shown(output: Any, name: str) -> str:
 
 DRAW: Final = """
     const [source, theme, done] = arguments;
-    mermaid.initialize({ startOnLoad: false, theme, htmlLabels: false, flowchart: { htmlLabels: false } });
+    const flowchart = { htmlLabels: false, wrappingWidth: 320 };
+    mermaid.initialize({ startOnLoad: false, theme, htmlLabels: false, flowchart });
     mermaid.render("drawn", source).then((each) => done(each.svg), (error) => done(String(error)));
 """
 
