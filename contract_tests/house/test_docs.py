@@ -82,6 +82,22 @@ def test_the_code_of_a_page_runs_in_its_order_and_prints_what_the_page_shows(
     assert printed == shown
 
 
+@pytest.mark.slow
+def test_the_first_page_leads_to_a_picture_an_error_a_passed_test_and_twenty_pictures(
+    env: dict[str, str], tmp_path: Path
+):
+    own = {key: value for key, value in env.items() if not key.startswith("SEGMIND")}
+    blocks = [without(each, list(EXCUSED)) for each in runnable(DOCS / "index.md")]
+
+    printed = "".join(result["printed"] for result in run_blocks(blocks, tmp_path, own))
+
+    assert (tmp_path / "panda.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    assert "InvalidRequest False" in printed
+    assert "2 passed" in printed
+    assert "20 done; $0.0700 spent" in printed
+    assert len(list(tmp_path.glob("pandas/*.jpg"))) == 20
+
+
 def aimed(block: Block, env: dict[str, str]) -> Block:
     """Put the reference server in place of the live service in a program that names it and calls it."""
     if not block.where.startswith("docs/generated-client.md"):

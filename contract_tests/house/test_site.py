@@ -75,7 +75,7 @@ def test_no_page_loads_a_file_of_another_host(site: Path):
 
 
 def test_every_public_name_has_an_anchor_in_the_reference(site: Path):
-    anchors = set().union(*(page.anchors for page in read_pages(site).values()))
+    anchors = {anchor for page in read_pages(site).values() for anchor in page.anchors}
     public = {f"segmind_sd3.{name}" for name in segmind_sd3.__all__} - {"segmind_sd3.__version__"}
     assert public - anchors == set()
 

@@ -100,6 +100,10 @@ PROOFS: Final = {
         "each kind of change of a page becomes a tested client by one command, within 10 seconds",
         (module("proofs.pages.page_to_client"), module("proofs.pages.models_to_client")),
     ),
+    "newcomer": Proof(
+        "the site's first page, followed by copying alone: each step in the seconds that the page says",
+        (module("proofs.newcomer"),),
+    ),
     "generator": Proof(
         "another version of openapi-python-client in a temporary copy: gate, differences, tests",
         (module("proofs.generator"),),
