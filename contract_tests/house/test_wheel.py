@@ -145,7 +145,7 @@ def test_the_wheel_holds_the_files_of_three_packages_and_nothing_else(wheel: Pat
 def test_the_sdk_imports_what_it_requires_with_its_extras_and_nothing_else(
     environments: dict[str, Environment],
 ):
-    assert imported(*SDK) == required(environments, "", "cli", "pil", "batch") - {NAME}
+    assert imported(*SDK) == required(environments, "", "cli", "pil", "batch", "parquet") - {NAME}
 
 
 @pytest.mark.thorough

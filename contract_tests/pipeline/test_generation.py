@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -60,9 +60,10 @@ def layers() -> Layers:
 
 
 @pytest.fixture(scope="session")
-def modules(generated: Path) -> dict[str, ModuleType]:
+def modules(generated: Path) -> Generator[dict[str, ModuleType]]:
     """Its modules calls, client and parameters."""
-    return imported(generated)
+    with imported(generated) as modules:
+        yield modules
 
 
 @pytest.fixture

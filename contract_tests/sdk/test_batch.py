@@ -144,6 +144,26 @@ async def test_what_a_cancelled_call_leaves_is_unknown(tmp_path: Path):
         assert batch.summary.counts == {"unknown": 2}
 
 
+@pytest.mark.anyio
+async def test_a_picture_that_came_is_stored_even_where_the_caller_is_cancelled(
+    server: ReferenceServer, tmp_path: Path
+):
+    async with AsyncClient(MADE_UP_KEY, transport=server.async_transport()) as client:
+        batch = client.batch(some(1), out=tmp_path, endpoint=TURBO)
+        with anyio.CancelScope() as scope:
+
+            async def cancelled(_operation: str, parameters: dict[str, Any]) -> Generation:
+                drawn = await client.sd35_turbo_txt2img(**parameters)
+                scope.cancel()
+                return drawn
+
+            batch._draw = cancelled  # pyright: ignore[reportPrivateUsage]
+            async with batch:
+                async for _ in batch:
+                    pass
+        assert batch.summary.counts == {"done": 1}
+
+
 def test_jobs_of_one_content_and_seed_are_paid_once(server: ReferenceServer, client: Client, tmp_path: Path):
     same: list[dict[str, Any]] = [{"id": name, "prompt": "a fox", "seed": 7, **SMALL} for name in ("a", "b")]
     _, summary = send(client, same, tmp_path)
@@ -315,6 +335,28 @@ def test_jobs_are_sent_while_the_rest_is_read(
                 time.sleep(0.01)
 
     assert {each.id for each in sent(way, server, slowly(), tmp_path)} == {"job-0", "job-1", "job-2"}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    run = Run(Plan(tmp_path, 2, budget=Decimal("0.01")))
+    with closing(run.journal):
+        yield run
+
+
+def test_a_job_that_is_added_while_a_worker_finds_none_is_found_by_its_next_claim(run: Run):
+    run.begin()
+    run.more = False  # what reads the jobs has just added the last
+    assert run.nothing_claimed(run.claim(), more=True)
+
+
+def test_over_the_budget_a_worker_waits_for_what_is_not_settled(run: Run):
+    over = Claim(over_budget=True)
+    for _ in range(2):
+        run.begin()
+    assert (run.nothing_claimed(over, more=False), run.why) == (True, "")
+    run.nothing_claimed(over, more=False)
+    assert run.why == "the budget of $0.01 does not cover the next job"
 
 
 @pytest.mark.parametrize("way", WAYS)

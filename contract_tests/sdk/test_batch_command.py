@@ -181,6 +181,35 @@ def test_export_writes_each_job_with_file_seed_cost_and_request_id(batch: Callab
     assert job["request_id"]
 
 
+@pytest.mark.slow  # pyarrow takes half a second to load
+def test_export_writes_the_same_as_a_parquet_file(
+    batch: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("segmind_sd3._batch.report.ROWS_TOGETHER", 2)
+    send(batch, "--vary", "seed=1..3")
+    batch("export", "out")
+    assert batch("export", "out", "--format", "parquet").output == "3 jobs are in out/jobs-done.parquet.\n"
+    lines = [json.loads(line) for line in Path("out/jobs-done.jsonl").read_text("utf-8").splitlines()]
+    rows = pytest.importorskip("pyarrow.parquet").read_table("out/jobs-done.parquet").to_pylist()
+    assert [row | {"parameters": json.loads(row["parameters"])} for row in rows] == lines
+
+
+def test_export_says_that_parquet_needs_pyarrow(
+    batch: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+):
+    send(batch, "--limit", "0")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    told = batch("export", "out", "--format", "parquet").output
+    assert "Parquet needs pyarrow: pip install 'segmind-sd3[parquet]'" in told
+    assert not Path("out/jobs-done.parquet").exists()
+
+
+def test_export_names_a_file_that_can_not_be_written(batch: Callable[..., Result]):
+    send(batch, "--limit", "0")
+    told = batch("export", "out", "--out", "none/all.jsonl").output
+    assert told == "Error: none/all.jsonl can't be written: No such file or directory\n"
+
+
 def test_sheet_makes_a_contact_sheet_and_a_page(batch: Callable[..., Result]):
     send(batch, "--vary", "seed=1..3")
     Path("out/fox seed-2.jpg").unlink()

@@ -291,7 +291,7 @@ def test_a_value_of_the_wrong_kind_is_refused_with_what_is_allowed(
 def closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page lists all values that the sampler of turbo may have."""
     turbo = OPERATIONS["sd35_turbo_txt2img"]
-    sampler = replace(turbo.parameters["sampler"], known_values=("dpmpp_2m", "euler"), closed=True)
+    sampler = turbo.parameters["sampler"]._replace(known_values=("dpmpp_2m", "euler"), closed=True)
     changed = replace(turbo, parameters={**turbo.parameters, "sampler": sampler})
     monkeypatch.setitem(OPERATIONS, "sd35_turbo_txt2img", changed)  # pyright: ignore[reportArgumentType] - a dict, which the module shows as a Mapping
 

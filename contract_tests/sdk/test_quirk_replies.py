@@ -226,7 +226,7 @@ def test_the_text_of_a_406_says_what_it_means(text: str, error: type[SegmindErro
 def test_an_html_page_is_read_as_its_title(row: str, status: int, page: str, title: str):
     fault = Fault(rule_for(status).error, page, billed=None)
 
-    assert function_of(row)(Reply(status, {}, page.encode()), fault) == replace(fault, text=title)
+    assert function_of(row)(Reply(status, {}, page.encode()), fault) == fault._replace(text=title)
 
 
 # --- As the reference server provokes them ----------------------------------------------------------------

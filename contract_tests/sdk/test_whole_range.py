@@ -203,7 +203,7 @@ def test_a_wrong_bound_of_the_sdk_is_found_and_shrunk_to_the_first_wrong_value(
     wrong: dict[str, int], shrunk: int, client: Client, monkeypatch: pytest.MonkeyPatch
 ):
     turbo = OPERATIONS["sd35_turbo_txt2img"]
-    changed = {**turbo.parameters, "steps": replace(turbo.parameters["steps"], **wrong)}
+    changed = {**turbo.parameters, "steps": turbo.parameters["steps"]._replace(**wrong)}
     monkeypatch.setitem(OPERATIONS, turbo.operation_id, replace(turbo, parameters=changed))  # pyright: ignore[reportArgumentType] - a dict, which the module shows as a Mapping
 
     def is_wrong(value: Any) -> bool:

@@ -4,24 +4,50 @@ Made by make generate out of openapi/*.yaml: edit those.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from . import models
-from .api.images import sd3_large_img2img, sd3_medium_img2img, sd3_medium_tile, sd3_medium_txt2img, sd35_turbo_txt2img
-from .types import File, Response
+
+if TYPE_CHECKING:
+    from .types import File, Response
 
 
-@dataclass(frozen=True, slots=True)
 class Call:
-    """How one endpoint is called: `call.sync(client=..., body=call.body({"prompt": ...}))`."""
+    """How one endpoint is called: `call.sync(client=..., body=call.body({"prompt": ...}))`.
 
-    sync: Callable[..., Response[File]]
-    asyncio: Callable[..., Awaitable[Response[File]]]
-    body: Callable[[Mapping[str, Any]], Any]
-    """Makes the body out of values by their names on the wire; raises KeyError for one that the page requires."""
-    kwargs: Callable[..., dict[str, Any]]
-    """Makes what `sync` and `asyncio` give to httpx: method, url, headers and json."""
+    The endpoint's module is imported when it is first used.
+    """
+
+    __slots__ = ("_model", "_module")
+
+    def __init__(self, module: str, model: str) -> None:
+        self._module = module
+        self._model = model
+
+    @property
+    def sync(self) -> "Callable[..., Response[File]]":
+        """Calls the endpoint and waits."""
+        sync: Callable[..., Response[File]] = self._endpoint().sync_detailed
+        return sync
+
+    @property
+    def asyncio(self) -> "Callable[..., Awaitable[Response[File]]]":
+        """Calls the endpoint in an event loop."""
+        asyncio: Callable[..., Awaitable[Response[File]]] = self._endpoint().asyncio_detailed
+        return asyncio
+
+    @property
+    def body(self) -> Callable[[Mapping[str, Any]], Any]:
+        """Makes the body out of values by their names on the wire; raises KeyError for one that the page requires."""
+        body: Callable[[Mapping[str, Any]], Any] = getattr(models, self._model).from_dict
+        return body
+
+    @property
+    def kwargs(self) -> Callable[..., dict[str, Any]]:
+        """Makes what `sync` and `asyncio` give to httpx: method, url, headers and json."""
+        kwargs: Callable[..., dict[str, Any]] = self._endpoint()._get_kwargs
+        return kwargs
 
     def request(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the request for a body, by the names of its values on the wire: method, url, headers and json.
@@ -31,37 +57,15 @@ class Call:
         """
         return self.kwargs(body=self.body(body))
 
+    def _endpoint(self) -> Any:
+        return import_module(self._module, __package__)
+
 
 CALLS: Final[Mapping[str, Call]] = {
-    "sd3_medium_img2img": Call(
-        sync=sd3_medium_img2img.sync_detailed,
-        asyncio=sd3_medium_img2img.asyncio_detailed,
-        body=models.Sd3MediumImg2Img.from_dict,
-        kwargs=sd3_medium_img2img._get_kwargs,
-    ),
-    "sd3_medium_tile": Call(
-        sync=sd3_medium_tile.sync_detailed,
-        asyncio=sd3_medium_tile.asyncio_detailed,
-        body=models.Sd3MediumTile.from_dict,
-        kwargs=sd3_medium_tile._get_kwargs,
-    ),
-    "sd3_large_img2img": Call(
-        sync=sd3_large_img2img.sync_detailed,
-        asyncio=sd3_large_img2img.asyncio_detailed,
-        body=models.Sd3LargeImg2Img.from_dict,
-        kwargs=sd3_large_img2img._get_kwargs,
-    ),
-    "sd3_medium_txt2img": Call(
-        sync=sd3_medium_txt2img.sync_detailed,
-        asyncio=sd3_medium_txt2img.asyncio_detailed,
-        body=models.Sd3MediumTxt2Img.from_dict,
-        kwargs=sd3_medium_txt2img._get_kwargs,
-    ),
-    "sd35_turbo_txt2img": Call(
-        sync=sd35_turbo_txt2img.sync_detailed,
-        asyncio=sd35_turbo_txt2img.asyncio_detailed,
-        body=models.Sd35TurboTxt2Img.from_dict,
-        kwargs=sd35_turbo_txt2img._get_kwargs,
-    ),
+    "sd3_medium_img2img": Call(".api.images.sd3_medium_img2img", "Sd3MediumImg2Img"),
+    "sd3_medium_tile": Call(".api.images.sd3_medium_tile", "Sd3MediumTile"),
+    "sd3_large_img2img": Call(".api.images.sd3_large_img2img", "Sd3LargeImg2Img"),
+    "sd3_medium_txt2img": Call(".api.images.sd3_medium_txt2img", "Sd3MediumTxt2Img"),
+    "sd35_turbo_txt2img": Call(".api.images.sd35_turbo_txt2img", "Sd35TurboTxt2Img"),
 }
 """Every endpoint, by its operationId."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import IO, Any, Final, Literal, Protocol, Required, TypeAlias, TypedDict
+from typing import IO, Any, Final, Literal, NamedTuple, Protocol, Required, TypeAlias, TypedDict
 
 
 class NoDefault(Enum):
@@ -22,16 +22,14 @@ class NoDefault(Enum):
 NO_DEFAULT: Final = NoDefault.NO_DEFAULT
 
 
-@dataclass(frozen=True, slots=True)
-class Random:
+class Random(NamedTuple):
     """A whole number that is drawn anew for each call, both ends included."""
 
     low: int
     high: int
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """What the pages say of one parameter, and what the SDK makes of it."""
 
     name: str

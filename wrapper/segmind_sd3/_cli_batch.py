@@ -357,14 +357,22 @@ def retry(folder: Path, failed: bool, unknown: bool, billed: bool) -> None:  # n
 
 @batch.command()
 @_FOLDER
+@click.option("--format", "kind", type=click.Choice(["jsonl", "parquet"]), default="jsonl", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="The file; else jobs-done.jsonl in the folder.")
-def export(folder: Path, out: Path | None) -> None:
-    """Write each job with its files, seed, cost and request id, as one line of JSON."""
-    from ._batch.report import export_jsonl  # noqa: PLC0415 - as above
+def export(folder: Path, kind: str, out: Path | None) -> None:
+    """Write each job with its files, seed, cost and request id: a line of JSON each, or a row of Parquet."""
+    from ._batch import report  # noqa: PLC0415 - as above
 
-    target = out or folder / "jobs-done.jsonl"
+    target = out or folder / f"jobs-done.{kind}"
+    write = report.export_parquet if kind == "parquet" else report.export_jsonl
     with closing(_journal_of(folder)) as journal:
-        echo(f"{export_jsonl(journal, target)} jobs are in {target}.")
+        try:
+            count = write(journal, target)
+        except InvalidRequest as missing:
+            raise click.UsageError(str(missing)) from missing
+        except OSError as failed:
+            raise click.ClickException(f"{target} can't be written: {failed.strerror}") from failed
+    echo(f"{count} jobs are in {target}.")
 
 
 @batch.command()

@@ -7,11 +7,10 @@ where nobody can know. `RULES`, at the end, is the whole mapping from statuses t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from ._limits import MAX_TEXTS
 from ._public import public
-from ._saving import save_all
 from ._wire import clip
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ class OutcomeUnknown(SegmindError):
 
         As in `Image.save`, another file is never replaced, and another place is found where need be.
         """
-        return save_all([self.body], path, lambda asked: [asked]).result()[0]
+        return _save(self.body, path)
 
 
 @public
@@ -167,7 +166,7 @@ class APIError(SegmindError):
 
         As in `Image.save`, another file is never replaced, and another place is found where need be.
         """
-        return save_all([self.body], path, lambda asked: [asked]).result()[0]
+        return _save(self.body, path)
 
 
 @public
@@ -216,8 +215,7 @@ class UnusableReply(APIError):
 # -- From a reply to an error -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """What a reply of some statuses means: the error, whether it was billed, and whether it is tried again.
 
     Attributes:
@@ -270,8 +268,7 @@ def rule_for(status: int) -> Rule:
     return _RULES.get(status) or _RULES.get(status // 100, _NO_HTTP)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """What is made of a reply that is no picture, before it is an error; `text` is the service's text."""
 
     error: type[APIError | OutcomeUnknown]
@@ -304,3 +301,9 @@ def mark_unsent(error: Exception) -> None:
     """Note on an unexpected error that nothing was sent, so that nothing was billed."""
     if not isinstance(error, SegmindError):
         error.__dict__["billed"] = False
+
+
+def _save(body: bytes, path: str | os.PathLike[str]) -> Path:
+    from ._saving import save_all  # noqa: PLC0415 - takes a while to load, and few programs save a reply
+
+    return save_all([body], path, lambda asked: [asked]).result()[0]

@@ -22,10 +22,9 @@ import ssl
 import sys
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 
 import h11
 
@@ -59,8 +58,7 @@ def addresses(found: Sequence[tuple[Any, ...]]) -> list[Address]:
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """What a connection waits for, and for how long at most; it is sent whether that came."""
 
     kind: Literal["read", "write", "either", "nothing"]

@@ -12,10 +12,9 @@ import io
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from ._content import PictureFile
 from ._image_text import (
@@ -42,8 +41,7 @@ _TENSOR: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AsyncFile:
+class AsyncFile(NamedTuple):
     """An open file that has to be read with `await`."""
 
     read: Callable[[], Awaitable[object]]

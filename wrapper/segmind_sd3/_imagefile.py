@@ -6,8 +6,7 @@ would decode every pixel to find out the same, and is no dependency of the SDK.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
 from ._content import PictureBytes
 
@@ -28,8 +27,7 @@ SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """The media type of a picture, and its size in pixels."""
 
     media_type: str
@@ -180,8 +178,7 @@ def no_picture(data: Data, subject: str) -> NotAnImage:
     return NotAnImage(given, advice)
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedImage:
+class EncodedImage(NamedTuple):
     """An image that the API takes: where its bytes are, and what it is."""
 
     source: Source

@@ -261,12 +261,12 @@ def explain_406(reply: Reply, fault: Fault) -> Fault:
     if reply.status != 406:
         return fault
     if re.search(_SPEND_LIMIT, fault.text, re.IGNORECASE):
-        return replace(fault, error=InsufficientCredits, advice="The team's spend limit is met: raise it.")
+        return fault._replace(error=InsufficientCredits, advice="The team's spend limit is met: raise it.")
     if re.search(r"credit|balance", fault.text, re.IGNORECASE):
-        return replace(fault, error=InsufficientCredits)
+        return fault._replace(error=InsufficientCredits)
     if re.search(r"content.?type", fault.text, re.IGNORECASE):
-        return replace(fault, advice="The body was not read as JSON: look for a proxy that changes headers.")
-    return replace(fault, advice="The text names no credits: a parameter's value was most likely refused.")
+        return fault._replace(advice="The body was not read as JSON: look for a proxy that changes headers.")
+    return fault._replace(advice="The text names no credits: a parameter's value was most likely refused.")
 
 
 @_quirk("diagnosis", "405-html")
@@ -290,7 +290,7 @@ def _with_title(reply: Reply, fault: Fault) -> Fault:
     text = head[opened.end() :] if opened else ""
     closed = re.search(r"</(?:title|h1)\s*>", text, re.IGNORECASE)
     title = html.unescape(text[: closed.start()]).strip() if closed else "an HTML page without a title"
-    return replace(fault, text=title)
+    return fault._replace(text=title)
 
 
 @_quirk("diagnosis", "error-in-200")
@@ -299,11 +299,11 @@ def read_error_in_200(reply: Reply, fault: Fault) -> Fault:
         return fault
     content = json_of(reply.body)
     text = "" if not isinstance(content, dict) or "image" in content else text_of(cast("object", content))
-    return replace(fault, text=text) if text else fault
+    return fault._replace(text=text) if text else fault
 
 
 @_quirk("diagnosis", "no-retry-after")
 def read_reset_time(reply: Reply, fault: Fault) -> Fault:
     if fault.error is not RateLimited:
         return fault
-    return replace(fault, reset_at=moment(reply.headers.get("x-rate-limit-reset-at-utc", "")))
+    return fault._replace(reset_at=moment(reply.headers.get("x-rate-limit-reset-at-utc", "")))

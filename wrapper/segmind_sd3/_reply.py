@@ -122,14 +122,14 @@ def _error_from_refusal(
         reply, Fault(rule.error, text, rule.billed, rule.advice, retryable=rule.retryable)
     )
     if free:
-        fault = replace(fault, billed=False, retryable=fault.retryable is not False)
+        fault = fault._replace(billed=False, retryable=fault.retryable is not False)
     elif _cost(reply.headers) or not isinstance(found, Fault) or found.billed:
         advice = f"It was billed all the same. {KEPT}"
-        fault = replace(fault, text=clip(fault.text, 80), billed=True, retryable=False, advice=advice)
+        fault = fault._replace(text=clip(fault.text, 80), billed=True, retryable=False, advice=advice)
     elif _may_be_a_picture(reply):
-        fault = replace(fault, billed=None, retryable=None, advice=f"It broke off. {KEPT}")
+        fault = fault._replace(billed=None, retryable=None, advice=f"It broke off. {KEPT}")
     elif fault.billed is None:
-        fault = replace(fault, advice=f"The call may have been billed. {fault.advice}".rstrip())
+        fault = fault._replace(advice=f"The call may have been billed. {fault.advice}".rstrip())
     return error_from(fault, reply, key)
 
 

@@ -6,7 +6,7 @@ import base64
 import ssl
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from ._addresses import is_loopback, is_public, is_this_machine, literal_address
@@ -73,8 +73,7 @@ class Proxy:
         return cls(url.raw_host.decode("ascii"), port, context() if tls else None, headers)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """The way to one origin.
 
     Attributes:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import segmind_sd3
 from rich.console import Console
 
-from proofs.bench import network, programs
+from proofs.bench import batches, network, programs
 from proofs.bench.options import Options
 from proofs.bench.peers import OURS, PEERS, ROOT, set_up
 from proofs.bench.report import as_json, chart, tables
@@ -41,6 +41,7 @@ PARTS: Final[dict[str, Callable[[Options], Iterator[Figure]]]] = {
     "generation": programs.generation,
     "suite": programs.suite,
     "reference": network.reference_calls,
+    "batch": batches.batches,
 }
 
 OUT: Final = ROOT / "out/bench"

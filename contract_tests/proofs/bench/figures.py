@@ -16,6 +16,9 @@ AT_64: Final = "64 at once"
 ALL_PICTURES: Final = "all pictures"
 BARE_GENERATOR: Final = "bare generator"
 SCHEMATHESIS: Final = "schemathesis"
+BARE_CALLS: Final = "bare calls"
+FIRST_QUARTER: Final = "first quarter"
+AMONG_FEW: Final = "among 1,000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,10 @@ LIMITS: Final = {
     ("100,000 calls: memory after the last tenth", FIRST_TENTH): Limit(1.02),
     ("generation", BARE_GENERATOR): Limit(2),
     ("suite: rate", SCHEMATHESIS): Limit(3, at_least=True),
+    ("batch, 10,000 jobs of 1 s, 512 at once: time", BARE_CALLS): Limit(1.05),
+    ("batch, 10,000 jobs of 1 s, 512 at once: memory at the end", FIRST_QUARTER): Limit(1.1),
+    # Its writes to the disk differ more than its queries.
+    ("claim and finish among 100,000 jobs", AMONG_FEW): Limit(1.5),
 }
 """The limits by figure and the name of what it is compared with."""
 

@@ -29,6 +29,9 @@ INPUT_FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP")
 CANVAS: Final = 512
 """The longer side of the canvas that shapes are drawn on; it is then stretched, which softens their edges."""
 
+MOST_BLURRED: Final = 6
+"""The widest edge of a disc, in pixels, that is blurred before the disc is stretched."""
+
 SIGN: Final = "reference server"
 Colour = tuple[int, int, int]
 
@@ -134,7 +137,7 @@ def scene(mood: bytes, width: int, height: int) -> Image.Image:
 
 
 def _stretched(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return image.resize(size, Image.Resampling.BICUBIC)  # pyright: ignore[reportUnknownMemberType]  # its types name numpy
+    return image.resize(size, Image.Resampling.BILINEAR)  # pyright: ignore[reportUnknownMemberType]  # its types name numpy
 
 
 def _colour(hue: float, saturation: float, value: float) -> Colour:
@@ -171,12 +174,15 @@ def _suns(rng: Random, hue: float, image: Image.Image) -> None:
 
 
 def _disc(radius: float, blur: float, opacity: int) -> Image.Image:
+    """Return a disc with a soft edge. It is drawn no larger than its edge needs, and then stretched."""
     reach = math.ceil(radius + 2 * blur) + 1
-    mask = Image.new("L", (2 * reach, 2 * reach))
+    scale = min(1.0, MOST_BLURRED / blur)
+    centre, small = math.ceil(reach * scale), radius * scale
+    mask = Image.new("L", (2 * centre, 2 * centre))
     ImageDraw.Draw(mask).ellipse(
-        (reach - radius, reach - radius, reach + radius, reach + radius), fill=opacity
+        (centre - small, centre - small, centre + small, centre + small), fill=opacity
     )
-    return mask.filter(ImageFilter.BoxBlur(blur))
+    return _stretched(mask.filter(ImageFilter.BoxBlur(blur * scale)), (2 * reach, 2 * reach))
 
 
 def _paste(image: Image.Image, tint: Colour, centre: tuple[float, float], mask: Image.Image) -> None:
@@ -215,17 +221,16 @@ def _sign(image: Image.Image, caption: str, digest: bytes) -> None:
     width, height = image.size
     size = max(7, min(20, width // 9, height // 36))
     margin = size * 3 // 4
-    pen = ImageDraw.Draw(image)
     lines = [(SIGN, size)]
     if width >= 16 * size and caption:
         lines.append((caption, size * 5 // 4))
     y = height - margin
     for text, points in lines:
-        font = _font(points)
-        fitted = _fitted(text, font, width - 2 * margin)
+        letters = _letters(text, points, width - 2 * margin)
         y -= points * 5 // 4
-        pen.text((margin + 1, y + 1), fitted, fill=(20, 24, 32), font=font)
-        pen.text((margin, y), fitted, fill=(250, 250, 250), font=font)
+        image.paste((20, 24, 32), (margin + 1, y + 1), letters)
+        image.paste((250, 250, 250), (margin, y), letters)
+    pen = ImageDraw.Draw(image)
     side = max(1, min(width, height) // 96)
     for n, start in enumerate(range(0, 12, 3)):
         left = width - side * (5 - n)
@@ -233,9 +238,14 @@ def _sign(image: Image.Image, caption: str, digest: bytes) -> None:
         pen.rectangle((left, height - 2 * side, left + side - 1, height - side - 1), fill=(red, green, blue))
 
 
-@lru_cache(maxsize=32)
-def _font(points: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(points)
+@lru_cache(maxsize=256)
+def _letters(text: str, points: int, room: int) -> Image.Image:
+    """Return the mask of a line of text, cut to the room that it has."""
+    font = ImageFont.load_default(points)
+    fitted = _fitted(text, font, room)
+    mask = Image.new("L", (max(1, math.ceil(font.getlength(fitted))), points * 3 // 2))
+    ImageDraw.Draw(mask).text((0, 0), fitted, fill=255, font=font)
+    return mask
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import sysconfig
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from openapi_python_client import generate
+from openapi_python_client.config import Config, ConfigFile, MetaType
 
 from segmind_sd3_pipeline.generate.methods import endpoint_methods
 from segmind_sd3_pipeline.generate.parameters import Endpoint, endpoints, picture_members
@@ -23,6 +27,11 @@ from segmind_sd3_pipeline.spec.view import generators_view
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = "segmind_sd3_api"
 METHODS = Path("wrapper", "segmind_sd3", "_endpoints.py")
+# Every rule is named and every config file around them ignored: the output is the same wherever it is made.
+RUFF = (
+    "check . --isolated --no-cache --fix-only --select=F,I,UP --target-version=py311 --line-length=120",
+    "format . --isolated --no-cache --target-version=py311 --line-length=120",
+)
 WRITTEN = {"missing": "added", "extra": "removed", "changed": "changed"}
 
 
@@ -53,27 +62,33 @@ def make(folder: Path, package: Path) -> list[Endpoint]:
 
 
 def run_generator(view: Document, package: Path, config: Path) -> None:
-    """Run openapi-python-client on a document.
+    """Run openapi-python-client on a document, in this process, and format what it made.
 
     Raises:
-        ContractError: It failed or printed a warning.
+        ContractError: It failed or has a warning.
     """
     with TemporaryDirectory() as scratch:
         document = Path(scratch, "view.json")
         write_json(view, document)
-        command = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning"]
-        command += ["--meta", "none", "--custom-template-path", TEMPLATES, "--config", config]
-        command += ["--path", document, "--output-path", package, "--overwrite"]
-        # Its hooks run `ruff` from the PATH: put the one of this environment first.
-        path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}"
-        run = subprocess.run(  # noqa: S603 - nothing in the command comes from outside
-            command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+        options = Config.from_sources(
+            ConfigFile.load_from_path(config),
+            MetaType.NONE,
+            document,
+            file_encoding="utf-8",
+            overwrite=True,
+            output_path=package,
         )
-    if run.returncode or run.stderr:
-        # A warning ends with advice to report it; of a traceback only the last line is of use.
-        said = run.stderr.strip().partition("If you believe")[0]
-        said = said.splitlines()[-1] if "Traceback" in said else said
-        raise ContractError(f"openapi-python-client failed: {' '.join(said.split()) or run.returncode}")
+        try:
+            with redirect_stdout(StringIO()):  # it prints where it writes
+                faults = generate(config=options, custom_template_path=TEMPLATES)
+        except Exception as fault:
+            raise ContractError(f"openapi-python-client failed: {type(fault).__name__}: {fault}") from fault
+    if faults:
+        texts = " ".join(f"{fault.header} {fault.detail or ''}" for fault in faults)
+        raise ContractError(f"openapi-python-client failed: {' '.join(texts.split())}")
+    ruff = Path(sysconfig.get_path("scripts"), "ruff")
+    for arguments in RUFF:
+        subprocess.run([ruff, *arguments.split()], cwd=package, check=True, capture_output=True)  # noqa: S603 - pinned
 
 
 def write_json(document: Document | list[Document], path: Path) -> None:

@@ -11,9 +11,11 @@ import asyncio
 import importlib
 import importlib.util
 import inspect
+import itertools
 import json
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -22,14 +24,14 @@ from segmind_sd3_pipeline.spec.bundle import METHODS, operations, request_schema
 from segmind_sd3_pipeline.spec.documents import ContractError, Document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
     from types import ModuleType
 
     from segmind_sd3_pipeline.spec.bundle import Operation
 
-ALIAS = "_package_in_the_gate"
 PICTURE = b"the bytes of a picture"
+_NUMBERS = itertools.count()
 
 # What reaches the generated code, parameters.py or, being an extension, the two documents in the package.
 CARRIED_BY_AN_OPERATION = {
@@ -56,10 +58,10 @@ def losses(documented: Document, package: Path) -> list[str]:
         expected = [(operation, request_schema(documented, operation)[1]) for operation in known]
         lost = [*_misplaced(known, package), *_uncarried(documented, expected)]
         if not lost:
-            modules = imported(package)
-            for operation, schema in expected:
-                lost += _lost_calling(operation, schema, modules["calls"].CALLS, modules["client"])
-                lost += _lost_facts(operation, schema, modules["parameters"])
+            with imported(package) as modules:
+                for operation, schema in expected:
+                    lost += _lost_calling(operation, schema, modules["calls"].CALLS, modules["client"])
+                    lost += _lost_facts(operation, schema, modules["parameters"])
     except ContractError as problem:
         lost = [str(problem)]
     return lost
@@ -98,25 +100,32 @@ def _uncarried(documented: Document, expected: Iterable[tuple[Operation, Documen
                 yield f"{where} has {word}, which no generated code carries."
 
 
-def imported(package: Path) -> dict[str, ModuleType]:
-    """Import the modules to check under a name that no installed package has."""
+@contextmanager
+def imported(package: Path) -> Generator[dict[str, ModuleType]]:
+    """Import the modules of a package for one block, under a name that no installed package has."""
+    alias = f"_package_in_the_gate_{next(_NUMBERS)}"
     spec = importlib.util.spec_from_file_location(
-        ALIAS, package / "__init__.py", submodule_search_locations=[str(package)]
+        alias, package / "__init__.py", submodule_search_locations=[str(package)]
     )
     if spec is None:
         raise ContractError(f"{package} is no package.")
     importlib.invalidate_caches()
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
-        sys.modules[ALIAS] = importlib.util.module_from_spec(spec)
-        return {
-            name: importlib.import_module(f"{ALIAS}.{name}") for name in ("calls", "client", "parameters")
-        }
-    except Exception as problem:
-        raise ContractError(f"The generated package can't be imported: {problem}.") from problem
+        sys.modules[alias] = importlib.util.module_from_spec(spec)
+        try:
+            # A call imports the module of its endpoint by itself: here all are, so that a broken one shows.
+            endpoints = [f"api.{path.parent.name}.{path.stem}" for path in package.glob("api/*/*.py")]
+            modules = {
+                name: importlib.import_module(f"{alias}.{name}")
+                for name in ("calls", "client", "parameters", *sorted(endpoints))
+            }
+        except Exception as problem:
+            raise ContractError(f"The generated package can't be imported: {problem}.") from problem
+        yield modules
     finally:
         sys.dont_write_bytecode = writes_bytecode
-        for name in [name for name in sys.modules if name.partition(".")[0] == ALIAS]:
+        for name in [name for name in sys.modules if name.partition(".")[0] == alias]:
             del sys.modules[name]
 
 

@@ -36,8 +36,8 @@ DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECAS
 # What an endpoint, a parameter or a schema of the same name would replace in a generated module.
 RENAMED: Final = {"self", "true", "false", "datetime"}
 """What the generator renames, besides keywords and builtins."""
-IN_MODULES: Final = {"models", "dataclass", "endpoint"}
-"""What `calls.py` and `_endpoints.py` import."""
+IN_METHODS: Final = {"endpoint"}
+"""What `_endpoints.py` imports."""
 ARGUMENTS: Final = {"self", "extra"}
 """The arguments of every endpoint method."""
 IN_ANNOTATIONS: Final = {"Any", "ImageInput", "Literal", "Mapping", "Required", "bool", "float", "int", "str"}
@@ -131,7 +131,7 @@ def _taken() -> dict[str, str]:
         *entry_points(group="segmind_sd3.checkout_commands"),
     )
     return {
-        **dict.fromkeys(IN_MODULES, "an import of the generated modules"),
+        **dict.fromkeys(IN_METHODS, "an import of the generated methods"),
         **{point.name.replace("-", "_"): "another command of segmind-sd3" for point in commands},
         **dict.fromkeys(client_members(), "something else that the clients have"),
     }

@@ -16,9 +16,9 @@ from .reading import Reader, read
 from .run import Run, check_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from anyio.abc import ObjectReceiveStream, ObjectSendStream
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
     from segmind_sd3._result import Generation
 
@@ -26,12 +26,20 @@ if TYPE_CHECKING:
     from .outcome import BatchSummary, JobOutcome
     from .run import Plan
 
+    _Drawn = tuple[Job, Generation]
+
 __all__ = ["AsyncBatch", "Batch", "check_plan", "read"]
 
 STOPPED: Final = "the caller asked for it"
 
-STORING: Final = 8
-"""How many threads store pictures at a time."""
+STORING: Final = 4
+"""How many threads of an async batch store pictures at a time."""
+
+STORED_TOGETHER: Final = 16
+"""How many pictures such a thread stores at a time, at most."""
+
+GATHERING: Final = 0.005
+"""Seconds for which a transaction of an async batch waits for others to join it."""
 
 
 class Draw(Protocol):
@@ -48,10 +56,14 @@ class _Waiting(deque["Claim | Finish"]):
         self._apply = apply
         self._fault: Exception | None = None
 
-    def carry_out(self) -> None:
-        """Carry out all of them in one transaction."""
+    def check(self) -> None:
+        """Raise the error because of which nothing is carried out any more."""
         if self._fault is not None:
             raise self._fault
+
+    def carry_out(self) -> None:
+        """Carry out all of them in one transaction."""
+        self.check()
         mine: list[Claim | Finish] = []
         while self:
             mine.append(self.popleft())
@@ -108,15 +120,6 @@ class _Shared:
         if self._run is None:
             raise RuntimeError("enter the batch first: `with client.batch(…) as outcomes`")
         return self._run
-
-    def _settle(
-        self, run: Run, commits: _Commits, job: Job, came: Generation | BaseException
-    ) -> JobOutcome | None:
-        """Store what came of a job, and note it; return what to tell, or None where the job waits again."""
-        finish = run.conclude(job, came)
-        commits.submit(finish)
-        run.ended(finish, came)
-        return None if finish.state == "waiting" else run.outcome(finish, came)
 
     def stop(self) -> None:
         """Begin no other job. What is under way is finished."""
@@ -207,15 +210,18 @@ class Batch(_Shared):
             if delay:
                 run.stopped.wait(delay)
                 continue
-            claim = run.claim()
+            more, claim = run.more, run.claim()
             commits.submit(claim)
             if claim.job is None:
-                if not run.nothing_claimed(claim):
+                if not run.nothing_claimed(claim, more=more):
                     return
                 run.stopped.wait(PATIENCE)
                 continue
-            outcome = self._settle(run, commits, claim.job, self._call(run, claim.job))
-            if outcome is not None:
+            drawn = self._call(run, claim.job)
+            run.ended(drawn)
+            finish = run.conclude(claim.job, drawn)
+            commits.submit(finish)
+            if (outcome := run.settled(finish, drawn)) is not None:
                 came.put(outcome)
 
     def _call(self, run: Run, job: Job) -> Generation | BaseException:
@@ -228,21 +234,29 @@ class Batch(_Shared):
 # -- With await -------------------------------------------------------------------------------------------
 
 
-class _Claims:
-    """Claims jobs for many tasks, in a thread: whoever comes first claims for all that wait."""
+class _GroupCommits:
+    """Writes to the journal for many tasks: one thread at a time writes for all that wait."""
 
-    def __init__(self, commits: _Commits) -> None:
-        self._commits = commits
-        self._lock = anyio.Lock(fast_acquire=True)
-        self._waiting: list[Claim] = []
+    def __init__(self, apply: Callable[[list[Claim | Finish]], None]) -> None:
+        self._waiting = _Waiting(apply)
+        self._asked, self._written = anyio.Event(), anyio.Event()
 
-    async def submit(self, claim: Claim) -> None:
-        """Carry out a claim, together with those that wait."""
-        self._waiting.append(claim)
-        async with self._lock:
-            if not claim.settled:
-                mine, self._waiting = self._waiting, []
-                await anyio.to_thread.run_sync(self._commits.submit, *mine)
+    async def submit(self, *requests: Claim | Finish) -> None:
+        """Carry out requests, together with those that wait."""
+        self._waiting.extend(requests)
+        self._asked.set()
+        await self._written.wait()
+        self._waiting.check()
+
+    async def run(self) -> None:
+        """Write what is submitted, until this is cancelled."""
+        while True:
+            await self._asked.wait()
+            await anyio.sleep(GATHERING)
+            self._asked, written, self._written = anyio.Event(), self._written, anyio.Event()
+            with suppress(Exception):  # raised where it was submitted
+                await anyio.to_thread.run_sync(self._waiting.carry_out)
+            written.set()
 
 
 class AsyncBatch(_Shared):
@@ -263,10 +277,13 @@ class AsyncBatch(_Shared):
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             run = await anyio.to_thread.run_sync(self._open, stack)
-            send, self._came = anyio.create_memory_object_stream[Any](self._plan.at_once)
+            self._commits = _GroupCommits(run.apply)
+            self._outcomes, self._came = anyio.create_memory_object_stream[Any](self._plan.at_once)
+            self._drawn, pictures = anyio.create_memory_object_stream["_Drawn"](self._plan.at_once)
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(self._came.close)
-            tasks.start_soon(self._work_all, run, send)
+            tasks.start_soon(self._store_all, run, pictures)
+            tasks.start_soon(self._work_all, run)
             self._stack = stack.pop_all()
         return self
 
@@ -290,60 +307,48 @@ class AsyncBatch(_Shared):
             raise outcome
         return outcome
 
-    async def _work_all(self, run: Run, came: ObjectSendStream[Any]) -> None:
-        commits, storing = _Commits(run.apply), anyio.CapacityLimiter(STORING)
-        claims = _Claims(commits)
-        async with came, anyio.create_task_group() as tasks:
-            for _ in range(self._plan.at_once):
-                tasks.start_soon(self._work, run, commits, claims, storing, came)
-            if run.more:
-                tasks.start_soon(self._add_rest, run, came)
+    # -- Calls ----------------------------------------------------------------------------------------------
 
-    async def _add_rest(self, run: Run, came: ObjectSendStream[Any]) -> None:
+    async def _work_all(self, run: Run) -> None:
+        async with self._drawn, anyio.create_task_group() as tasks:
+            for _ in range(self._plan.at_once):
+                tasks.start_soon(self._work, run)
+            if run.more:
+                tasks.start_soon(self._add_rest, run)
+
+    async def _add_rest(self, run: Run) -> None:
         try:
             await anyio.to_thread.run_sync(run.add_rest, self._jobs)
         except Exception as fault:  # noqa: BLE001 - raised where the outcomes are taken
             run.stop(str(fault))
-            await came.send(fault)
+            await self._outcomes.send(fault)
 
-    async def _work(
-        self,
-        run: Run,
-        commits: _Commits,
-        claims: _Claims,
-        storing: anyio.CapacityLimiter,
-        came: ObjectSendStream[JobOutcome | OSError],
-    ) -> None:
+    async def _work(self, run: Run) -> None:
         try:
-            await self._send_jobs(run, commits, claims, storing, came)
+            await self._send_jobs(run)
         except OSError as fault:
-            await came.send(fault)
+            await self._outcomes.send(fault)
 
-    async def _send_jobs(
-        self,
-        run: Run,
-        commits: _Commits,
-        claims: _Claims,
-        storing: anyio.CapacityLimiter,
-        came: ObjectSendStream[JobOutcome | OSError],
-    ) -> None:
+    async def _send_jobs(self, run: Run) -> None:
         while (delay := run.begin()) is not None:
             if delay:
                 await anyio.sleep(delay)
                 continue
-            claim = run.claim()
-            await claims.submit(claim)
+            more, claim = run.more, run.claim()
+            await self._commits.submit(claim)
             if claim.job is None:
-                if not run.nothing_claimed(claim):
+                if not run.nothing_claimed(claim, more=more):
                     return
                 await anyio.sleep(PATIENCE)
                 continue
-            drawn = await self._call(run, claim.job)
-            outcome = await anyio.to_thread.run_sync(
-                self._settle, run, commits, claim.job, drawn, limiter=storing
-            )
-            if outcome is not None:
-                await came.send(outcome)
+            came = await self._call(run, claim.job)
+            run.ended(came)
+            if isinstance(came, BaseException):
+                # It is settled first: this worker claims the job again if it is to wait.
+                await self._settle(run, [(claim.job, came)])
+            else:
+                with anyio.CancelScope(shield=True):
+                    await self._drawn.send((claim.job, came))
 
     async def _call(self, run: Run, job: Job) -> Generation | BaseException:
         try:
@@ -355,4 +360,38 @@ class AsyncBatch(_Shared):
         except Exception as error:  # noqa: BLE001 - whatever it is, the journal names it
             return error
 
-    _came: ObjectReceiveStream[JobOutcome | OSError]
+    # -- What came of them ----------------------------------------------------------------------------------
+
+    async def _store_all(self, run: Run, pictures: MemoryObjectReceiveStream[_Drawn]) -> None:
+        # What was paid for is stored even where the caller is cancelled.
+        with anyio.CancelScope(shield=True):
+            async with self._outcomes, pictures, anyio.create_task_group() as writing:
+                writing.start_soon(self._commits.run)
+                async with anyio.create_task_group() as storing:
+                    for _ in range(STORING):
+                        storing.start_soon(self._store, run, pictures)
+                writing.cancel_scope.cancel()
+
+    async def _store(self, run: Run, pictures: MemoryObjectReceiveStream[_Drawn]) -> None:
+        async for first in pictures:
+            together = [first]
+            with suppress(anyio.WouldBlock, anyio.EndOfStream):
+                while len(together) < STORED_TOGETHER:
+                    together.append(pictures.receive_nowait())
+            try:
+                await self._settle(run, together)
+            except OSError as fault:
+                await self._outcomes.send(fault)
+
+    async def _settle(self, run: Run, ended: Sequence[tuple[Job, Generation | BaseException]]) -> None:
+        """Store what came of jobs, and note it in the journal."""
+        finishes = await anyio.to_thread.run_sync(lambda: [run.conclude(*each) for each in ended])
+        await self._commits.submit(*finishes)
+        for finish, (_, came) in zip(finishes, ended, strict=True):
+            if (outcome := run.settled(finish, came)) is not None:
+                await self._outcomes.send(outcome)
+
+    _commits: _GroupCommits
+    _outcomes: MemoryObjectSendStream[JobOutcome | Exception]
+    _came: MemoryObjectReceiveStream[JobOutcome | Exception]
+    _drawn: MemoryObjectSendStream[_Drawn]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 from segmind_sd3._errors import InvalidRequest
@@ -22,6 +23,13 @@ THUMB: Final = 192
 COLUMNS: Final = 8
 ON_A_SHEET: Final = 400
 """How many pictures one contact sheet holds."""
+
+TEXTS: Final = ("id", "endpoint", "state", "request_id", "error", "message", "kept", "parameters")
+NUMBERS: Final = {"seed": "int64", "cost": "float64", "uncertain": "float64", "attempts": "int64"}
+"""The columns of a Parquet file, beside `files`."""
+
+ROWS_TOGETHER: Final = 10_000
+"""How many jobs are in memory while a Parquet file is written."""
 
 _STYLE: Final = (
     "body{font:14px system-ui;margin:2em}main{display:grid;gap:1em;"
@@ -58,6 +66,30 @@ def export_jsonl(journal: Journal, out: Path) -> int:
         for record in records(journal):
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
             count += 1
+    return count
+
+
+def export_parquet(journal: Journal, out: Path) -> int:
+    """Write each job as a row of a Parquet file, its parameters as JSON; return how many.
+
+    Raises:
+        InvalidRequest: pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - pyarrow is an extra  # pyright: ignore[reportMissingTypeStubs]
+        from pyarrow import parquet  # noqa: PLC0415 - as above  # pyright: ignore[reportMissingTypeStubs]
+    except ImportError as missing:
+        raise InvalidRequest("Parquet needs pyarrow: pip install 'segmind-sd3[parquet]'") from missing
+    arrow, writer = cast("Any", pa), cast("Any", parquet)  # they have no types
+    files = arrow.field("files", arrow.list_(arrow.string()))
+    schema = arrow.schema([*dict.fromkeys(TEXTS, "string").items(), files, *NUMBERS.items()])
+    count, jobs = 0, records(journal)
+    with writer.ParquetWriter(out, schema) as file:
+        while rows := list(islice(jobs, ROWS_TOGETHER)):
+            for row in rows:
+                row["parameters"] = json.dumps(row["parameters"], ensure_ascii=False)
+            file.write_batch(arrow.RecordBatch.from_pylist(rows, schema))
+            count += len(rows)
     return count
 
 

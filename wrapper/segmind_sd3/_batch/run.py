@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -93,6 +94,7 @@ class Run:
         self.problems: list[JobProblem] = []
         self.wrong = 0
         self._sent = 0
+        self._open = 0
         self._lock = threading.Lock()
         self._budget = None if plan.budget is None else billionths(plan.budget)
 
@@ -113,7 +115,7 @@ class Run:
     def add_rest(self, jobs: Iterator[NewJob | JobProblem]) -> None:
         """Add all that is left, while the first jobs are sent."""
         try:
-            while not self.stopped.is_set() and self.add(jobs):
+            while not self.stopped.is_set() and self.add(_gently(jobs)):
                 pass
         finally:
             self.more = False
@@ -152,30 +154,33 @@ class Run:
             if delay:
                 return delay
             self._sent += 1
-        if lack := check_room(self.plan.out, self.pace.busy):
-            self._leave()
-            self.stop(lack)
-            return None
+            self._open += 1
         return 0.0
 
     def claim(self) -> Claim:
         return Claim(self._budget)
 
-    def nothing_claimed(self, claim: Claim) -> bool:
+    def nothing_claimed(self, claim: Claim, *, more: bool) -> bool:
         """Take note of a claim that got no job, and return whether there may be one later.
 
         A worker that puts a job back claims it again itself.
+
+        Args:
+            claim: it.
+            more: whether jobs were still being added when it was made.
         """
-        more = self.more
         self._leave()
-        if claim.over_budget and self.pace.busy == 0:
+        if not claim.over_budget:
+            return more
+        if self._open == 0:
             self.stop(f"the budget of ${self.plan.budget} does not cover the next job")
-        return more and not claim.over_budget
+        return True  # what is settled may free a part of the budget
 
     def _leave(self) -> None:
         self.pace.leave()
         with self._lock:
             self._sent -= 1
+            self._open -= 1
 
     def stop(self, why: str) -> None:
         """Begin no other job. What is under way goes on."""
@@ -258,15 +263,21 @@ class Run:
             counts_as_try=not limited,
         )
 
-    def ended(self, finish: Finish, came: Generation | BaseException) -> None:
+    def ended(self, came: Generation | BaseException) -> None:
         """Take note of how a call ended, for those that follow."""
         if why := self.pace.end(came):
             self.stop(why)
         if isinstance(came, BudgetExceeded):
             self.stop("the client's budget does not cover the next job")
-        if finish.state == "waiting":
-            with self._lock:
+
+    def settled(self, finish: Finish, came: Generation | BaseException) -> JobOutcome | None:
+        """Take note that the journal has it; return what to tell, or None where the job waits again."""
+        with self._lock:
+            self._open -= 1
+            if finish.state == "waiting":
                 self._sent -= 1
+                return None
+        return self.outcome(finish, came)
 
     def outcome(self, finish: Finish, came: object) -> JobOutcome:
         """Describe what came of a job."""
@@ -288,14 +299,20 @@ class Run:
     # -- The journal ----------------------------------------------------------------------------------------
 
     def apply(self, requests: Sequence[Claim | Finish]) -> None:
-        """Write to the journal. The pictures' names are on disk first."""
+        """Write to the journal. The names of pictures are on disk first; without room no job is claimed."""
         finishes = [each for each in requests if isinstance(each, Finish)]
+        claims = [each for each in requests if isinstance(each, Claim)]
         sync_folders({(self.plan.out / file).parent for each in finishes for file in each.files})
+        if claims and (lack := check_room(self.plan.out, self._open)):
+            self.stop(lack)
+            requests = finishes
         try:
             self.journal.apply(requests)
         except OSError as error:
             self.stop(str(error))
             raise
+        for claim in claims:
+            claim.settled = True
 
     def summary(self) -> BatchSummary:
         """Return what the batch came to so far."""
@@ -308,6 +325,13 @@ class Run:
             self.wrong,
             self.why,
         )
+
+
+def _gently(jobs: Iterator[NewJob | JobProblem]) -> Iterator[NewJob | JobProblem]:
+    """Yield jobs so slowly that to check them does not hold up the calls that are made meanwhile."""
+    for job in jobs:
+        yield job
+        time.sleep(0.0002)
 
 
 def _may_pass(error: BaseException) -> bool:
