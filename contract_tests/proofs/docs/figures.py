@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections import Counter
+from functools import partial
 from html import escape
 from itertools import groupby
 from tempfile import TemporaryDirectory
@@ -156,7 +158,7 @@ def speed() -> None:
         (
             each["name"],
             each["unit"],
-            *(f"{each['medians'][name]:.3g}" if name in each["medians"] else "" for name in names),
+            *(rounded(each["medians"].get(name)) for name in names),
         )
         for each in shown
     )
@@ -184,18 +186,25 @@ def claims() -> None:
     sample = next(value for name, value in memory.items() if name != OURS)
     counts = trials["summary"]
     unbilled = counts["billed=False for what the ledger billed"]
-    text = f"""\
-- **Nothing is paid twice, nothing paid for is lost.** {counts["faults"]} faults in {counts["ways"]} ways to
-  call, {counts["trials"]:,} trials: {counts["calls paid twice"]} calls paid twice, and {unbilled} billed ones
-  called unbilled ([faults](docs/proved/faults.md)).
-  Five other SDKs, side by side: [paid calls](docs/paid-calls.md).
-- **The suite finds what is wrong with an API.** {mutants["mutants"]:,} changed servers and specs:
-  {mutants["killed"]:,} found, {len(mutants["survivors"])} missed, {len(mutants["equivalent"])} that change
-  nothing ([mutants](docs/proved/mutation.md)).
-- **It adds little.** With 64 calls at once, {rate["httpx"]["median"]:.1f} times the rate of httpx and
-  {rate["segmind"]["median"]:.1f} times that of the official SDK; a picture of 16 MB is sent with
-  {memory[OURS]:.1f} MB of memory, not {sample:.0f} ([speed](docs/proved/speed.md))."""
+    items = f"""
+        - **Nothing is paid twice, nothing paid for is lost.** {counts["faults"]} faults in {counts["ways"]}
+        ways to call, {counts["trials"]:,} trials: {counts["calls paid twice"]} calls paid twice,
+        and {unbilled} billed ones called unbilled ([faults](docs/proved/faults.md)). Five other SDKs, side by
+        side: [paid calls](docs/paid-calls.md).
+        - **The suite finds what is wrong with an API.** {mutants["mutants"]:,} changed servers and specs:
+        {mutants["killed"]:,} found, {len(mutants["survivors"])} missed,
+        {len(mutants["equivalent"])} that change nothing ([mutants](docs/proved/mutation.md)).
+        - **It adds little.** With 64 calls at once, {rate["httpx"]["median"]:.1f} times the rate of httpx and
+        {rate["segmind"]["median"]:.1f} times that of the official SDK; a picture of 16 MB is sent with
+        {memory[OURS]:.1f} MB of memory, not {sample:.0f} ([speed](docs/proved/speed.md)).
+    """.split("- **")[1:]
+    wrap = partial(textwrap.fill, width=110, subsequent_indent="  ", break_on_hyphens=False)
+    text = "\n".join(wrap("- **" + " ".join(each.split())) for each in items)
     write_between_marks(ROOT / "README.md", "claims", text)
+
+
+def rounded(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 # -- The grid of bounds -----------------------------------------------------------------------------------
