@@ -36,6 +36,9 @@ def in_a_browser(test: Any) -> Any:
 PAGES: Final = ("", "guides/errors-and-money/", "reference/client/", "quirks/", "proved/faults/")
 """The pages that a browser opens: one of each kind."""
 
+NEWER: Final = ("scrollable-region-focusable",)
+"""The rules that later versions of axe rate as serious."""
+
 WIDTHS: Final = (400, 1280)
 SCHEMES: Final = ("light", "dark")
 
@@ -188,7 +191,7 @@ def test_axe_finds_nothing_serious(page: str, scheme: str, url: str, browser: An
     assert [
         (each["id"], each["nodes"][0]["html"][:200], len(each["nodes"]))
         for each in found["violations"]
-        if each["impact"] in ("serious", "critical")
+        if each["impact"] in ("serious", "critical") or each["id"] in NEWER
     ] == []
 
 
