@@ -11,6 +11,7 @@ import pytest
 import segmind_sd3
 from click.testing import CliRunner
 from proofs.fixtures.blocks import DOCS, RUN, Block, blocks_of, run_blocks, without
+from proofs.prose import complaints
 from segmind_sd3._cli import commands
 from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract.quirks import quirks
@@ -134,6 +135,20 @@ def test_code_that_is_not_run_stands_on_few_pages():
 def test_at_least_45_blocks_are_run():
     blocks = [without(each, list(EXCUSED)) for page in PAGES for each in runnable(page)]
     assert sum(bool(each.code.strip()) for each in blocks) >= 45
+
+
+# -- Words ------------------------------------------------------------------------------------------------
+
+
+def test_a_word_that_is_not_ours_is_found_and_code_is_left_out():
+    text = "Fine.\n\nWe simply call `simply()`.\n\n```sh\nsimply\n```\n"
+    assert list(complaints(text)) == [(3, "'simply': write nothing")]
+
+
+def test_a_sentence_that_is_too_long_is_found():
+    ((line, complaint),) = complaints(f"Short.\n\n{'word ' * 50}.\n")
+    assert line == 3
+    assert "a sentence of 5" in complaint
 
 
 # -- What is documented -----------------------------------------------------------------------------------
