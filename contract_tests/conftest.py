@@ -8,6 +8,7 @@ import anyio
 import PIL.Image
 import pytest
 from hypothesis import settings
+from proofs.fixtures.postgres_server import PostgresServer, find_postgres, postgres_server
 from segmind_sd3 import AsyncClient, Client, Generation
 from segmind_sd3_api.parameters import OPERATIONS
 from segmind_sd3_contract.needed import needed
@@ -41,6 +42,16 @@ def server() -> ReferenceServer:
 def client(server: ReferenceServer) -> Iterator[Client]:
     with Client(MADE_UP_KEY, transport=server.transport()) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A database server; each test has a batch of its own there."""
+    programs = find_postgres()
+    if programs is None:
+        pytest.skip("there is no PostgreSQL server: Debian's package is postgresql")
+    with postgres_server(programs) as server:
+        yield server
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from proofs.bench import __main__ as bench
 from proofs.bench import figures
+from proofs.bench.batches import batches
 from proofs.bench.figures import Figure, Limit
 from proofs.bench.network import workers
+from proofs.bench.options import Options
 from proofs.bench.peers import HTTPX, OURS, PEERS, SEGMIND, set_up
 from proofs.bench.report import chart
 from proofs.bench.server import PYTHON_SERVER, jpeg, server_command, serving
@@ -170,6 +172,19 @@ def test_the_command_fails_if_a_ratio_is_over_its_limit(
     assert bench.main(arguments) == status
     failures = [line for each in json.loads(capsys.readouterr().out)["figures"] for line in each["failures"]]
     assert [line.partition(": 0.")[0] for line in failures] == ["sync, 30 KB: p50"] * status
+
+
+def test_a_batch_is_measured_beside_bare_calls():
+    options = Options((), rounds=1, seconds=0, starts=0, short=True, chosen=(OURS,), missing={})
+    measured = {figure.name.rpartition(": ")[2]: figure for figure in batches(options)}
+    assert {name: set(figure.rounds) for name, figure in measured.items()} == {
+        "time": {OURS, figures.BARE_CALLS},
+        "CPU of a job": {OURS, figures.BARE_CALLS},
+        "memory at the end": {OURS, figures.FIRST_QUARTER},
+        "claim and finish among 2,000 jobs": {OURS, figures.AMONG_FEW},
+    }
+    # Eight turns of a tenth of a second.
+    assert all(value > 0.7 for value in measured["time"].rounds[OURS])
 
 
 # -- The figures ------------------------------------------------------------------------------------------

@@ -56,6 +56,10 @@ PROOFS: Final = {
         "2,000 jobs under every fault, killed 50 times: nothing is paid twice or lost, by the ledger",
         (module("proofs.batch"),),
     ),
+    "postgres": Proof(
+        "a journal in PostgreSQL: claims among a million jobs, and 10,000 jobs beside SQLite",
+        (module("proofs.postgres"),),
+    ),
     "forks": Proof(
         "a used client in forked workers, 100 rounds of each kind: each gets its own pictures",
         (module("proofs.forks"),),

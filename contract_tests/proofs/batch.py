@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import PIL.Image
 from rich.console import Console
-from segmind_sd3._batch.journal import Journal, usd
+from segmind_sd3._batch.journal import Journal
 from segmind_sd3._batch.report import records
+from segmind_sd3._batch.values import usd
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 from segmind_sd3_contract.reference.deliveries import DELIVERIES
 from segmind_sd3_contract.reference.provocations import PROVOCATIONS

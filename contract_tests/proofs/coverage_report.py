@@ -38,7 +38,8 @@ MIN_PERCENT: Final = 97.0
 USES_THE_SDK: Final = re.compile(r"^(from|import) segmind_sd3\b", re.MULTILINE)
 
 _NAMES: Final = """
-    addresses batch batch_command budget checks cli closing connections deadline deprecation environment
+    addresses batch batch_command batch_journal budget checks cli closing connections deadline deprecation
+    environment
     errors events exchange exported_members faults gaps http image_table images key large_pictures
     lifecycle limits many_at_once metadata options pictures prepared quirk_replies quirks retry saving
     sent showing signals the_key_in_the_clear transport

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -17,7 +18,8 @@ from click.testing import CliRunner, Result
 from proofs.batch import prove_batch
 from proofs.fixtures.sockets import Connection, Script, reply, serving, stalling
 from segmind_sd3 import Client, _cli_batch
-from segmind_sd3._batch.journal import Claim, Journal
+from segmind_sd3._batch.journal import Journal
+from segmind_sd3._batch.values import Claim
 from segmind_sd3._cli import commands
 from segmind_sd3._cli_batch import _Bar  # pyright: ignore[reportPrivateUsage]
 from segmind_sd3._cli_signals import Signals
@@ -181,7 +183,6 @@ def test_export_writes_each_job_with_file_seed_cost_and_request_id(batch: Callab
     assert job["request_id"]
 
 
-@pytest.mark.slow  # pyarrow takes half a second to load
 def test_export_writes_the_same_as_a_parquet_file(
     batch: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ):
@@ -269,11 +270,50 @@ def test_a_terminal_sees_the_bar(batch: Callable[..., Result], monkeypatch: pyte
     assert len(shown) == 1
 
 
-def test_a_signal_decides_on_the_exit_code(batch: Callable[..., Result], monkeypatch: pytest.MonkeyPatch):
-    signals = Signals()
-    signals.number = signal.SIGINT
-    monkeypatch.setattr(_cli_batch, "SIGNALS", signals)
-    assert send(batch).exit_code == 130
+@processes
+@pytest.mark.slow
+def test_what_is_printed_takes_the_line_of_the_bar(tmp_path: Path):
+    import pty  # noqa: PLC0415 - Windows has no such module
+
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "segmind_sd3", "batch", "run", *TURBO, "--out", str(tmp_path)]
+    environment = {**os.environ, "SEGMIND_API_KEY": MADE_UP_KEY, "COLUMNS": "200", "NO_COLOR": "1"}
+    server = ReferenceServer()
+    server.provoke("status:400")
+    with server.listening() as url, open(ours, "rb", buffering=0) as screen:  # noqa: PTH123 - a descriptor
+        base = {"SEGMIND_BASE_URL": url, "TERM": "xterm"}
+        words += ["--set", "prompt=a fox", "--set", "seed=1"]
+        run = subprocess.Popen(words, env=environment | base, stderr=theirs, stdout=subprocess.DEVNULL)
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # the other end is closed
+            while some := screen.read(65536):
+                shown += some
+        assert run.wait(PATIENCE) == 1
+    before, _, said = shown.partition(b" failed: RequestRefused: HTTP 400")
+    assert said
+    assert re.search(rb"\x1b\[2K[0-9a-f]{16}$", before)  # the id, where the bar was
+
+
+class Stopped(Signals):
+    """Ctrl-C comes before the first call."""
+
+    def carry_out(self, work: Callable[[], object], *ends: Callable[[], object]) -> Any:
+        self.number = signal.SIGINT
+        ends[0]()
+        return work()
+
+
+def test_a_signal_is_named_and_decides_on_the_exit_code(
+    batch: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_cli_batch, "SIGNALS", Stopped())
+    ran = send(batch)
+    assert ran.exit_code == 130
+    assert ran.stderr.splitlines() == [
+        "Interrupted. What is under way is finished; Ctrl-C stops it too.",
+        "Interrupted. The same command goes on.",
+    ]
 
 
 # -- Signals ----------------------------------------------------------------------------------------------

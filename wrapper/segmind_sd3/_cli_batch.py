@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +39,8 @@ class BatchOptions(Options):
 
     jobs: str | None
     endpoint: str | None
+    # It may hold a password.
+    journal: str | None = field(repr=False)
     common: Mapping[str, object]
     vary: Mapping[str, Sequence[object]]
     at_once: int
@@ -82,7 +84,7 @@ class BatchCall(Call):
             return self._estimate(reader)
         with self._client() as client:
             batch = self._batch(client)
-            SIGNALS.carry_out(lambda: self._send(batch), batch.stop, client.close)
+            SIGNALS.carry_out(lambda: self._send(batch), lambda: self._finish(batch), client.close)
         summary = batch.summary
         if self.options.as_json:
             echo(json.dumps({"summary": summary.to_dict()}))
@@ -93,7 +95,8 @@ class BatchCall(Call):
             if summary.wrong:
                 echo(f"{summary.wrong} jobs are wrong and were not taken.", err=True)
             if summary.stopped:
-                echo(f"Stopped: {summary.stopped}. The same command goes on.", err=True)
+                why = SIGNALS.word if SIGNALS.number else f"Stopped: {summary.stopped}."
+                echo(f"{why} The same command goes on.", err=True)
         if SIGNALS.settle():
             return SIGNALS.exit_code
         left = sum(count for state, count in summary.counts.items() if state != "done")
@@ -122,6 +125,7 @@ class BatchCall(Call):
         return client.batch(
             self._reader(),  # pyright: ignore[reportArgumentType] - it yields jobs that are checked
             out=options.out,
+            journal=options.journal,
             at_once=options.at_once,
             budget=options.budget,
             limit=options.limit,
@@ -132,12 +136,18 @@ class BatchCall(Call):
 
     def _send(self, batch: Batch) -> None:
         with batch, self._progress(batch) as show:
+            self.billed = None  # an error that ends the batch does not tell it
             for outcome in batch:
                 if self.options.as_json:
                     echo(json.dumps(outcome.to_dict()))
                 elif outcome.state != "done":
                     echo(f"{outcome.id} {outcome.state}: {outcome.message}", err=True)
                 show()
+
+    def _finish(self, batch: Batch) -> None:
+        batch.stop()
+        with suppress(OSError):  # a terminal that was closed
+            echo(f"{SIGNALS.word} What is under way is finished; Ctrl-C stops it too.", err=True)
 
     def _progress(self, batch: Batch) -> AbstractContextManager[Callable[[], object]]:
         if self.options.as_json or self.options.verbose or not sys.stderr.isatty():
@@ -146,16 +156,22 @@ class BatchCall(Call):
 
     def _estimate(self, reader: Reader) -> int:
         """Print what the jobs come to, and send nothing."""
-        from ._batch.journal import usd  # noqa: PLC0415 - takes long, and only this command needs it
+        from ._batch.databases import parse_journal  # noqa: PLC0415 - takes long, and only this command needs it
+        from ._batch.journal import Journal  # noqa: PLC0415 - as above
         from ._batch.run import Plan, Run  # noqa: PLC0415 - as above
+        from ._batch.values import usd  # noqa: PLC0415 - as above
 
-        out = Path(self.options.out)
+        place = parse_journal(self.asked.journal, Path(self.options.out))
         with tempfile.TemporaryDirectory() as folder:
             # A copy says what is done already; the journal itself stays as it is.
-            for file in out.glob("journal.db*"):
-                shutil.copy(file, folder)
+            if isinstance(place, Path):
+                for file in place.glob("journal.db*"):
+                    shutil.copy(file, folder)
             run = Run(Plan(Path(folder), self.asked.at_once))
             with closing(run.journal):
+                if not isinstance(place, Path):
+                    with suppress(FileNotFoundError), closing(Journal(place, must_exist=True)) as journal:
+                        run.journal.copy_from(journal)
                 run.add_rest(iter(reader))
                 waiting = run.journal.totals().counts.get("waiting", 0)
                 price = float(usd(run.journal.waiting_price()))
@@ -238,6 +254,12 @@ class _Bar:
         self._progress.update(self._task, completed=ended, total=total, description=text)
 
 
+_JOURNAL_HELP: Final = (
+    "Where the journal is, if not beside the pictures: a folder, or postgresql://USER@HOST/DATABASE, where "
+    "several runs may work at once. ?batch=NAME names one of several batches."
+)
+
+
 # -- The commands -----------------------------------------------------------------------------------------
 
 
@@ -262,6 +284,7 @@ batch.add_command(
             click.Option(
                 ["--out"], type=click.Path(), required=True, help="The folder for pictures and journal."
             ),
+            click.Option(["--journal"], metavar="PLACE", help=_JOURNAL_HELP),
             click.Option(
                 ["--set", "common"],
                 multiple=True,
@@ -279,7 +302,7 @@ batch.add_command(
             click.Option(["--at-once"], type=int, default=8, show_default=True, help="Calls under way."),
             click.Option(["--per-minute"], type=float, help="How many calls may begin in a minute."),
             click.Option(
-                ["--budget"], type=float, metavar="USD", help="What all runs of the folder may spend."
+                ["--budget"], type=float, metavar="USD", help="What all runs of the journal may spend."
             ),
             click.Option(["--limit"], type=int, help="How many jobs this run sends at most."),
             click.Option(
@@ -299,29 +322,35 @@ batch.add_command(
 _FOLDER: Final = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 
 
-def _journal_of(folder: Path) -> Journal:
+_JOURNAL: Final = click.option("--journal", "place", metavar="PLACE", help=_JOURNAL_HELP)
+
+
+def _journal_of(folder: Path, place: str | None) -> Journal:
     try:
         _need_sqlalchemy()
     except InvalidRequest as missing:
         raise click.UsageError(str(missing)) from missing
+    from ._batch.databases import parse_journal  # noqa: PLC0415 - as above
     from ._batch.journal import Journal  # noqa: PLC0415 - takes long, and only a batch needs it
 
-    if not (folder / "journal.db").is_file():
-        raise click.UsageError(f"{folder} holds no journal: `batch run --out {folder}` begins one")
     try:
-        return Journal(folder)
+        return Journal(parse_journal(place, folder), must_exist=True)
+    except FileNotFoundError as none:
+        begin = f"`batch run --out {folder}{' --journal …' if place else ''}` begins one"
+        raise click.UsageError(f"{none.filename if place else folder} holds no journal: {begin}") from none
     except (OSError, InvalidRequest) as error:
         raise click.ClickException(str(error)) from error
 
 
 @batch.command()
 @_FOLDER
+@_JOURNAL
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def status(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's own way
+def status(folder: Path, place: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's own way
     """Show how the jobs of a folder stand: counts, cost, time, pictures a minute, failures by kind."""
-    from ._batch.journal import usd  # noqa: PLC0415 - as above
+    from ._batch.values import usd  # noqa: PLC0415 - as above
 
-    with closing(_journal_of(folder)) as journal:
+    with closing(_journal_of(folder, place)) as journal:
         totals, failures = journal.totals(), journal.failures()
         pictures, seconds = journal.work_done()
     rate = 60 * pictures / seconds if seconds else None
@@ -339,14 +368,15 @@ def status(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's own w
 
 @batch.command()
 @_FOLDER
+@_JOURNAL
 @click.option("--failed", is_flag=True, help="What failed and was not billed.")
 @click.option("--unknown", is_flag=True, help="What may have been billed: it may be paid twice.")
 @click.option("--billed", is_flag=True, help="What was billed and gave no picture: it is paid twice.")
-def retry(folder: Path, failed: bool, unknown: bool, billed: bool) -> None:  # noqa: FBT001 - click's own way
+def retry(folder: Path, place: str | None, *, failed: bool, unknown: bool, billed: bool) -> None:
     """Let jobs wait again; `batch run` sends them."""
     if not (failed or unknown or billed):
         raise click.UsageError("say which jobs: --failed, --unknown or --billed")
-    with closing(_journal_of(folder)) as journal:
+    with closing(_journal_of(folder, place)) as journal:
         try:
             with journal.running():
                 count = journal.retry(failed=failed, unknown=unknown, billed=billed)
@@ -357,15 +387,16 @@ def retry(folder: Path, failed: bool, unknown: bool, billed: bool) -> None:  # n
 
 @batch.command()
 @_FOLDER
+@_JOURNAL
 @click.option("--format", "kind", type=click.Choice(["jsonl", "parquet"]), default="jsonl", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="The file; else jobs-done.jsonl in the folder.")
-def export(folder: Path, kind: str, out: Path | None) -> None:
+def export(folder: Path, place: str | None, kind: str, out: Path | None) -> None:
     """Write each job with its files, seed, cost and request id: a line of JSON each, or a row of Parquet."""
     from ._batch import report  # noqa: PLC0415 - as above
 
     target = out or folder / f"jobs-done.{kind}"
     write = report.export_parquet if kind == "parquet" else report.export_jsonl
-    with closing(_journal_of(folder)) as journal:
+    with closing(_journal_of(folder, place)) as journal:
         try:
             count = write(journal, target)
         except InvalidRequest as missing:
@@ -377,11 +408,12 @@ def export(folder: Path, kind: str, out: Path | None) -> None:
 
 @batch.command()
 @_FOLDER
-def sheet(folder: Path) -> None:
+@_JOURNAL
+def sheet(folder: Path, place: str | None) -> None:
     """Write a contact sheet, and an HTML page to look through, into the folder `sheet`."""
     from ._batch.report import write_page, write_sheets  # noqa: PLC0415 - as above
 
-    with closing(_journal_of(folder)) as journal:
+    with closing(_journal_of(folder, place)) as journal:
         page = folder / "sheet" / "index.html"  # no job's picture can be there
         page.parent.mkdir(exist_ok=True)
         count = write_page(journal, page)

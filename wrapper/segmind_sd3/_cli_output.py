@@ -88,7 +88,9 @@ def for_command_line(text: str) -> str:
 
 def echo(text: str, *, err: bool = False) -> None:
     """Print text that may contain what a server, a proxy or a file's name says."""
-    click.echo(fit(printable(text), sys.stderr if err else sys.stdout), err=err)
+    # By its name: click would write on the line of a progress bar, which takes the place of stderr.
+    stream = sys.stderr if err else sys.stdout
+    click.echo(fit(printable(text), stream), file=stream)
 
 
 def warn(message: str) -> None:

@@ -277,6 +277,7 @@ class Client(Endpoints, _Base[Network]):
         /,
         *,
         out: str | os.PathLike[str],
+        journal: str | os.PathLike[str] | None = None,
         endpoint: str | None = None,
         vary: Mapping[str, Sequence[Any]] | None = None,
         at_once: int = 8,
@@ -294,15 +295,19 @@ class Client(Endpoints, _Base[Network]):
         Args:
             jobs: a JSONL or CSV file, or mappings: the parameters of a call, perhaps with an `id` and an
                 `endpoint`. A picture is a path or a URL. Jobs of the same content and seed are one job.
-            out: the folder for pictures and journal. One run at a time may use it.
+            out: the folder for pictures and journal.
+            journal: where the journal is, if not beside the pictures: a folder, or `postgresql://…` (extra
+                `postgres`). One run at a time may use a folder; many runs may share a PostgreSQL database.
+                `?batch=NAME` names the batch there; else its name comes from `out`.
             endpoint: the endpoint of jobs that name none.
             vary: values for parameters: each job is made once for each combination.
             at_once: how many calls may be under way. After a 429 there are fewer for a while.
-            budget: what all runs in this folder may spend, in USD. What may have been billed counts.
+            budget: what all runs of this journal may spend, in USD. What may have been billed counts.
             limit: how many jobs this run sends at most.
-            per_minute: how many calls may begin in a minute.
+            per_minute: how many calls may begin in a minute; on PostgreSQL those of all runs.
             retry_failed: send again what failed and was certainly not billed.
-            retry_unknown: send again what may have been billed: **it may be paid twice**.
+            retry_unknown: send again what may have been billed, once its call is over: **it may be paid
+                twice**.
 
         Raises:
             InvalidRequest: an option is wrong.
@@ -311,7 +316,8 @@ class Client(Endpoints, _Base[Network]):
         return made.Batch(
             self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
             made.check_plan(
-                out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
+                *(out, at_once, check_budget(budget), limit, per_minute, journal),
+                *(self._settings.timeout, self._settings.max_connections),
             ),
             made.read(jobs, endpoint, vary, budget),
             retry={"failed": retry_failed, "unknown": retry_unknown},
@@ -447,6 +453,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         /,
         *,
         out: str | os.PathLike[str],
+        journal: str | os.PathLike[str] | None = None,
         endpoint: str | None = None,
         vary: Mapping[str, Sequence[Any]] | None = None,
         at_once: int = 8,
@@ -461,7 +468,8 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         return made.AsyncBatch(
             self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
             made.check_plan(
-                out, at_once, check_budget(budget), limit, per_minute, self._settings.max_connections
+                *(out, at_once, check_budget(budget), limit, per_minute, journal),
+                *(self._settings.timeout, self._settings.max_connections),
             ),
             made.read(jobs, endpoint, vary, budget),
             retry={"failed": retry_failed, "unknown": retry_unknown},

@@ -16,7 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3 import AsyncClient
-from segmind_sd3._batch.journal import BILLION, Claim, Finish, Journal, NewJob
+from segmind_sd3._batch.journal import Journal
+from segmind_sd3._batch.tables import BILLION
+from segmind_sd3._batch.values import Claim, Finish, NewJob
 
 from proofs.bench.figures import AMONG_FEW, BARE_CALLS, FIRST_QUARTER, Figure
 from proofs.bench.network import KEY, MB, turns
@@ -129,7 +131,7 @@ def measure(way: Way, count: int, at_once: int, seconds: float) -> dict[str, flo
         return {"wall": wall, "cpu": cpu, "early": memory.early, "late": resident_bytes()}
 
     # The removal of the folder is not measured.
-    with _folder() as folder, _stub(seconds) as url:
+    with _folder() as folder, stub(seconds) as url:
         return asyncio.run(run(url, folder))
 
 
@@ -177,7 +179,7 @@ async def _serve(seconds: float) -> None:
 
 
 @contextmanager
-def _stub(seconds: float) -> Generator[str]:
+def stub(seconds: float) -> Generator[str]:
     """Run the server, and yield its URL."""
     words = [sys.executable, "-m", "proofs.bench.batches", "serve", f"{seconds}"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own

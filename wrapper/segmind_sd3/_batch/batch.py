@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from segmind_sd3._result import Generation
 
-    from .journal import Claim, Finish, Job
     from .outcome import BatchSummary, JobOutcome
     from .run import Plan
+    from .values import Claim, Finish, Job
 
     _Drawn = tuple[Job, Generation]
 
@@ -32,7 +32,7 @@ __all__ = ["AsyncBatch", "Batch", "check_plan", "read"]
 
 STOPPED: Final = "the caller asked for it"
 
-STORING: Final = 4
+STORING: Final = 8
 """How many threads of an async batch store pictures at a time."""
 
 STORED_TOGETHER: Final = 16
@@ -59,7 +59,7 @@ class _Waiting(deque["Claim | Finish"]):
     def check(self) -> None:
         """Raise the error because of which nothing is carried out any more."""
         if self._fault is not None:
-            raise self._fault
+            raise self._fault.with_traceback(None)  # else it grows with each task that raises it
 
     def carry_out(self) -> None:
         """Carry out all of them in one transaction."""
@@ -104,7 +104,7 @@ class _Shared:
     def _open(self, stack: ExitStack | AsyncExitStack) -> Run:
         run = Run(self._plan)
         stack.callback(run.journal.close)
-        stack.enter_context(run.journal.running())
+        stack.enter_context(run.running())
         stack.callback(self._close, run)
         # What was in flight when an earlier run died comes first: its price stays reserved.
         self._found = run.recover()
@@ -135,7 +135,8 @@ class _Shared:
     def _close(self, run: Run) -> None:
         """Keep how the batch stands before its journal is closed."""
         with suppress(OSError):
-            run.recover()
+            run.recover(ending=True)
+        with suppress(OSError):
             self._last = run.summary()
         run.journal.close()
 
@@ -191,19 +192,21 @@ class Batch(_Shared):
         threads = [threading.Thread(target=work, args=(task,), daemon=True) for task in tasks]
         for thread in threads:
             thread.start()
-        left = len(threads)
+        left, fault = len(threads), None
         try:
             while left:
                 outcome = came.get()
                 left -= outcome is None
                 if isinstance(outcome, BaseException):
-                    raise outcome
-                if outcome is not None:
+                    fault = fault or outcome
+                elif outcome is not None:
                     yield outcome
         finally:
             run.stopped.set()
             while left:
                 left -= came.get() is None
+        if fault is not None:
+            raise fault
 
     def _work(self, run: Run, commits: _Commits, came: queue.Queue[Any]) -> None:
         while (delay := run.begin()) is not None:
@@ -219,10 +222,21 @@ class Batch(_Shared):
                 continue
             drawn = self._call(run, claim.job)
             run.ended(drawn)
-            finish = run.conclude(claim.job, drawn)
+            self._settle(run, commits, claim.job, drawn, came)
+
+    def _settle(
+        self, run: Run, commits: _Commits, job: Job, drawn: Generation | BaseException, came: queue.Queue[Any]
+    ) -> None:
+        """Store what came of a job, and note it in the journal."""
+        finish, fault = run.conclude(job, drawn), None
+        try:
             commits.submit(finish)
-            if (outcome := run.settled(finish, drawn)) is not None:
-                came.put(outcome)
+        except OSError as error:
+            fault = error
+        if (outcome := run.settled(finish, drawn, fault)) is not None:
+            came.put(outcome)
+        if fault is not None:
+            raise fault
 
     def _call(self, run: Run, job: Job) -> Generation | BaseException:
         try:
@@ -246,7 +260,8 @@ class _GroupCommits:
         self._waiting.extend(requests)
         self._asked.set()
         await self._written.wait()
-        self._waiting.check()
+        if not all(request.settled for request in requests):
+            self._waiting.check()
 
     async def run(self) -> None:
         """Write what is submitted, until this is cancelled."""
@@ -302,10 +317,11 @@ class AsyncBatch(_Shared):
         """Return what came of the next job that ends."""
         if self._found:
             return self._found.pop(0)
-        outcome = await anext(self._came)
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+        async for outcome in self._came:
+            if not isinstance(outcome, BaseException):
+                return outcome
+            self._fault = self._fault or outcome
+        raise self._fault or StopAsyncIteration
 
     # -- Calls ----------------------------------------------------------------------------------------------
 
@@ -386,11 +402,18 @@ class AsyncBatch(_Shared):
     async def _settle(self, run: Run, ended: Sequence[tuple[Job, Generation | BaseException]]) -> None:
         """Store what came of jobs, and note it in the journal."""
         finishes = await anyio.to_thread.run_sync(lambda: [run.conclude(*each) for each in ended])
-        await self._commits.submit(*finishes)
+        fault = None
+        try:
+            await self._commits.submit(*finishes)
+        except OSError as error:
+            fault = error
         for finish, (_, came) in zip(finishes, ended, strict=True):
-            if (outcome := run.settled(finish, came)) is not None:
+            if (outcome := run.settled(finish, came, fault)) is not None:
                 await self._outcomes.send(outcome)
+        if fault is not None:
+            raise fault
 
+    _fault: Exception | None = None
     _commits: _GroupCommits
     _outcomes: MemoryObjectSendStream[JobOutcome | Exception]
     _came: MemoryObjectReceiveStream[JobOutcome | Exception]

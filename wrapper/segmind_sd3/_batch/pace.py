@@ -64,6 +64,11 @@ class Pace:
                 self._not_before = now + self._between
             return 0.0
 
+    def hold(self, seconds: float) -> None:
+        """Begin no call for some seconds."""
+        with self._lock:
+            self._not_before = max(self._not_before, self._clock() + seconds)
+
     def leave(self) -> None:
         """End what was begun without a call."""
         with self._lock:

@@ -18,8 +18,8 @@ from segmind_sd3._sent import file_digest
 from segmind_sd3._text import describe_error, short_repr
 from segmind_sd3._validation import build_body, find_operation
 
-from .journal import NewJob, billionths
 from .outcome import JobProblem
+from .values import NewJob, billionths
 
 if TYPE_CHECKING:
     import os

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from segmind_sd3._errors import InvalidRequest
 
-from .journal import usd
+from .values import usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +101,7 @@ def write_page(journal: Journal, out: Path) -> int:
             f'<!doctype html><meta charset="utf-8"><title>Pictures</title><style>{_STYLE}</style><main>'
         )
         for record, file in _pictures(journal):
-            address = escape(quote(os.path.relpath(journal.folder / file, out.parent)))
+            address = escape(quote(os.path.relpath(journal.locate(file), out.parent)))
             prompt = escape(str(record["parameters"].get("prompt", ""))[:300])
             caption = f"{escape(record['id'])} · seed {record['seed']} · ${record['cost']:g}<br>{prompt}"
             page.write(
@@ -139,7 +139,7 @@ def write_sheets(journal: Journal, out: Path) -> list[Path]:
         if place == 0:
             sheet = PIL.Image.new("RGB", (THUMB * COLUMNS, THUMB * (ON_A_SHEET // COLUMNS)), "white")
         try:
-            with PIL.Image.open(journal.folder / file) as picture:
+            with PIL.Image.open(journal.locate(file)) as picture:
                 picture.draft("RGB", (THUMB, THUMB))
                 picture.thumbnail((THUMB - 4, THUMB - 4))
                 small = picture.convert("RGB")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -20,17 +21,23 @@ from segmind_sd3._errors import (
     RateLimited,
     mark_unsent,
 )
+from segmind_sd3._events import log
 from segmind_sd3._result import Generation
 from segmind_sd3._sent import file_digest
 from segmind_sd3._text import describe_error, printable, short_repr
 
-from .journal import NEXT, Claim, Finish, Job, Journal, NewJob, billionths, usd
+from .databases import parse_journal
+from .journal import LEASE, Journal
 from .outcome import MOST_PROBLEMS, BatchSummary, JobOutcome, JobProblem
-from .pace import REASONS, Pace
+from .pace import PATIENCE, REASONS, Pace
 from .storing import check_room, find_pictures, keep_reply, store_pictures, sync_folders
+from .tables import NEXT
+from .values import Claim, Finish, Job, NewJob, billionths, usd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    from sqlalchemy import URL
 
 CHUNK: Final = 500
 """How many jobs are added to the journal at a time."""
@@ -38,7 +45,17 @@ CHUNK: Final = 500
 MOST_TRIES: Final = 4
 """How often a job is sent before it fails, where each sending certainly was not billed."""
 
+BEAT: Final = LEASE / 6
+"""Seconds between two heartbeats of a run."""
+
+LONGEST_HOLD: Final = LEASE / 2
+"""Seconds after which a claimed job is not sent any more: other runs may take this one for gone."""
+
 _LONGEST_MESSAGE: Final = 2000
+
+
+class _StaleClaim(Exception):
+    """The process was halted between the claim of a job and its call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +67,19 @@ class Plan:
     budget: Decimal | None = None
     limit: int | None = None
     per_minute: float | None = None
+    journal: Path | URL | None = None
+    call_seconds: float = 0.0
 
 
 def check_plan(  # noqa: PLR0917 - one for each option
-    out: object, at_once: object, budget: Decimal | None, limit: object, per_minute: object, most: int
+    out: object,
+    at_once: object,
+    budget: Decimal | None,
+    limit: object,
+    per_minute: object,
+    journal: object,
+    call_seconds: float,
+    most: int,
 ) -> Plan:
     """Check the options of a batch.
 
@@ -78,7 +104,15 @@ def check_plan(  # noqa: PLR0917 - one for each option
         isinstance(per_minute, bool) or not isinstance(per_minute, (int, float)) or not per_minute > 0
     ):
         raise InvalidRequest(f"per_minute was {short_repr(per_minute)}; allowed is a number of calls above 0")
-    return Plan(folder, at_once, budget, limit, per_minute)
+    place = parse_journal(journal, folder)
+    if isinstance(place, Path):
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidRequest(
+                f"journal was {short_repr(str(place))}: no folder can be there ({error.strerror})"
+            ) from error
+    return Plan(folder, at_once, budget, limit, per_minute, place, call_seconds)
 
 
 class Run:
@@ -86,9 +120,9 @@ class Run:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.journal = Journal(plan.out)
+        self.journal = Journal(plan.journal or plan.out)
         self.pace = Pace(plan.at_once, plan.per_minute)
-        self.stopped = threading.Event()
+        self.stopped = self.journal.stopped
         self.more = False
         self.why = ""
         self.problems: list[JobProblem] = []
@@ -97,6 +131,33 @@ class Run:
         self._open = 0
         self._lock = threading.Lock()
         self._budget = None if plan.budget is None else billionths(plan.budget)
+
+    @contextmanager
+    def running(self) -> Generator[None]:
+        """Enter the journal, and let other runs hear that this one is alive.
+
+        Raises:
+            InvalidRequest: another process runs a journal that is for one at a time.
+        """
+        with self.journal.running(self.plan.call_seconds):
+            if not self.journal.shared:
+                yield
+                return
+            ended = threading.Event()
+            watch = threading.Thread(target=self._watch, args=(ended,), daemon=True)
+            watch.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                watch.join()
+
+    def _watch(self, ended: threading.Event) -> None:
+        while not ended.wait(BEAT):
+            if self.journal.beat():
+                with suppress(OSError):  # the workers say it
+                    for found in self.recover():
+                        log.warning("job %s of a run that is gone is %s", found.id, found.state)
 
     # -- Before the first call ------------------------------------------------------------------------------
 
@@ -110,6 +171,8 @@ class Run:
             if added.problem:
                 self._note(JobProblem(added.job.where, added.problem))
         self.more = len(chunk) == CHUNK
+        if not self.more:
+            self.journal.added_all()
         return self.more
 
     def add_rest(self, jobs: Iterator[NewJob | JobProblem]) -> None:
@@ -119,26 +182,38 @@ class Run:
                 pass
         finally:
             self.more = False
+            self.journal.added_all()
 
     def _note(self, problem: JobProblem) -> None:
         self.wrong += 1
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(problem)
 
-    def recover(self) -> list[JobOutcome]:
-        """Settle the jobs that a run left in sending: done where their pictures are there, else unknown."""
+    def recover(self, *, ending: bool = False) -> list[JobOutcome]:
+        """Settle the jobs of runs that are gone: done where their pictures are there, else unknown.
+
+        Args:
+            ending: whether this run sends no job any more.
+        """
         finishes: list[Finish] = []
-        for job, started in self.journal.abandoned():
-            files = find_pictures(self.plan.out, job, started)
+        for job, started, call_ended in self.journal.abandoned(ending=ending):
+            files = self._for_journal(find_pictures(self.plan.out, job, started))
             message = "the run ended while it was sent: it may have been billed"
             finishes.append(
                 Finish(job, "done", billed=True, files=files)
                 if files
-                else Finish(job, "unknown", billed=None, error="Interrupted", message=message)
+                else Finish(
+                    job, "unknown", billed=None, error="Interrupted", message=message, call_ended=call_ended
+                )
             )
         if finishes:
             self.apply(finishes)
-        return [self.outcome(finish, None) for finish in finishes]
+        return [self.outcome(finish, None) for finish in finishes if finish.applied]
+
+    def _for_journal(self, files: Sequence[str]) -> list[str]:
+        """Return the names of files as the journal has them: whole, unless it is in the same folder."""
+        beside = self.journal.folder == self.plan.out
+        return [file if beside else str(self.plan.out.absolute() / file) for file in files]
 
     # -- One job after the other ----------------------------------------------------------------------------
 
@@ -158,7 +233,8 @@ class Run:
         return 0.0
 
     def claim(self) -> Claim:
-        return Claim(self._budget)
+        between = 60 / self.plan.per_minute if self.journal.shared and self.plan.per_minute else 0.0
+        return Claim(self._budget, between)
 
     def nothing_claimed(self, claim: Claim, *, more: bool) -> bool:
         """Take note of a claim that got no job, and return whether there may be one later.
@@ -170,6 +246,12 @@ class Run:
             more: whether jobs were still being added when it was made.
         """
         self._leave()
+        if claim.wait:
+            self.pace.hold(claim.wait)
+            return True
+        if claim.more:
+            self.pace.hold(PATIENCE)  # all workers ask together
+            return True
         if not claim.over_budget:
             return more
         if self._open == 0:
@@ -194,10 +276,13 @@ class Run:
             InvalidRequest: a picture is not the one that it was when the job was added.
         """
         try:
-            return self._parameters(job)
+            parameters = self._parameters(job)
+            if self.journal.shared and time.monotonic() - job.claimed > LONGEST_HOLD:
+                raise _StaleClaim("this process was halted before the call, which was not made")
         except Exception as error:
             mark_unsent(error)
             raise
+        return parameters
 
     def _parameters(self, job: Job) -> dict[str, Any]:
         parameters = dict(job.parameters)
@@ -229,7 +314,8 @@ class Run:
         cost = named_cost(came)
         money = None if cost is None else billionths(cost)
         if isinstance(came, Generation):
-            files, trouble = store_pictures(self.plan.out, job, came)
+            stored, trouble = store_pictures(self.plan.out, job, came)
+            files = self._for_journal(stored)
             if trouble:
                 self.stop(trouble)
             state, error = ("done", "") if files else ("failed", "OSError")
@@ -247,7 +333,7 @@ class Run:
         kept = None
         if isinstance(came, (APIError, OutcomeUnknown)) and came.body and billed is not False:
             kept = keep_reply(self.plan.out, job, came.body)
-        limited = isinstance(came, (RateLimited, BudgetExceeded))
+        limited = isinstance(came, (RateLimited, BudgetExceeded, _StaleClaim))
         state = "unknown" if billed is None else "failed"
         if billed is False and _may_pass(came) and (limited or job.tries + 1 < MOST_TRIES):
             state = "waiting"
@@ -270,14 +356,26 @@ class Run:
         if isinstance(came, BudgetExceeded):
             self.stop("the client's budget does not cover the next job")
 
-    def settled(self, finish: Finish, came: Generation | BaseException) -> JobOutcome | None:
-        """Take note that the journal has it; return what to tell, or None where the job waits again."""
+    def settled(
+        self, finish: Finish, came: Generation | BaseException, fault: OSError | None = None
+    ) -> JobOutcome | None:
+        """Take note that a job is settled; return what to tell, or None where it waits again.
+
+        Args:
+            finish: what the journal was to say of it.
+            came: what came of its call.
+            fault: why the journal does not say so. The next run finds its picture, or the job is unknown.
+        """
         with self._lock:
             self._open -= 1
             if finish.state == "waiting":
                 self._sent -= 1
                 return None
-        return self.outcome(finish, came)
+        outcome = self.outcome(finish, came)
+        if fault is None:
+            return outcome
+        message = "; ".join(filter(None, (finish.message, f"the journal has no note of it ({fault})")))
+        return replace(outcome, state="unknown", message=message)
 
     def outcome(self, finish: Finish, came: object) -> JobOutcome:
         """Describe what came of a job."""
@@ -302,11 +400,11 @@ class Run:
         """Write to the journal. The names of pictures are on disk first; without room no job is claimed."""
         finishes = [each for each in requests if isinstance(each, Finish)]
         claims = [each for each in requests if isinstance(each, Claim)]
-        sync_folders({(self.plan.out / file).parent for each in finishes for file in each.files})
         if claims and (lack := check_room(self.plan.out, self._open)):
             self.stop(lack)
             requests = finishes
         try:
+            sync_folders({(self.plan.out / file).parent for each in finishes for file in each.files})
             self.journal.apply(requests)
         except OSError as error:
             self.stop(str(error))
@@ -338,4 +436,4 @@ def _may_pass(error: BaseException) -> bool:
     """Return whether a call that certainly was not billed may go better later, as it stands."""
     if isinstance(error, ConnectionFailed):
         return error.retryable is not False
-    return isinstance(error, (*REASONS, BudgetExceeded))
+    return isinstance(error, (*REASONS, BudgetExceeded, _StaleClaim))

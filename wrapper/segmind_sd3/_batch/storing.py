@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from segmind_sd3._result import Generation, Image
 
-    from .journal import Job
+    from .values import Job
 
 ROOM: Final = 8 * 1024**2
 """Bytes that must be free for each call before it is paid for: what the largest reply may need."""
@@ -95,7 +95,7 @@ def sync_folders(folders: Iterable[Path]) -> None:
             os.fsync(opened)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems have no such thing
-                raise
+                raise OSError(error.errno, error.strerror, str(folder)) from error
         finally:
             os.close(opened)
 
@@ -107,11 +107,23 @@ def find_pictures(folder: Path, job: Job, started: float) -> list[str]:
     found: list[str] = []
     for number in numbers:
         names = (target_path(folder / job.id, kind, number) for kind in SUFFIXES)
-        file = next((name for name in names if _is_whole(name, started)), None)
+        file = next((name for name in names if _is_there(name, started)), None)
         if file is None:
             return []
         found.append(file.name)
     return found
+
+
+def _is_there(file: Path, started: float) -> bool:
+    """Return whether a picture is there. One that did not get its name before the run died gets it now."""
+    if _is_whole(file, started):
+        return True
+    beside = file.with_name(f".{file.name}.part")
+    if not _is_whole(beside, started) or os.path.lexists(file):
+        return False
+    with suppress(OSError):
+        beside.rename(file)
+    return file.exists()
 
 
 def _is_whole(file: Path, started: float) -> bool:
