@@ -42,7 +42,7 @@ _NAMES: Final = """
     environment
     errors events exchange exported_members faults gaps http image_table images key large_pictures
     lifecycle limits many_at_once metadata options pictures prepared quirk_replies quirks retry saving
-    sent showing signals the_key_in_the_clear transport
+    sent showing signals spool the_key_in_the_clear transport
 """
 
 MEASURED: Final = frozenset(f"sdk/test_{name}.py" for name in _NAMES.split())

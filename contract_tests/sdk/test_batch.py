@@ -18,6 +18,7 @@ from unittest.mock import Mock
 
 import anyio
 import pytest
+from proofs.fixtures.disks import small_disk
 from proofs.fixtures.sockets import refusing
 from segmind_sd3 import (
     AsyncClient,
@@ -36,7 +37,7 @@ from segmind_sd3._batch.pace import MOST_REFUSALS, Pace
 from segmind_sd3._batch.report import records
 from segmind_sd3._batch.run import Plan, Run
 from segmind_sd3._batch.tables import BILLION
-from segmind_sd3._batch.values import Claim, Job, NewJob
+from segmind_sd3._batch.values import Claim, Finish, Job, NewJob
 from segmind_sd3._wire import Reply
 from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
 
@@ -794,18 +795,6 @@ def test_a_picture_that_can_not_be_stored_stops_the_batch(
 
 def test_a_folder_that_can_not_be_opened_is_not_synced(tmp_path: Path):
     storing.sync_folders([tmp_path / "none"])
-
-
-@contextmanager
-def small_disk(folder: Path) -> Generator[Path]:
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("only root can make a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def remount(disk: Path, options: str) -> None:

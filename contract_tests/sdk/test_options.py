@@ -4,6 +4,7 @@ import ssl
 import traceback
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
@@ -79,7 +80,18 @@ WRONG: list[tuple[str, Any, str]] = [
     ("headers", [("x-a", "b")], "headers is of type list; allowed is a mapping"),
     ("headers", "x-a: b", "headers is of type str"),
     ("headers", "", "headers is of type str"),
-    *((option, Unshowable(), f"{option} .*") for option in ("retry", "timeout", "verify", "transport")),
+    ("spool", "", "spool was ''; allowed is the path of a folder on a local disk, or None"),
+    ("spool", 5, "spool was 5; allowed is the path of a folder"),
+    ("spool", b"folder", "spool was 6 bytes; allowed is the path of a folder"),
+    ("spool", False, "spool was False; allowed is the path of a folder"),
+    ("spool", "a\0b", "spool was '.*', where no file can be made .*: name a folder on a local disk"),
+    ("spool", __file__, r"spool was '.*', where no file can be made \(File exists\): name a folder"),
+    ("spool", f"{__file__}/folder", r"spool was '.*', where no file can be made \(Not a directory\): name"),
+    ("spool", Path("/proc"), "spool was '/proc', where no file can be made .*: name a folder"),
+    *(
+        (option, Unshowable(), f"{option} .*")
+        for option in ("retry", "timeout", "verify", "transport", "spool")
+    ),
     *((option, Unshowable(), f"{option} .*") for option in ("proxy", "max_connections", "headers")),
     ("base_url", Unshowable(), "the base URL was .*"),
 ]

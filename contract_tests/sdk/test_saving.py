@@ -10,13 +10,12 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 import pytest
+from proofs.fixtures.disks import full_disk
 from segmind_sd3 import Generation, Image
 from segmind_sd3._saving import write_whole
 
@@ -217,18 +216,6 @@ def test_of_processes_that_save_one_name_at_once_each_picture_has_a_file_of_its_
 
 
 # -- Whole or not at all ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def full_disk(after: int) -> Generator[None]:
-    """Let no file of this process grow beyond so many bytes."""
-    resource = pytest.importorskip("resource", reason="the system limits the size of no file")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (after, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture

@@ -265,8 +265,11 @@ class DrawCall(Call):
             self.out = self._path(values_in(prepared))
             self._note(note)
             billed = False if self.options.local else None
+            spooling = client
+            with suppress(InvalidRequest):  # else the picture is held in memory, and saved elsewhere
+                spooling = client.with_options(spool=self.out.parent)
             with self._spinner("Drawing"):
-                drawn = self._carry_out(client, lambda: client.send(prepared), billed=billed)
+                drawn = self._carry_out(client, lambda: spooling.send(prepared), billed=billed)
                 # First of all: what follows may fail, even the end of the spinner.
                 self.billed = not self.options.local
                 saved = save_images(drawn.images, self.out, overwrite=self.options.overwrite)

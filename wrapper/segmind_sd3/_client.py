@@ -4,9 +4,11 @@ import os
 import ssl
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import httpx
@@ -14,7 +16,7 @@ from segmind_sd3_api.parameters import Operation
 
 from ._connections import Deadline
 from ._endpoints import AsyncEndpoints, Endpoints
-from ._errors import mark_unsent
+from ._errors import InvalidRequest, mark_unsent
 from ._events import Event, log
 from ._exchange import Arrival, Step, exchange
 from ._image_input import AsyncFile
@@ -96,15 +98,27 @@ class _Base(Generic[N]):
     _owner: bool
 
     def with_options(
-        self, *, api_key: str | None = None, timeout: float | None = None, retry: Retry | None = None
+        self,
+        *,
+        api_key: str | None = None,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        spool: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Copy the client with other options. The copy shares its connections, and does not close them."""
         key = self._settings.key if api_key is None else read_key(api_key)
         del api_key  # as in __init__
         copy = object.__new__(type(self))
-        copy._settings = changed(self._settings, key, timeout, retry)
+        copy._settings = changed(self._settings, key, timeout, retry, spool)
         copy._network = self._network
         copy._owner = False
+        return copy
+
+    def _for_batch(self, folder: Path) -> Self:
+        """Copy the client, to try each call once and take pictures to a folder, where it can be written."""
+        copy = self.with_options(retry=ONCE)
+        with suppress(InvalidRequest):
+            copy = copy.with_options(spool=folder)
         return copy
 
     @property
@@ -171,6 +185,9 @@ class Client(Endpoints, _Base[Network]):
             key, and never replace a header that the SDK sets.
         on_event: called with each `Sending`, `Waiting` and `Finished` of a call, in the thread or task that
             makes it. What it raises is logged, and changes nothing.
+        spool: a folder on a local disk, for picture files of a megabyte and more: each goes straight into a
+            file while it arrives, instead of into memory. `save` moves it. Where it is not saved, it is
+            removed with its `Image`, and left there only if the process dies.
 
     Raises:
         InvalidRequest: an option is wrong: there is no usable key, or the base URL is none to send it to.
@@ -191,6 +208,7 @@ class Client(Endpoints, _Base[Network]):
         budget: float | Decimal | None = None,
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
+        spool: str | os.PathLike[str] | None = None,
     ) -> None:
         key = read_secrets(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
@@ -208,6 +226,7 @@ class Client(Endpoints, _Base[Network]):
             max_connections=max_connections,
             budget=budget,
             on_event=on_event,
+            spool=spool,
         )
         self._network = Network(transport, self._settings.route, max_connections)
         self._owner = True
@@ -256,7 +275,8 @@ class Client(Endpoints, _Base[Network]):
     def _send(
         self, prepared: Prepared, request: Request, sent: SentRequest, deadline: Deadline
     ) -> Generation:
-        send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
+        made = self._settings
+        send = partial(self._network.send, prepared.url, request, made.key, deadline, made.spool)
         return drive(self._drawing(prepared, sent, deadline), send, self._settings.closed.wait)
 
     def credits(self) -> Credits:
@@ -313,12 +333,13 @@ class Client(Endpoints, _Base[Network]):
             InvalidRequest: an option is wrong.
         """
         made = _import_batch()
+        plan = made.check_plan(
+            *(out, at_once, check_budget(budget), limit, per_minute, journal),
+            *(self._settings.timeout, self._settings.max_connections),
+        )
         return made.Batch(
-            self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
-            made.check_plan(
-                *(out, at_once, check_budget(budget), limit, per_minute, journal),
-                *(self._settings.timeout, self._settings.max_connections),
-            ),
+            self._for_batch(plan.out)._draw,  # noqa: SLF001 - our own
+            plan,
             made.read(jobs, endpoint, vary, budget),
             retry={"failed": retry_failed, "unknown": retry_unknown},
         )
@@ -361,6 +382,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
         budget: float | Decimal | None = None,
         headers: Mapping[str, str] | None = None,
         on_event: Callable[[Event], object] | None = None,
+        spool: str | os.PathLike[str] | None = None,
     ) -> None:
         key = read_secrets(api_key, headers)
         # Whatever raises below may be shown with its frames' locals: no secret is in them.
@@ -378,6 +400,7 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
             max_connections=max_connections,
             budget=budget,
             on_event=on_event,
+            spool=spool,
         )
         self._network = AsyncNetwork(transport, self._settings.route, max_connections)
         self._owner = True
@@ -432,7 +455,8 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
     async def _send(
         self, prepared: Prepared, request: Request, sent: SentRequest, deadline: Deadline
     ) -> Generation:
-        send = partial(self._network.send, prepared.url, request, self._settings.key, deadline)
+        made = self._settings
+        send = partial(self._network.send, prepared.url, request, made.key, deadline, made.spool)
         return await drive_async(self._drawing(prepared, sent, deadline), send, self._network.wait)
 
     async def credits(self) -> Credits:
@@ -465,12 +489,13 @@ class AsyncClient(AsyncEndpoints, _Base[AsyncNetwork]):
     ) -> "AsyncBatch":
         """Send many jobs, as `Client.batch` does; used with `async with` and `async for`."""
         made = _import_batch()
+        plan = made.check_plan(
+            *(out, at_once, check_budget(budget), limit, per_minute, journal),
+            *(self._settings.timeout, self._settings.max_connections),
+        )
         return made.AsyncBatch(
-            self.with_options(retry=ONCE)._draw,  # noqa: SLF001 - our own
-            made.check_plan(
-                *(out, at_once, check_budget(budget), limit, per_minute, journal),
-                *(self._settings.timeout, self._settings.max_connections),
-            ),
+            self._for_batch(plan.out)._draw,  # noqa: SLF001 - our own
+            plan,
             made.read(jobs, endpoint, vary, budget),
             retry={"failed": retry_failed, "unknown": retry_unknown},
         )

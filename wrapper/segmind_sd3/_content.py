@@ -14,7 +14,7 @@ from binascii import b2a_base64
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from ._public import public
 
@@ -68,7 +68,7 @@ class PictureFile:
     version: tuple[int, int, int]
 
     @classmethod
-    def of(cls, path: Path, file: BufferedReader) -> PictureFile:
+    def of(cls, path: Path, file: BinaryIO) -> PictureFile:
         """Describe an open file."""
         return cls(str(path.absolute()), *_size_and_version(file))
 
@@ -78,7 +78,7 @@ class PictureFile:
         Raises:
             FileChanged: it was changed.
         """
-        with self._open() as file:
+        with self.open() as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             self._compare(file)
         return digest
@@ -89,7 +89,7 @@ class PictureFile:
         Raises:
             FileChanged: it was changed. The last piece was not yielded.
         """
-        with self._open() as file:
+        with self.open() as file:
             for at in range(0, self.size, PIECE):
                 text = b2a_base64(file.read(min(PIECE, self.size - at)), newline=False)
                 if at + PIECE >= self.size:
@@ -97,7 +97,12 @@ class PictureFile:
                 yield text
 
     @contextmanager
-    def _open(self) -> Generator[BufferedReader]:
+    def open(self) -> Generator[BufferedReader]:
+        """Open the file.
+
+        Raises:
+            FileChanged: it was changed, or can't be read.
+        """
         try:
             with Path(self.path).open("rb") as file:
                 self._compare(file)
@@ -105,12 +110,12 @@ class PictureFile:
         except OSError as error:
             raise FileChanged(f"the file {self.path!r} can't be read any more ({error.strerror})") from None
 
-    def _compare(self, file: BufferedReader) -> None:
+    def _compare(self, file: BinaryIO) -> None:
         if _size_and_version(file) != (self.size, self.version):
             raise FileChanged(f"the file {self.path!r} was changed since the picture in it was checked")
 
 
-def _size_and_version(file: BufferedReader) -> tuple[int, tuple[int, int, int]]:
+def _size_and_version(file: BinaryIO) -> tuple[int, tuple[int, int, int]]:
     status = os.fstat(file.fileno())
     return status.st_size, (status.st_dev, status.st_ino, status.st_mtime_ns)
 

@@ -31,6 +31,9 @@ MAX_MESSAGE: Final = 500
 MAX_TEXTS: Final = 10
 """How many texts of a list in an error's JSON are read."""
 
+MIN_SPOOLED: Final = MIB
+"""The smallest picture, in bytes, that goes straight to a file where a folder for that is set."""
+
 MAX_HELD: Final = 256 * 1024
 """The largest body with a picture, in bytes, that is made as a whole; a larger one is sent piece by piece."""
 

@@ -7,6 +7,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Final, cast
 
 from segmind_sd3_api.parameters import OPERATIONS
@@ -63,6 +64,32 @@ def check_retry(retry: Retry) -> Retry:
     raise invalid_option(
         "retry", given, f"a Retry, such as Retry(attempts={tries}): how often a call is tried in all"
     )
+
+
+def check_spool(spool: str | os.PathLike[str] | None) -> Path | None:
+    """Return the folder as an absolute path, after a file was made in it and removed.
+
+    Raises:
+        InvalidRequest: it is no folder, or no file can be made in it.
+    """
+    given = cast("object", spool)
+    if given is None:
+        return None
+    if not given or not isinstance(given, (str, os.PathLike)):
+        raise invalid_option("spool", given, "the path of a folder on a local disk, or None")
+    import tempfile  # noqa: PLC0415 - rare, and takes a while to load
+
+    folder = Path(cast("str", given)).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidRequest(
+            f"spool was {short_repr(str(folder))}, where no file can be made ({reason}): "
+            "name a folder on a local disk that can be written to"
+        ) from error
 
 
 def check_verify(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:  # noqa: FBT001 - httpx's own value

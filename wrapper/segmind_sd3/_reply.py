@@ -44,7 +44,8 @@ from ._limits import (
     MAX_REPLY_BYTES,
     MIB,
 )
-from ._result import Credits, Generation, Image
+from ._result import Credits, Generation, Image, image_of
+from ._stored import StoredPicture
 from ._wire import PACKED, Failure, Incoming, Key, Reply, clip, json_of
 
 if TYPE_CHECKING:
@@ -74,13 +75,13 @@ def interpret(event: Reply | Failure, key: Key, sent: SentRequest | None) -> Gen
     # Before anything is clipped: half a key is a key too. A picture's bytes stay as they are.
     came = key.redact_reply(came, body=sniff(came.body) is None)
     reply = _quirks.repair_reply(came)
-    found = pictures_in(reply)
+    found = pictures_in(reply, sent)
     if came.status // 100 != 2:
         # What is kept is what came, not what a repair made of it.
         return _error_from_refusal(came, found, key)
     if isinstance(found, Fault):
         return error_from(_quirks.diagnose(came, found), came, key)
-    return _generation(found, reply, sent)
+    return _generation(found, reply)
 
 
 def _error_from_failure(failure: Failure, key: Key, *, free: bool = False) -> SegmindError:
@@ -194,11 +195,11 @@ def _unusable(reply: Reply, why: str, *, drawn: bool = False) -> Fault:
     return Fault(UnusableReply, why, billed, advice=KEPT)
 
 
-def pictures_in(reply: Reply) -> list[Image] | Fault:
+def pictures_in(reply: Reply, sent: SentRequest | None = None) -> list[Image] | Fault:
     """Return the pictures of a reply, all of them whole, or what is wrong with it."""
     media_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type.startswith("image/"):
-        image = _image(reply.body, media_type)
+        image = _image(reply.stored or reply.body, media_type, sent)
         return [image] if image else _not_whole(reply, reply.body)
     if not reply.body:
         return _unusable(reply, "the reply is empty")
@@ -214,16 +215,16 @@ def pictures_in(reply: Reply) -> list[Image] | Fault:
         data = decode_base64(text)
         if data is None:
             return _unusable(reply, "the reply's picture is no base64 text", drawn=bool(found))
-        image = _image(data, sniff(data) or "")
+        image = _image(data, sniff(data) or "", sent)
         if image is None:
             return _not_whole(reply, data, drawn=bool(found))
         found.append(image)
     return found
 
 
-def _image(data: bytes, media_type: str) -> Image | None:
-    picture = read_picture(data)
-    return picture and Image(data, media_type, picture.width, picture.height)
+def _image(source: bytes | StoredPicture, media_type: str, sent: SentRequest | None) -> Image | None:
+    picture = source.picture if isinstance(source, StoredPicture) else read_picture(source)
+    return picture and image_of(source, media_type, picture.width, picture.height, sent)
 
 
 def _not_whole(reply: Reply, data: bytes, *, drawn: bool = False) -> Fault:
@@ -255,12 +256,13 @@ def decode_base64(text: object) -> bytes | None:
         return None
 
 
-def _generation(images: list[Image], reply: Reply, sent: SentRequest | None) -> Generation:
+def _generation(images: list[Image], reply: Reply) -> Generation:
+    sent = images[0].request
     named, seed = number(reply.headers.get("x-seed-value")), sent and sent.seed
     if seed is None or seed < 0:
         seed = int(named) if named is not None and named >= 0 else None
     return Generation(
-        images=tuple(replace(image, request=sent) for image in images),
+        images=tuple(images),
         seed=seed,
         cost=number(reply.headers.get("x-cost")),
         credits_remaining=number(reply.headers.get("x-remaining-credits")),

@@ -6,10 +6,11 @@ import base64
 import hashlib
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ._metadata import NoMetadata, embed
 from ._public import public
+from ._stored import StoredPicture
 
 if TYPE_CHECKING:
     import os
@@ -31,7 +32,9 @@ class Image:
     """One picture, byte for byte as it came.
 
     Attributes:
-        data: the bytes of its file. Media type and size are read from them.
+        data: the bytes of its file. Media type and size are read from them. Those of a picture that went
+            straight to a file (`spool=`) are read from it each time: a `ValueError` says that it is gone or
+            was changed.
         media_type: such as `image/jpeg`.
         width: in pixels.
         height: in pixels.
@@ -55,7 +58,8 @@ class Image:
         """Write the picture to a file, completely or not at all, and return the path.
 
         The suffix is that of the picture's format: it is added, or replaces another format's. Where the name
-        is taken, the picture is saved beside that file, as `panda (1).jpg`, with a warning.
+        is taken, the picture is saved beside that file, as `panda (1).jpg`, with a warning. The file of a
+        picture that went straight to one is moved.
 
         Args:
             path: the file's name.
@@ -92,8 +96,9 @@ class Image:
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the picture as JSON can say it: not its bytes, but their digest."""
-        size = {"width": self.width, "height": self.height, "bytes": len(self.data)}
-        return {"media_type": self.media_type, **size, "sha256": hashlib.sha256(self.data).hexdigest()}
+        data = self.data
+        size = {"width": self.width, "height": self.height, "bytes": len(data)}
+        return {"media_type": self.media_type, **size, "sha256": hashlib.sha256(data).hexdigest()}
 
     # Notebooks call these to show a value.
 
@@ -105,6 +110,39 @@ class Image:
 
     def _repr_jpeg_(self) -> bytes | None:
         return _only([self], "image/jpeg")
+
+
+class _Data:
+    """The attribute `data` of an image, whose slot holds the bytes or the file that they are in."""
+
+    def __init__(self, slot: Any) -> None:
+        self.slot = slot
+
+    def __get__(self, image: Image | None, _owner: type) -> Any:
+        if image is None:
+            return self
+        source = self.slot.__get__(image)
+        return source.read() if isinstance(source, StoredPicture) else source
+
+    def __set__(self, image: Image, source: object) -> None:
+        self.slot.__set__(image, source)
+
+
+# The fields, and so equality, pickles and copies, are those of bytes.
+_data: Final = _Data(Image.data)
+Image.data = cast("Any", _data)
+
+
+def image_of(
+    source: bytes | StoredPicture, media_type: str, width: int, height: int, sent: SentRequest | None
+) -> Image:
+    """Return the image of a picture in memory or in a file."""
+    return Image(cast("bytes", source), media_type, width, height, sent)
+
+
+def source_of(image: Image) -> bytes | StoredPicture:
+    """Return the bytes of an image, or the file that they are in."""
+    return _data.slot.__get__(image)
 
 
 @public
@@ -243,16 +281,16 @@ def save_images(
 
     notes: list[str] = []
 
-    def content(image: Image) -> bytes:
+    def content(image: Image) -> bytes | StoredPicture:
         if not metadata:
-            return image.data
+            return source_of(image)
         try:
             if image.request is None:
                 raise NoMetadata("it was not drawn by a call")
             return embed(image.data, image.request.to_dict())
         except NoMetadata as reason:
             notes.append(f"the picture is saved without metadata: {reason}")
-            return image.data
+            return source_of(image)
 
     def names(asked: Path) -> list[Path]:
         numbers = range(1, len(images) + 1) if len(images) > 1 else [None]

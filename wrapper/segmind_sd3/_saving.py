@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ._imagefile import SUFFIXES
+from ._stored import StoredPicture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+Content = bytes | StoredPicture
 
 _log: Final = logging.getLogger("segmind_sd3")
 _PICTURE_SUFFIXES: Final = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
@@ -79,7 +82,7 @@ class Saved:
 
 
 def save_all(
-    contents: Sequence[bytes],
+    contents: Sequence[Content],
     path: str | os.PathLike[str],
     names_from: Callable[[Path], list[Path]],
     *,
@@ -149,32 +152,45 @@ def numbered(path: Path, number: int) -> Path:
 
 
 def write_whole(
-    data: bytes, target: Path, *, overwrite: bool = False, exclusive: bool = False, start: int = 0
+    data: Content, target: Path, *, overwrite: bool = False, exclusive: bool = False, start: int = 0
 ) -> Path:
     """Write a file completely or not at all: first under another name beside it, then renamed.
 
-    A file that is there is kept, and the first free number from `start` is added to the name.
+    A file that is there is kept, and the first free number from `start` is added to the name. A picture that
+    is in a file already is moved.
     """
     beside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}")
     try:
-        with beside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave the name with half a file, or none
+        if isinstance(data, StoredPicture):
+            data.write_to(beside)
+        else:
+            with beside.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut could leave the name with half a file, or none
         if overwrite:
-            return beside.replace(target)
-        names = (numbered(target, number) for number in count(start))
-        while True:
-            name = next(names)
-            try:
-                _rename_if_free(beside, name)
-            except FileExistsError:
-                if exclusive:
-                    raise
-            else:
-                return name
+            name = beside.replace(target)
+        else:
+            name = _rename_to_free(beside, target, exclusive=exclusive, start=start)
     finally:
         beside.unlink(missing_ok=True)
+    if isinstance(data, StoredPicture):
+        data.saved_as(name)
+    return name
+
+
+def _rename_to_free(beside: Path, target: Path, *, exclusive: bool, start: int) -> Path:
+    """Rename to the first free name from `start`, or fail where the name is taken and `exclusive` is true."""
+    names = (numbered(target, number) for number in count(start))
+    while True:
+        name = next(names)
+        try:
+            _rename_if_free(beside, name)
+        except FileExistsError:
+            if exclusive:
+                raise
+        else:
+            return name
 
 
 def _rename_if_free(beside: Path, target: Path) -> None:
@@ -189,7 +205,7 @@ def _rename_if_free(beside: Path, target: Path) -> None:
         beside.replace(target)
 
 
-def _save_elsewhere(contents: Sequence[bytes], names: Sequence[Path]) -> list[Path]:
+def _save_elsewhere(contents: Sequence[Content], names: Sequence[Path]) -> list[Path]:
     """Save in a new folder, in the first place that can be written to. Return the files, perhaps too few."""
     files: list[Path] = []
     for place in (tempfile.gettempdir, Path.cwd, Path.home):
@@ -205,4 +221,6 @@ def _save_elsewhere(contents: Sequence[bytes], names: Sequence[Path]) -> list[Pa
             finally:
                 with suppress(OSError):
                     folder.rmdir()  # where it stayed empty
+    # What is in a file already stays there.
+    files += [content.stay() for content in contents[len(files) :] if isinstance(content, StoredPicture)]
     return files

@@ -18,6 +18,7 @@ from ._options import (
     check_base_url,
     check_budget,
     check_retry,
+    check_spool,
     check_timeout,
     check_verify,
     invalid_option,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
     from decimal import Decimal
+    from pathlib import Path
 
     from ._events import Event
     from ._retry import Retry
@@ -53,6 +55,7 @@ class Settings:
     max_connections: int
     spending: Spending = field(repr=False)
     on_event: Callable[[Event], object] | None = field(default=None, repr=False)
+    spool: Path | None = None
     closed: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def route(self) -> Route:
@@ -87,6 +90,7 @@ def settings(
     max_connections: int,
     budget: float | Decimal | None,
     on_event: Callable[[Event], object] | None,
+    spool: str | os.PathLike[str] | None,
 ) -> Settings:
     """Check the options of a client.
 
@@ -132,14 +136,27 @@ def settings(
         max_connections,
         Spending(check_budget(budget)),
         on_event,
+        check_spool(spool),
     )
 
 
-def changed(old: Settings, key: Key | InvalidRequest, timeout: float | None, retry: Retry | None) -> Settings:
+def changed(
+    old: Settings,
+    key: Key | InvalidRequest,
+    timeout: float | None,
+    retry: Retry | None,
+    spool: str | os.PathLike[str] | None,
+) -> Settings:
     """Copy settings with another key, and whatever else is not None in place of the old."""
     if isinstance(key, InvalidRequest):
         raise key
     if key is not old.key:
         key = key.with_headers_of(old.key)
     seconds = old.timeout if timeout is None else check_timeout(timeout)
-    return replace(old, key=key, timeout=seconds, retry=old.retry if retry is None else check_retry(retry))
+    return replace(
+        old,
+        key=key,
+        timeout=seconds,
+        retry=old.retry if retry is None else check_retry(retry),
+        spool=old.spool if spool is None else check_spool(spool),
+    )

@@ -25,10 +25,12 @@ from ._http import PAUSE, READ, addresses, is_the_callers, poll, resolve
 from ._outcome import event_of
 from ._reply import largest
 from ._routing import AddressRefused, ConnectionFault, DeadlineOver
+from ._spool import SpoolingIncoming
 from ._wire import Incoming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from pathlib import Path
 
     from ._exchange import Arrival, Outcome, Step
     from ._foreign import AsyncBaseTransport, BaseTransport
@@ -89,9 +91,10 @@ class Sender:
     def __init__(self, route: Callable[[], Route], limit: int) -> None:
         self._pool = Pool(route, limit)
 
-    def send(self, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
-        """Send a request once."""
-        incoming, fault, pool = Incoming.unsent(largest), None, self._pool
+    def send(self, request: Request, key: Key, deadline: Deadline, incoming: Incoming) -> Reply | Failure:
+        """Send a request once, and take its reply into `incoming`."""
+        incoming.begun = incoming.handed_over = False
+        fault, pool = None, self._pool
         route = pool.route
         try:
             connection = self._take(pool, deadline)
@@ -183,9 +186,12 @@ class AsyncSender:
     def __init__(self, route: Callable[[], Route], limit: int) -> None:
         self._pools: PerLoop[_LoopPool] = PerLoop(lambda: _LoopPool(route, limit))
 
-    async def send(self, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
-        """Send a request once."""
-        incoming, fault = Incoming.unsent(largest), None
+    async def send(
+        self, request: Request, key: Key, deadline: Deadline, incoming: Incoming
+    ) -> Reply | Failure:
+        """Send a request once, and take its reply into `incoming`."""
+        incoming.begun = incoming.handed_over = False
+        fault = None
         mine = await self._pools.current()
         route = mine.pool.route
         with anyio.CancelScope(deadline=anyio.current_time() + deadline.left()) as scope:
@@ -359,6 +365,10 @@ async def _keep(made: _LoopPool | ForeignAsyncSender) -> AsyncGenerator[None]:
 # -- What a client sends by -------------------------------------------------------------------------------
 
 
+def _incoming(spool: Path | None) -> Incoming:
+    return Incoming(largest) if spool is None else SpoolingIncoming(largest, spool)
+
+
 class Network:
     """What a sync client and its copies send by: a transport that was given, or connections of our own."""
 
@@ -373,16 +383,22 @@ class Network:
         self._given = ForeignSender(given) if given is not None else None
         self._mocked: ForeignSender | None = None
 
-    def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
+    def send(
+        self, url: str, request: Request, key: Key, deadline: Deadline, spool: Path | None = None
+    ) -> Reply | Failure:
         """Send a request once, unless the client was closed or the deadline is over."""
         if fault := deadline.fault():
             return event_of(Incoming.unsent(largest), deadline, fault)
-        if self._given is None and not is_mocked():
-            return self._own.send(request, key, deadline)
-        if self._given is None and self._mocked is None:
-            self._mocked = ForeignSender(make_transport(self._route()))
-        foreign = cast("ForeignSender", self._given or self._mocked)
-        return foreign.send(url, request, key, deadline, Incoming(largest))
+        incoming = _incoming(spool)
+        try:
+            if self._given is None and not is_mocked():
+                return self._own.send(request, key, deadline, incoming)
+            if self._given is None and self._mocked is None:
+                self._mocked = ForeignSender(make_transport(self._route()))
+            foreign = cast("ForeignSender", self._given or self._mocked)
+            return foreign.send(url, request, key, deadline, incoming)
+        finally:
+            incoming.discard()
 
     def close(self) -> None:
         for sender in (self._own, self._given, self._mocked):
@@ -403,14 +419,20 @@ class AsyncNetwork:
         self._given = given
         self._foreign = PerLoop(lambda: ForeignAsyncSender(given or make_async_transport(route())))
 
-    async def send(self, url: str, request: Request, key: Key, deadline: Deadline) -> Reply | Failure:
+    async def send(
+        self, url: str, request: Request, key: Key, deadline: Deadline, spool: Path | None = None
+    ) -> Reply | Failure:
         """Send a request once, unless the client was closed or the deadline is over."""
         if fault := deadline.fault():
             return event_of(Incoming.unsent(largest), deadline, fault)
-        if self._given is None and not is_mocked():
-            return await self._own.send(request, key, deadline)
-        foreign = await self._foreign.current()
-        return await foreign.send(url, request, key, deadline, Incoming(largest))
+        incoming = _incoming(spool)
+        try:
+            if self._given is None and not is_mocked():
+                return await self._own.send(request, key, deadline, incoming)
+            foreign = await self._foreign.current()
+            return await foreign.send(url, request, key, deadline, incoming)
+        finally:
+            incoming.discard()
 
     async def wait(self, seconds: float) -> None:
         """Wait so many seconds, or until the client is closed."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ._content import StreamedContent
+    from ._stored import StoredPicture
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -45,6 +46,9 @@ class Request:
 class Reply:
     """One HTTP reply. `headers` has its names in lower case; `body` is cut short unless `complete`.
 
+    `stored` holds a whole picture that went straight to a file: then the status is 200, the content type is
+    that of a picture, and `body` is its start alone.
+
     Its repr shows neither: a service may echo the key, and a traceback may show locals.
     """
 
@@ -52,6 +56,7 @@ class Reply:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     complete: bool = True
+    stored: StoredPicture | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class Incoming:
         self.handed_over = True
         self.complete = False
         self.overflowed = False
-        self.size = 0
+        self.size: int = 0
         # It hands out its bytes without a copy: a second buffer of a picture's size would take new pages from
         # the system, and give them back, with each call.
         self._body = BytesIO()
@@ -153,6 +158,9 @@ class Incoming:
     def reply(self) -> Reply:
         self._body.truncate(self.size)
         return Reply(self.status, self.headers, self._body.getvalue(), self.complete)
+
+    def discard(self) -> None:
+        """Let go of what came, where no reply was made of it."""
 
 
 def json_of(body: bytes) -> Any:
@@ -233,7 +241,7 @@ class Key:
             for secret in self._secrets():
                 content = content.replace(secret.encode(), b"[API key]")
         headers = {name: self.redact(value) for name, value in reply.headers.items()}
-        return Reply(reply.status, headers, content, reply.complete)
+        return Reply(reply.status, headers, content, reply.complete, reply.stored)
 
     def _secrets(self) -> list[str]:
         # Of a gateway's headers the words that are long enough to be a secret.

@@ -37,6 +37,7 @@ PARTS: Final[dict[str, Callable[[Options], Iterator[Figure]]]] = {
     "sync": network.single_calls,
     "async": network.calls_at_once,
     "pictures": network.pictures_in,
+    "files": network.pictures_to_files,
     "many": network.many_calls,
     "generation": programs.generation,
     "suite": programs.suite,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FIRST_TENTH: Final = "first tenth"
 AT_64: Final = "64 at once"
+IN_MEMORY: Final = "held in memory"
 ALL_PICTURES: Final = "all pictures"
 BARE_GENERATOR: Final = "bare generator"
 SCHEMATHESIS: Final = "schemathesis"
@@ -49,6 +50,7 @@ LIMITS: Final = {
     ("import, first call made", HTTPX): Limit(1.15),
     ("16 MB picture in: p50", SAMPLE): Limit(0.35),
     ("16 MB picture in: memory", SAMPLE): Limit(0.1),
+    ("64 replies of 4 MB at once, straight to files: memory", IN_MEMORY): Limit(1 / 8),
     # 64 MB.
     ("64 pictures of 16 MB in at once: memory", ALL_PICTURES): Limit(1 / 16),
     ("100,000 calls: p50 of the last tenth", FIRST_TENTH): Limit(1.1),

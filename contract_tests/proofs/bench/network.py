@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from segmind_sd3 import Client
 
-from proofs.bench.figures import ALL_PICTURES, AT_64, FIRST_TENTH, Figure
+from proofs.bench.figures import ALL_PICTURES, AT_64, FIRST_TENTH, IN_MEMORY, Figure
 from proofs.bench.peers import HTTPX, OURS, PEERS, SAMPLE, SEGMIND
 from proofs.bench.server import jpeg, reference_server, serving
 
@@ -244,6 +244,25 @@ def pictures_in(options: Options) -> Iterator[Figure]:
                 above = (running[OURS].ask("memory")["peak"] - idle) / MB
             name = "64 pictures of 16 MB in at once: memory"
             yield Figure(name, "MB", {OURS: [above], ALL_PICTURES: [64 * 16.0]})
+
+
+def pictures_to_files(options: Options) -> Iterator[Figure]:
+    """Measure calls whose pictures go straight to a file, beside calls that hold them in memory."""
+    reply = jpeg(4 * MB)
+    times: dict[str, list[float]] = {OURS: [], IN_MEMORY: []}
+    memory: dict[str, list[float]] = {OURS: [], IN_MEMORY: []}
+    with serving(options.server, reply) as url, TemporaryDirectory() as folder:
+        for turn in turns(list(times), options.rounds):
+            for each in turn:
+                files = folder if each == OURS else "", ""
+                # A new process has the memory of no earlier call.
+                with workers([OURS], url, "file", None, files) as running:
+                    idle = running[OURS].ask("memory")["now"]
+                    times[each].append(running[OURS].ask("one_by_one", options.seconds)["p50"] * 1e3)
+                    running[OURS].ask("at_once", 64, 0)
+                    memory[each].append((running[OURS].ask("memory")["peak"] - idle) / MB)
+    yield Figure("4 MB replies, straight to a file: p50", "ms", times)
+    yield Figure("64 replies of 4 MB at once, straight to files: memory", "MB", memory)
 
 
 def _file(folder: str, size: int) -> str:

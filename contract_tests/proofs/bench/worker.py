@@ -41,9 +41,10 @@ class Task:
 
     Attributes:
         kind: `picture` draws and takes the bytes; `base64` draws and decodes the pictures of a JSON reply;
-            `image` sends the picture of a file; `credits` asks for the balance.
+            `image` sends the picture of a file; `file` draws, and leaves the picture where it is, in a file
+            if there is a folder for that; `credits` asks for the balance.
         url, path, body, key, operation, max_connections: how to call.
-        file: the picture that is sent; `small_file` is sent by the first call.
+        file: the picture that is sent, or the folder; `small_file` is sent by the first call.
     """
 
     def __init__(self, text: str) -> None:
@@ -89,30 +90,36 @@ Result = list[bytes]
 # -- The clients ------------------------------------------------------------------------------------------
 
 
+def options(task: Task) -> dict[str, Any]:
+    """Return options of the SDK's clients."""
+    spool = {"spool": task.file} if task.kind == "file" and task.file else {}
+    return {"max_connections": task.max_connections, **spool}
+
+
 def segmind_sd3(task: Task) -> Callable[[], Result]:
-    client = load("segmind_sd3").Client(task.key, base_url=task.url, max_connections=task.max_connections)
+    client = load("segmind_sd3").Client(task.key, base_url=task.url, **options(task))
     draw = getattr(client, task.operation)
 
     def call() -> Result:
         if task.kind == "credits":
             return [str(client.credits().credits).encode()]
         image = {"image": task.file} if task.kind == "image" else {}
-        return [each.data for each in draw(prompt=task.body["prompt"], **image).images]
+        images = draw(prompt=task.body["prompt"], **image).images
+        return [] if task.kind == "file" else [each.data for each in images]
 
     return call
 
 
 def segmind_sd3_async(task: Task) -> Callable[[], Awaitable[Result]]:
-    client = load("segmind_sd3").AsyncClient(
-        task.key, base_url=task.url, max_connections=task.max_connections
-    )
+    client = load("segmind_sd3").AsyncClient(task.key, base_url=task.url, **options(task))
     draw = getattr(client, task.operation)
 
     async def call() -> Result:
         if task.kind == "credits":
             return [str((await client.credits()).credits).encode()]
         image = {"image": task.file} if task.kind == "image" else {}
-        return [each.data for each in (await draw(prompt=task.body["prompt"], **image)).images]
+        images = (await draw(prompt=task.body["prompt"], **image)).images
+        return [] if task.kind == "file" else [each.data for each in images]
 
     return call
 

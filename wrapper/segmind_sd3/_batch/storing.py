@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from segmind_sd3_api.parameters import OPERATIONS
 
 from segmind_sd3._imagefile import SUFFIXES, read_picture
-from segmind_sd3._result import save_images
+from segmind_sd3._result import save_images, source_of
 from segmind_sd3._saving import save_all, target_path
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def check_room(folder: Path, calls: int) -> str:
 def store_pictures(folder: Path, job: Job, drawn: Generation) -> tuple[list[str], str]:
     """Save the pictures of a job under its id, each whole; return their files, and what went wrong."""
     with suppress(OSError):
-        if len(drawn.images) == 1 and (name := _write_new(folder, job.id, drawn.images[0])):
+        # What is in a file of the folder already is renamed below.
+        is_held = isinstance(source_of(drawn.images[0]), bytes)
+        if len(drawn.images) == 1 and is_held and (name := _write_new(folder, job.id, drawn.images[0])):
             return [name], ""
     saved = save_images(drawn.images, folder / job.id)
     files = [str(file.relative_to(folder) if file.parent == folder else file) for file in saved.files]
