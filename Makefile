@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format generate regenerate record conformance bench prove docs clean
+.PHONY: help setup demo test check format generate regenerate record conformance bench prove docs docs-pictures clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ test: $(READY)  ## run the tests, all but the slow ones, and print what they rea
 	$(BIN)/python -m pytest -n 3 --dist loadfile -q --timeout 120 -m "not slow" --cov --cov-report= -p proofs.coverage_report -p proofs.explored_report
 	$(BIN)/python -m proofs.coverage_report
 
-check: $(READY)  ## lint, types, layers, generated files, README, code lines: writes nothing
+check: $(READY)  ## lint, types, layers, generated files, prose, code lines: writes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
@@ -46,17 +46,19 @@ check: $(READY)  ## lint, types, layers, generated files, README, code lines: wr
 	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes segmind_sd3 --ignoreexternal
 	$(BIN)/mypy generated_client/segmind_sd3_api
 	$(BIN)/lint-imports
+	$(BIN)/codespell README.md ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md RELEASING.md SECURITY.md docs --skip '*.svg'
+	$(BIN)/python -m proofs.prose
 	$(BIN)/python -m segmind_sd3_pipeline.generate --check
-	$(BIN)/python -m segmind_sd3_pipeline.generate.readme --check
+	$(BIN)/python -m segmind_sd3_pipeline.generate.site_tables --check
 	$(BIN)/python -m proofs.code_lines
 
 format: $(READY)  ## format, and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-generate: $(READY)  ## contract -> generated_client/, the SDK's endpoint methods, the README's tables
+generate: $(READY)  ## contract -> generated_client/, the SDK's endpoint methods, the site's tables
 	$(BIN)/python -m segmind_sd3_pipeline.generate
-	$(BIN)/python -m segmind_sd3_pipeline.generate.readme
+	$(BIN)/python -m segmind_sd3_pipeline.generate.site_tables
 
 regenerate: $(READY)  ## PAGES="…": page -> spec -> client, tried, and what it means for users (YES=1: unasked)
 	$(BIN)/python -m segmind_sd3_pipeline.changes.regenerate $(PAGES) $(if $(YES),--yes)
@@ -73,8 +75,15 @@ bench: $(READY)  ## the SDK beside other clients on loopback; ONLY="PART …": p
 prove: $(READY)  ## WHAT="NAME …": a proof that takes longer than a test may; without WHAT, a list of them
 	@$(BIN)/python -m proofs $(WHAT) $(VERSION)
 
-docs: $(READY)  ## build the site into out/site
-	$(BIN)/zensical build --clean
+docs: $(READY)  ## build the site into out/site, with a report of a run on the reference server
+	rm -rf out/site out/example-report
+	$(BIN)/zensical build --clean --strict
+	$(BIN)/segmind-sd3 conformance --target reference --tier boundary --out out/example-report >/dev/null
+	mkdir -p out/site/example-report
+	cp out/example-report/report.html out/site/example-report/
+
+docs-pictures: $(READY)  ## ONLY="PART …": the site's pictures and figures, from the proofs' results in out/; needs Node
+	$(BIN)/python -m proofs.docs $(ONLY)
 
 clean:  ## remove what was made, .venv included
 	rm -rf .venv out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

@@ -85,7 +85,7 @@ PROGRAMS = [
     ),
     Program("generated_client", r"panda\.jpg 0\.0035 9\.9965\n", {"panda.jpg"}, [200]),
 ]
-OTHERS = {"fastapi_endpoint", "pytest_fixture", "notebook"}
+OTHERS = {"fastapi_endpoint", "pytest_fixture", "notebook", "sweep"}
 """The examples that are no programs by themselves: each is started by a tool."""
 
 
@@ -235,10 +235,29 @@ def test_the_notebook_shows_its_pictures_and_what_they_cost(
     assert statuses(server) == [200] * 4  # the balance, and three calls that draw
 
 
+@pytest.mark.slow
+def test_the_sweep_shows_a_sheet_of_nine_pictures_and_pays_for_each_once(
+    python: Run, env: dict[str, str], server: ReferenceServer, tmp_path: Path
+):
+    env["HOME"] = str(tmp_path)
+    notebook = tmp_path / "sweep.ipynb"
+    notebook.write_bytes((EXAMPLES / "sweep.ipynb").read_bytes())
+
+    for _ in range(2):
+        python("-m", "jupyter", "execute", "--inplace", notebook)
+
+    assert sum("image/png" in output.get("data", {}) for output in outputs_of(notebook)) == 1
+    assert [entry.status for entry in server.ledger if entry.cost] == [200] * 9
+
+
+def outputs_of(notebook: Path) -> list[dict[str, Any]]:
+    return [output for cell in code_of(notebook) for output in cell["outputs"]]
+
+
 def shown_by(notebook: Path) -> list[dict[str, str]]:
     """Return the values of a notebook's cells, each by media type."""
-    outputs = [output for cell in code_of(notebook) for output in cell["outputs"]]
-    return [{kind: "".join(lines) for kind, lines in each["data"].items()} for each in outputs]
+    found = (output["data"] for output in outputs_of(notebook))
+    return [{kind: "".join(lines) for kind, lines in data.items()} for data in found]
 
 
 def code_of(notebook: Path) -> list[dict[str, Any]]:
@@ -246,8 +265,9 @@ def code_of(notebook: Path) -> list[dict[str, Any]]:
     return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
-def test_the_notebook_is_kept_without_what_a_run_left_in_it():
-    left = [(cell["outputs"], cell["execution_count"]) for cell in code_of(EXAMPLES / "notebook.ipynb")]
+@pytest.mark.parametrize("name", ["notebook", "sweep"])
+def test_a_notebook_is_kept_without_what_a_run_left_in_it(name: str):
+    left = [(cell["outputs"], cell["execution_count"]) for cell in code_of(EXAMPLES / f"{name}.ipynb")]
 
     assert left == [([], None)] * len(left)
 

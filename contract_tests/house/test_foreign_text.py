@@ -174,7 +174,7 @@ EXCUSED: Final[dict[str, str]] = {
     f"{PAGES}.layouts.attribute_pages:{attribute_pages.HEADER.pattern!r}": (
         f"a line is cut to {attribute_pages.MAX_CREDITS_CHARS} characters before"
     ),
-    "segmind_sd3_pipeline.generate.readme": "reads the README",
+    "segmind_sd3_pipeline.generate.site_tables": "reads the pages of the site",
 }
 """The modules, and expressions as `module:source`, that read no foreign text, with the reason."""
 

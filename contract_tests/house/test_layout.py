@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = "help setup demo test check format generate regenerate record conformance bench prove docs clean"
+TARGETS = (
+    "help setup demo test check format generate regenerate record "
+    "conformance bench prove docs docs-pictures clean"
+)
 FILES = [
     Path(name)
     for name in subprocess.run(

@@ -119,7 +119,7 @@ TASKS = {
 from pathlib import Path
 from segmind_sd3 import Client
 steps = Client().prepare("sd35_turbo_txt2img", prompt="a lighthouse").body["steps"]
-print(steps, f"sends {steps} unless given" in Path("README.md").read_text("utf-8"))
+print(steps, f"sends {steps} unless given" in Path("docs/quirks.md").read_text("utf-8"))
 """,
         before="10 True",
         after="20 True",
@@ -179,7 +179,8 @@ with serving(answering(reply(451, b'{"error": "withdrawn"}'))) as peer:
     try:
         Client(base_url=peer.url).sd35_turbo_txt2img(prompt="a lighthouse")
     except APIError as error:
-        print(type(error).__name__, error, "404, 410, 451" in Path("README.md").read_text("utf-8"))
+        page = Path("docs/guides/errors-and-money.md").read_text("utf-8")
+        print(type(error).__name__, error, "404, 410, 451" in page)
 """,
         before="RequestRefused HTTP 451: withdrawn False",
         after="NotFound HTTP 451: withdrawn. Choose another model. True",

@@ -26,7 +26,9 @@ pytestmark = pytest.mark.slow
 
 SDK = ("wrapper/segmind_sd3", "generated_client/segmind_sd3_api")
 CONTRACT = "contract_tests/segmind_sd3_contract"
-README = (ROOT / "README.md").read_text("utf-8")
+README = ROOT / "README.md"
+TESTING = ROOT / "docs/guides/testing.md"
+CONFORMANCE = ROOT / "docs/conformance.md"
 PANDA = (
     "segmind-sd3",
     "sd35-turbo-txt2img",
@@ -120,10 +122,10 @@ def serve(start: Start) -> Serve:
     return serve
 
 
-def block(section: str, mark: str = "") -> str:
-    """Return the block of code in a section of the README that the mark stands in."""
-    text = README.partition(f"## {section}\n")[2].partition("\n## ")[0]
-    (found,) = (code for code in re.findall(r"```\w+\n(.*?)```", text, re.DOTALL) if mark in code)
+def block(page: Path, section: str, mark: str = "") -> str:
+    """Return the block of code in a section of a page that the mark stands in."""
+    text = page.read_text("utf-8").partition(f"## {section}\n")[2].partition("\n## ")[0]
+    (found,) = (code for code in re.findall(r"```\w+[^\n]*\n(.*?)```", text, re.DOTALL) if mark in code)
     return found
 
 
@@ -215,7 +217,7 @@ def test_nothing_of_the_checkout_is_reached(works: Works, environments: dict[str
 
 
 def test_bare_the_six_lines_of_the_readme_draw(works: Works, target: Variables, tmp_path: Path):
-    works("bare", "python", "-c", block("Six lines", "import"), **target)
+    works("bare", "python", "-c", block(README, "Six lines", "import"), **target)
 
     assert (tmp_path / "panda.jpg").read_bytes().startswith(b"\xff\xd8\xff")
 
@@ -284,17 +286,17 @@ def test_contract_the_demo_draws_from_each_endpoint(works: Works, tmp_path: Path
     assert len(list((tmp_path / "out").iterdir())) == 5
 
 
-def test_contract_the_pytest_plugin_works_as_the_readme_shows(works: Works, tmp_path: Path):
-    (tmp_path / "conftest.py").write_text(block("In your own tests", "pytest_plugins"))
-    tests = block("In your own tests", "def test_")
+def test_contract_the_pytest_plugin_works_as_its_guide_shows(works: Works, tmp_path: Path):
+    (tmp_path / "conftest.py").write_text(block(TESTING, "Fixtures for pytest", "pytest_plugins"))
+    tests = block(TESTING, "Fixtures for pytest", "def test_")
     (tmp_path / "test_poster.py").write_text(tests)
 
     assert f"{tests.count('def test_')} passed" in works("contract", "pytest")
 
 
 @pytest.mark.thorough
-def test_contract_schemathesis_runs_with_our_hooks_as_the_readme_shows(works: Works, serve: Serve):
-    commands = block("Does an API keep its contract?", "schemathesis run")
+def test_contract_schemathesis_runs_with_our_hooks_as_its_page_shows(works: Works, serve: Serve):
+    commands = block(CONFORMANCE, "With schemathesis", "schemathesis run")
 
     with serve("--credits", "1000") as target:
         printed = works("contract", "sh", "-ec", commands, **target)
@@ -303,7 +305,7 @@ def test_contract_schemathesis_runs_with_our_hooks_as_the_readme_shows(works: Wo
 
 
 def test_contract_our_hooks_make_schemathesis_fail_where_the_contract_is_broken(run: Run, serve: Serve):
-    commands = block("Does an API keep its contract?", "schemathesis run")
+    commands = block(CONFORMANCE, "With schemathesis", "schemathesis run")
 
     with serve("--credits", "1000", "--provoke", "garbage") as target:
         ran = run("contract", "sh", "-ec", commands.rstrip() + " --phases=examples", **target)

@@ -296,7 +296,3 @@ def test_the_example_says_what_the_service_refused(tmp_path: Path, server: Refer
 
     with pytest.raises(AssertionError, match=r"HTTP 402: .*Insufficient credits"):
         run(tmp_path, EXAMPLE, SEGMIND_BASE_URL=url)
-
-
-def test_the_readme_leads_to_the_guide():
-    assert "`docs/generated-client.md`" in (ROOT / "README.md").read_text("utf-8")

@@ -97,8 +97,8 @@ PROOFS: Final = {
         (module("proofs.mutation.named"),),
     ),
     "mutation-compare": Proof(
-        "a sample of the same mutants under schemathesis, with and without our checks: README's table",
-        (module("proofs.mutation.compare", "--sample", "200", "--readme"),),
+        "a sample of the same mutants under schemathesis, with and without our checks, as a table",
+        (module("proofs.mutation.compare", "--sample", "200", "--docs"),),
     ),
     "pages": Proof(
         "every fact of the docs pages and specs changed: docs check reports it, docs sync applies it",
@@ -107,6 +107,10 @@ PROOFS: Final = {
     "page-to-client": Proof(
         "each kind of change of a page becomes a tested client by one command, within 10 seconds",
         (module("proofs.pages.page_to_client"), module("proofs.pages.models_to_client")),
+    ),
+    "newcomer": Proof(
+        "the site's first page, followed by copying alone: each step in the seconds that the page says",
+        (module("proofs.newcomer"),),
     ),
     "generator": Proof(
         "another version of openapi-python-client in a temporary copy: gate, differences, tests",

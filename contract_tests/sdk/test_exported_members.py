@@ -17,7 +17,8 @@ import pytest
 import segmind_sd3
 
 SOURCE = Path(inspect.getfile(segmind_sd3))
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "docs/index.md", *ROOT.glob("docs/guides/[!m]*.md")]
 NAMES = [name for name in segmind_sd3.__all__ if name != "__version__"]
 HTTP = {"httpx", "httpcore", "h11", "h2", "anyio", "trio", "asyncio", "ssl", "certifi", "http"}
 """What sends. `socket` is not among it: other modules of the standard library load it."""
@@ -151,8 +152,8 @@ def test_every_error_is_exported():
     assert own == {getattr(segmind_sd3, name) for name in ERRORS}
 
 
-def test_every_name_that_the_readme_shows_is_exported():
-    text = README.read_text("utf-8")
+def test_every_name_that_the_pages_show_is_exported():
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
     lines = re.findall(r"^ *from segmind_sd3 import (.+)$", text, re.MULTILINE)
     imported = {name for line in lines for name in line.split(", ")}
     # In running text: classes and calls, such as `AsyncClient` and `Retry(unknown=True)`.

@@ -11,7 +11,7 @@ from segmind_sd3_contract.reference import MADE_UP_KEY
 pytest_plugins = ["pytester"]
 
 CONFTEST = 'pytest_plugins = ["segmind_sd3_contract.pytest_plugin"]\n'
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+GUIDE = (Path(__file__).parents[2] / "docs/guides/testing.md").read_text("utf-8")
 
 Passed = Callable[..., int]
 
@@ -192,8 +192,8 @@ def test_the_environment_is_given_back_and_the_socket_closed(passed: Passed, mon
     assert passed(source) == 2
 
 
-def test_what_the_readme_shows_passes(passed: Passed):
-    section = README.partition("## In your own tests\n")[2].partition("\n## ")[0]
-    conftest, tests = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+def test_what_the_guide_shows_passes(passed: Passed):
+    section = GUIDE.partition("## Fixtures for pytest\n")[2].partition("\n## ")[0]
+    conftest, tests = re.findall(r"```python [^\n]*\n(.*?)```", section, re.DOTALL)
 
     assert passed(tests, conftest) == tests.count("def test_")

@@ -149,7 +149,7 @@ KINDS: Final = {
     "behaviour": "changed behaviours",
     "spec": "changed specs",
 }
-README: Final = Path("README.md")
+PAGE: Final = Path("docs/proved/mutation.md")
 FIRST_MARK: Final = "<!-- comparison: printed by make prove WHAT=mutation-compare -->\n"
 LAST_MARK: Final = "<!-- end of comparison -->"
 
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "Run the same mutants under the suite, and under schemathesis without and with its hooks.",
         COMPARISON_FILE,
     )
-    parser.add_argument("--readme", action="store_true", help="write the table into README.md too")
+    parser.add_argument("--docs", action="store_true", help=f"write the table into {PAGE} too")
     options = parser.parse_args(arguments)
     chosen = chosen_mutants(options)
     if not chosen:
@@ -194,8 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in lines:
         table.add_row(*line)
     Console().print(table)
-    if options.readme:
-        write_readme(lines)
+    if options.docs:
+        write_page(lines)
     for line in differences(found, alarms):
         print(line, flush=True)
     return 0
@@ -229,17 +229,17 @@ def rows(
     yield "seconds", *(f"{sum(each.seconds for each in column):,.0f}" for column in columns)
 
 
-def write_readme(lines: Sequence[tuple[str, ...]]) -> None:
-    """Write the table between its marks in the README."""
+def write_page(lines: Sequence[tuple[str, ...]]) -> None:
+    """Write the table between its marks in the site's page."""
     head = ("", *PROGRAMS)
     cells = [head, tuple("---" for _ in head), *lines]
     table = "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in cells)
-    text = README.read_text("utf-8")
+    text = PAGE.read_text("utf-8")
     before, _, rest = text.partition(FIRST_MARK)
     _, end, after = rest.partition(LAST_MARK)
     if not end:
-        raise SystemExit(f"{README} has no place for the table: it needs {FIRST_MARK!r} and {LAST_MARK!r}")
-    README.write_text(f"{before}{FIRST_MARK}{table}\n{end}{after}", "utf-8")
+        raise SystemExit(f"{PAGE} has no place for the table: it needs {FIRST_MARK!r} and {LAST_MARK!r}")
+    PAGE.write_text(f"{before}{FIRST_MARK}{table}\n{end}{after}", "utf-8")
 
 
 def differences(found: Mapping[str, Mapping[str, Result]], alarms: Mapping[str, list[str]]) -> Iterator[str]:

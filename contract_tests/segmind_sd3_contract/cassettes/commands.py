@@ -182,7 +182,7 @@ def _sends(case: Case) -> str:
     "--max-age",
     type=click.IntRange(min=0),
     metavar="DAYS",
-    help=f"Any older one is stale. Unless told: {MAX_AGE_DAYS}, and never for the reference server's.",
+    help=f"Any older one is stale. Unless given: {MAX_AGE_DAYS}, and never for the reference server's.",
 )
 @click.option(
     "--folder",

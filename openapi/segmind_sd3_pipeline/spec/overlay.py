@@ -108,6 +108,13 @@ def apply(document: Document, actions: Iterable[Action]) -> Document:
     return result
 
 
+def places(action: Action, document: Document) -> list[list[str]]:
+    """Return where an action's target is in a document, each place as the steps from its root."""
+    return [
+        [str(step) for step in match.parts] for match in _JSONPATH.finditer(action.spec["target"], document)
+    ]
+
+
 def _apply(document: Document, action: Action) -> None:
     spec = action.spec
     try:

@@ -1,0 +1,1 @@
+"""The pictures, figures and recorded sessions of the site: `make docs-pictures` makes them."""
