@@ -38,11 +38,10 @@ MIN_PERCENT: Final = 97.0
 USES_THE_SDK: Final = re.compile(r"^(from|import) segmind_sd3\b", re.MULTILINE)
 
 _NAMES: Final = """
-    addresses batch batch_command batch_journal budget checks cli closing connections deadline deprecation
-    environment
-    errors events exchange exported_members faults gaps http image_table images key large_pictures
-    lifecycle limits many_at_once metadata options pictures prepared quirk_replies quirks retry saving
-    sent showing signals spool the_key_in_the_clear transport
+    addresses batch batch_command batch_journal batch_places batch_workers budget checks cli closing
+    connections deadline deprecation environment errors events exchange exported_members faults gaps
+    http image_table images key large_pictures lifecycle limits many_at_once metadata options pictures
+    prepared quirk_replies quirks retry saving sent showing signals spool the_key_in_the_clear transport
 """
 
 MEASURED: Final = frozenset(f"sdk/test_{name}.py" for name in _NAMES.split())
