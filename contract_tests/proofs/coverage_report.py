@@ -5,7 +5,7 @@ nothing new, since tracing makes a test up to twice as slow.
 
 `python -m proofs.coverage_report` prints the table after the tests. `uncovered.toml` lists the gaps in
 `wrapper/` with their reasons. The exit code is 1 if a gap is not listed, if a listed gap is reached, or if
-less than 97 % is reached.
+less than 96 % is reached: PostgreSQL and Ray, some 2 % of the lines, have slow tests and a proof.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 UNCOVERED: Final = Path(__file__).with_name("uncovered.toml")
 SDK: Final = "wrapper/segmind_sd3/"
-MIN_PERCENT: Final = 97.0
+MIN_PERCENT: Final = 96.0
 """The minimum percentage of the SDK's lines and branches."""
 
 USES_THE_SDK: Final = re.compile(r"^(from|import) segmind_sd3\b", re.MULTILINE)
