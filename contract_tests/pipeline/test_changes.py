@@ -282,9 +282,7 @@ def test_a_parameter_removed_from_a_method_is_reported_for_both_clients(tmp_path
 
 
 def test_a_signature_change_without_a_table_change_is_reported(tmp_path: Path):
-    after = project(
-        tmp_path, segmind_sd3__client=("api_key: str | None = None, timeout: float", "timeout: float")
-    )
+    after = project(tmp_path, segmind_sd3__client=("api_key: str | None = None,\n        timeout", "timeout"))
 
     found = list(python_api.unexplained_changes(signatures(after), []))
 

@@ -168,6 +168,7 @@ def test_a_driver_outside_of_the_cluster_does_the_same(
 ):
     with start(nodes, url, journal, tmp_path, "--workers", nodes.client_address, "--limit", "20") as command:
         printed, errors = command.communicate()
+    assert '"summary"' in printed, printed
     *lines, last = map(json.loads, printed.splitlines())
     assert (last["summary"]["counts"], errors) == ({"waiting": 480, "done": 20}, "")
     assert len({line["id"] for line in lines}) == len(server.ledger) == 20

@@ -3,12 +3,14 @@
 Here a worker is a thread of this process. `test_batch_on_ray.py` starts workers on the nodes of a cluster.
 """
 
+import logging
 import pickle
 import ssl
 import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,22 @@ def test_a_worker_without_a_key_says_so(folder: Path):
 def test_a_worker_of_another_version_says_so(folder: Path):
     said = Worker("worker 1", share(folder, version="0")).prepare()
     assert said.endswith("and the driver 0: install the same")
+
+
+@pytest.mark.usefixtures("key")
+def test_a_worker_prints_a_log_where_the_driver_does(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    logger = logging.getLogger("segmind_sd3")
+    monkeypatch.setattr(logger, "handlers", [])
+    level = logger.level
+    try:
+        assert Worker("worker 1", replace(share(folder), log_level=logging.DEBUG)).prepare() == ""
+        assert (len(logger.handlers), logger.level) == (1, logging.DEBUG)
+    finally:
+        logger.setLevel(level)
+
+
+def test_a_worker_has_a_name():
+    assert repr(Worker("worker 1", share(Path()))) == "worker 1"
 
 
 def test_a_share_holds_no_key(folder: Path):
