@@ -76,6 +76,7 @@ def test_one_call_enters_the_seven_functions_in_the_order_of_the_page():
     assert those_of(way, entered) == way
 
 
+@pytest.mark.slow
 def test_one_conformance_case_enters_the_nine_functions_in_the_order_of_the_page(tmp_path: Path):
     way = steps("One conformance case")
     cases.cache_clear()

@@ -217,6 +217,7 @@ def test_the_web_service_says_why_it_could_not_draw_and_whether_that_was_billed(
     assert "no credits" in reply.json()["error"]
 
 
+@pytest.mark.slow
 def test_the_notebook_shows_its_pictures_and_what_they_cost(
     python: Run, env: dict[str, str], server: ReferenceServer, tmp_path: Path
 ):

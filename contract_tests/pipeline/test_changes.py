@@ -506,6 +506,7 @@ def test_diff_compares_two_revisions_as_json(repository: Path):
     assert f"{TURBO}::steps::max" in report["cases"]["stale"]
 
 
+@pytest.mark.slow
 def test_diff_compares_with_the_working_tree_and_exits_with_1_on_a_breaking_change(repository: Path):
     done = diff(repository, "one", "--fail-on", "breaking")
 

@@ -26,6 +26,7 @@ WAYS: dict[str, tuple[Driver, How, Start, bool]] = {
 FAST = ("sync, http", "asyncio, https")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("driver", "how", "start", "tls"),
     [

@@ -16,6 +16,7 @@ def careless(plan: Plan) -> Plan:
     return replace(plan, retry=replace(plan.retry, unknown=True, attempts=4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_nothing_is_paid_twice_or_lost_or_misreported(driver: Driver, setting: str):

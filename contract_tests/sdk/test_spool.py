@@ -933,3 +933,7 @@ def test_a_batch_takes_large_pictures_straight_to_its_folder(driver: Driver, tmp
     assert [file.read_bytes() for file in stored] == [LARGE] * 2
     assert [file.stat().st_ino for file in stored] == inodes
     assert [name for name in names(tmp_path) if not name.startswith("journal")] == ["job-0.png", "job-1.png"]
+
+
+def test_the_class_shows_the_attribute_that_reads_the_bytes():
+    assert Image.data is vars(Image)["data"]
