@@ -8,11 +8,13 @@ import tracemalloc
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+import anyio
 import pytest
 from segmind_sd3._connections import new_connection
-from segmind_sd3._http import EITHER, Connection, Wait
+from segmind_sd3._http import EITHER, WRITE, Connection, Wait
 from segmind_sd3._limits import MIB
 from segmind_sd3._routing import Route
+from segmind_sd3._transport import _wait_async  # pyright: ignore[reportPrivateUsage] - which end is faster decides whether a call waits so
 from segmind_sd3._wire import Incoming, Request
 
 if TYPE_CHECKING:
@@ -201,3 +203,12 @@ def test_a_head_that_promises_much_takes_little_memory(pair: tuple[Connection, s
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8_000_000
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("wait", [WRITE, EITHER])
+def test_with_await_a_wait_ends_where_the_peer_takes_more(
+    wait: Wait, backend: str, pair: tuple[Connection, socket.socket]
+):
+    connection, _ = pair
+    assert anyio.run(_wait_async, connection, wait, backend=backend)
