@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from segmind_sd3_api.types import File, Response
 
+pytestmark = pytest.mark.slow
+
 Driver = Literal["sync", "asyncio", "trio"]
 
 ROOT = Path(__file__).parents[2]

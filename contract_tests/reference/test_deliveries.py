@@ -12,6 +12,8 @@ import pytest
 from segmind_sd3_contract.reference import Answer, ReferenceServer, example_request
 from segmind_sd3_contract.reference.deliveries import BOMB_BYTES, DELIVERIES, zeros
 
+pytestmark = pytest.mark.slow
+
 (TURBO,) = (
     each for each in ReferenceServer().operations.values() if each.operation_id == "sd35_turbo_txt2img"
 )
