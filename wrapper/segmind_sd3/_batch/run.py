@@ -89,12 +89,7 @@ def check_plan(  # noqa: PLR0917 - one for each option
     """
     place = parse_place(out)
     if isinstance(place, Path):
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidRequest(
-                f"out was {short_repr(str(out))}: no folder can be there ({error.strerror})"
-            ) from error
+        _make_folder(place, f"out was {short_repr(str(out))}")
     if type(at_once) is not int or not 1 <= at_once <= most:
         raise InvalidRequest(
             f"at_once was {short_repr(at_once)}; allowed is a whole number from 1 to the client's "
@@ -108,13 +103,15 @@ def check_plan(  # noqa: PLR0917 - one for each option
         raise InvalidRequest(f"per_minute was {short_repr(per_minute)}; allowed is a number of calls above 0")
     where = parse_journal(journal, place)
     if isinstance(where, Path):
-        try:
-            where.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidRequest(
-                f"journal was {short_repr(str(where))}: no folder can be there ({error.strerror})"
-            ) from error
+        _make_folder(where, f"journal was {short_repr(str(where))}")
     return Plan(place, at_once, budget, limit, per_minute, where, call_seconds)
+
+
+def _make_folder(folder: Path, given: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRequest(f"{given}: no folder can be there ({error.strerror})") from error
 
 
 class Run:
