@@ -1,7 +1,9 @@
 """What every test file shares: a reference server for each test, clients that draw by it, a small picture."""
 
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -42,6 +44,15 @@ def server() -> ReferenceServer:
 def client(server: ReferenceServer) -> Iterator[Client]:
     with Client(MADE_UP_KEY, transport=server.transport()) as client:
         yield client
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of temporary files, which is not that of the test."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -56,12 +56,6 @@ def server() -> ReferenceServer:
     return ReferenceServer(credits=100)
 
 
-@pytest.fixture
-def client(server: ReferenceServer) -> Iterator[Client]:
-    with Client(MADE_UP_KEY, transport=server.transport()) as client:
-        yield client
-
-
 def send(client: Client, source: Any, out: Path, **options: Any) -> tuple[list[JobOutcome], BatchSummary]:
     with client.batch(source, out=out, endpoint=TURBO, **options) as batch:
         outcomes = list(batch)
@@ -310,7 +304,7 @@ WAYS = ["sync", "asyncio", "trio"]
 
 def sent(way: str, server: ReferenceServer, source: Any, out: Path, **options: Any) -> Iterator[JobOutcome]:
     """Yield the outcomes of a batch; of an async one all at the end, even where it raises."""
-    told: list[JobOutcome] = []
+    outcomes: list[JobOutcome] = []
 
     async def run() -> None:
         async with (
@@ -318,13 +312,13 @@ def sent(way: str, server: ReferenceServer, source: Any, out: Path, **options: A
             client.batch(source, out=out, endpoint=TURBO, **options) as batch,
         ):
             async for outcome in batch:
-                told.append(outcome)  # noqa: PERF401 - an error loses none of them
+                outcomes.append(outcome)  # noqa: PERF401 - an error loses none of them
 
     if way != "sync":
         try:
             anyio.run(run, backend=way)
         finally:
-            yield from told
+            yield from outcomes
         return
     with (
         Client(MADE_UP_KEY, transport=server.transport()) as client,
@@ -479,7 +473,7 @@ def test_a_journal_that_fails_ends_the_batch(
 def test_a_picture_is_named_even_where_the_journal_can_not_note_it(
     server: ReferenceServer, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ):
-    apply, told = Journal.apply, list[JobOutcome]()
+    apply, outcomes = Journal.apply, list[JobOutcome]()
 
     def no_finish(journal: Journal, requests: Sequence[Claim | Finish]) -> None:
         if any(isinstance(each, Finish) for each in requests):
@@ -489,8 +483,8 @@ def test_a_picture_is_named_even_where_the_journal_can_not_note_it(
     monkeypatch.setattr(Journal, "apply", no_finish)
 
     with pytest.raises(OSError, match="No space left"):
-        told.extend(sent(way, server, some(1), tmp_path))
-    (outcome,) = told
+        outcomes.extend(sent(way, server, some(1), tmp_path))
+    (outcome,) = outcomes
     assert (outcome.state, [file.name for file in outcome.files]) == ("unknown", ["job-0.jpg"])
     assert outcome.message == "the journal has no note of it ([Errno 28] No space left on device)"
 
@@ -893,18 +887,21 @@ def test_a_disk_that_fails_halfway_loses_no_picture_that_was_paid_for(
         if isinstance(event, Sending) and calls == 8:
             remount(disk, "abort")
 
-    told: list[JobOutcome] = []
+    outcomes: list[JobOutcome] = []
     with Client(MADE_UP_KEY, transport=server.transport(), on_event=fail) as client:
         # One at a time: no other is in the midst of a write.
         batch = client.batch(some(20), out=disk, endpoint=TURBO, at_once=1)
         with mounted(image, disk), pytest.raises(OSError, match=str(disk)), batch:
-            told.extend(batch)
-        assert (len(told), told[-1].state) == (8, "unknown")
-        assert told[-1].message.startswith(f"{disk} could not be written")
+            outcomes.extend(batch)
+        assert (len(outcomes), outcomes[-1].state) == (8, "unknown")
+        assert outcomes[-1].message.startswith(f"{disk} could not be written")
         with mounted(image, disk):
             again, summary = send(client, some(20), disk)
             whole = {
-                file for each in told + again for file in each.files if file.read_bytes()[-2:] == b"\xff\xd9"
+                file
+                for each in outcomes + again
+                for file in each.files
+                if file.read_bytes()[-2:] == b"\xff\xd9"
             }
     assert (len(whole), len(server.ledger), summary.counts) == (20, 20, {"done": 19, "unknown": 1})
 

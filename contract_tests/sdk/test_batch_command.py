@@ -200,15 +200,15 @@ def test_export_says_that_parquet_needs_pyarrow(
 ):
     send(batch, "--limit", "0")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    told = batch("export", "out", "--format", "parquet").output
-    assert "Parquet needs pyarrow: pip install 'segmind-sd3[parquet]'" in told
+    output = batch("export", "out", "--format", "parquet").output
+    assert "Parquet needs pyarrow: pip install 'segmind-sd3[parquet]'" in output
     assert not Path("out/jobs-done.parquet").exists()
 
 
 def test_export_names_a_file_that_can_not_be_written(batch: Callable[..., Result]):
     send(batch, "--limit", "0")
-    told = batch("export", "out", "--out", "none/all.jsonl").output
-    assert told == "Error: none/all.jsonl can't be written: No such file or directory\n"
+    output = batch("export", "out", "--out", "none/all.jsonl").output
+    assert output == "Error: none/all.jsonl can't be written: No such file or directory\n"
 
 
 def test_sheet_makes_a_contact_sheet_and_a_page(batch: Callable[..., Result]):

@@ -28,7 +28,7 @@ from segmind_sd3._batch.report import records
 from segmind_sd3._batch.run import Plan, Run
 from segmind_sd3._batch.values import Claim, Job, NewJob
 from segmind_sd3._cli import commands
-from segmind_sd3_contract.reference import MADE_UP_KEY, ReferenceServer
+from segmind_sd3_contract.reference import ReferenceServer
 
 fsspec: Any = import_module("fsspec")  # it has no types
 TURBO = "sd35_turbo_txt2img"
@@ -39,12 +39,6 @@ LATER = 1e9
 @pytest.fixture
 def server() -> ReferenceServer:
     return ReferenceServer(credits=100)
-
-
-@pytest.fixture
-def client(server: ReferenceServer) -> Iterator[Client]:
-    with Client(MADE_UP_KEY, transport=server.transport()) as client:
-        yield client
 
 
 @pytest.fixture

@@ -57,12 +57,6 @@ def server() -> ReferenceServer:
 
 
 @pytest.fixture
-def client(server: ReferenceServer) -> Iterator[Client]:
-    with Client(MADE_UP_KEY, transport=server.transport()) as client:
-        yield client
-
-
-@pytest.fixture
 def address(postgres: PostgresServer) -> str:
     """The URL of a batch of this test."""
     return postgres.url(uuid.uuid4().hex)

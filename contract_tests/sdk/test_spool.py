@@ -768,15 +768,6 @@ def test_what_was_sent_can_be_written_into_the_file(picture: Image, tmp_path: Pa
     assert parameters_of(path).parameters["prompt"] == "a lighthouse"
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of temporary files, which is not that of the test."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
 def test_where_it_can_not_be_saved_it_is_moved_elsewhere_and_the_error_names_the_file(
     picture: Image, spool: Path, tmp_path: Path, elsewhere: Path
 ):

@@ -161,7 +161,7 @@ class Journal(Store):
             states = self._finish(connection, finishes, standing) if finishes else []
             if self._in_doubt:
                 self._put_back(connection, standing)
-            # Who was told to stop while the database was away wants no other call.
+            # A run that was stopped while the database was away sends no other job.
             wanted = claims and not (self._in_doubt and self.stopped.is_set())
             claimed = self._claim(connection, claims, standing) if wanted else []
             names = ("spent", "reserved", "next_call", "first_waiting")
