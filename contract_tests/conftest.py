@@ -1,5 +1,6 @@
 """What every test file shares: a reference server for each test, clients that draw by it, a small picture."""
 
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from io import BytesIO
@@ -23,7 +24,12 @@ settings.load_profile("suite")
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_from_outside() -> Iterator[None]:
-    """Whoever runs the suite may have a key, a base URL, a proxy or certificates: none counts here."""
+    """Whoever runs the suite may have a key, a base URL, a proxy or certificates: none counts here.
+
+    A background job has SIGINT ignored, and so have its children: here Ctrl-C ends what a test starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     certificates = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SEGMIND_API_KEY", "SEGMIND_BASE_URL", *certificates):

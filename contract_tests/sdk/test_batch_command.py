@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import closing, nullcontext, suppress
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -330,11 +330,18 @@ def slowly(picture: bytes) -> Script:
     return script
 
 
-def started(url: str, out: Path) -> "subprocess.Popen[bytes]":
+@contextmanager
+def started(url: str, out: Path) -> "Generator[subprocess.Popen[bytes]]":
+    """Run the command in a process, which does not outlast the test."""
     words = [sys.executable, "-m", "segmind_sd3", "batch", "run", *TURBO, "--out", str(out), "--at-once", "1"]
     words += ["--set", "prompt=a fox", "--vary", "seed=1..500"]
     environment = {**os.environ, "SEGMIND_API_KEY": MADE_UP_KEY, "SEGMIND_BASE_URL": url}
-    return subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    run = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    with run:
+        try:
+            yield run
+        finally:
+            run.kill()
 
 
 def counts(out: Path) -> dict[str, int]:

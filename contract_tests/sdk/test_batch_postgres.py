@@ -28,7 +28,7 @@ from segmind_sd3 import AsyncClient, Client, JobOutcome
 from segmind_sd3._batch import journal as journal_module
 from segmind_sd3._batch import run as run_module
 from segmind_sd3._batch import store as store_module
-from segmind_sd3._batch.databases import parse_journal
+from segmind_sd3._batch.databases import PostgreSQL, parse_journal
 from segmind_sd3._batch.journal import Journal
 from segmind_sd3._batch.run import Plan, Run
 from segmind_sd3._batch.tables import BILLION, runs
@@ -531,3 +531,22 @@ def test_a_batch_that_is_not_there_is_named_without_the_password(
     said = batch("status", "out")
     assert "holds no journal: `batch run --out out --journal …` begins one" in said
     assert postgres.password not in said
+
+
+class BrokenOff:
+    """A connection that breaks off before it is configured."""
+
+    closed = False
+
+    def execute(self, _statement: str) -> None:
+        raise ConnectionResetError
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_connection_that_breaks_off_at_once_is_closed():
+    connection = BrokenOff()
+    with pytest.raises(ConnectionResetError):
+        PostgreSQL._configure(connection, None)  # pyright: ignore[reportPrivateUsage]
+    assert connection.closed

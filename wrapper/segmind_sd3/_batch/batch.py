@@ -139,7 +139,6 @@ class _Shared:
             run.recover(ending=True)
         with suppress(OSError):
             self._last = run.summary()
-        run.journal.close()
 
 
 # -- Without await ----------------------------------------------------------------------------------------

@@ -141,14 +141,18 @@ class PostgreSQL:
 
     @staticmethod
     def _configure(connection: Any, _record: object) -> None:
-        # A process that is halted within a transaction must not hold up all the others.
-        connection.execute("SET idle_in_transaction_session_timeout = '10s'")
-        # A job must not be sent unless the disk says that it is being sent.
-        connection.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) "
-            "WHERE current_setting('synchronous_commit') = 'off'"
-        )
-        connection.commit()
+        try:
+            # A process that is halted within a transaction must not hold up all the others.
+            connection.execute("SET idle_in_transaction_session_timeout = '10s'")
+            # A job must not be sent unless the disk says that it is being sent.
+            connection.execute(
+                "SELECT set_config('synchronous_commit', 'on', false) "
+                "WHERE current_setting('synchronous_commit') = 'off'"
+            )
+            connection.commit()
+        except BaseException:
+            connection.close()  # SQLAlchemy does not know it yet
+            raise
 
     def is_there(self, transaction: Transaction) -> bool:
         """Return whether a journal is there."""
