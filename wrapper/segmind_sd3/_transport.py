@@ -25,7 +25,6 @@ from ._http import PAUSE, READ, addresses, is_the_callers, poll, resolve
 from ._outcome import event_of
 from ._reply import largest
 from ._routing import AddressRefused, ConnectionFault, DeadlineOver
-from ._spool import SpoolingIncoming
 from ._wire import Incoming
 
 if TYPE_CHECKING:
@@ -366,7 +365,11 @@ async def _keep(made: _LoopPool | ForeignAsyncSender) -> AsyncGenerator[None]:
 
 
 def _incoming(spool: Path | None) -> Incoming:
-    return Incoming(largest) if spool is None else SpoolingIncoming(largest, spool)
+    if spool is None:
+        return Incoming(largest)
+    from ._spool import SpoolingIncoming  # noqa: PLC0415 - takes a while to load, and not every program spools
+
+    return SpoolingIncoming(largest, spool)
 
 
 class Network:
